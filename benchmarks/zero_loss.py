@@ -1,11 +1,12 @@
 """Does a deployment lose a request? `python -m benchmarks.zero_loss [--clock 10] [--rate 2000] [--load wrk|python]`.
 
-`--engine codedeploy` tells the same story with another engine.
+`--engine codedeploy` tells the same story with another engine. `--changes` tells another one: the service goes from
+engine to engine while it serves, every way that AWS allows.
 
 The AWS emulator with the app in two tasks, the command line in processes of its own, and steady load on :80 from one
 more, throughout: five complete blue/green rollouts, three of them let in by `reconciler promote`, a canary of three
-shares, a rollback while blue is warm, and a version that fails. Exit 1 when a request was lost, when a rollout did not
-end as it should, or when the rate was below 1,000 a second.
+shares, a linear rollout, a rollback while blue is warm, and a version that fails. Exit 1 when a request was lost, when
+a rollout did not end as it should, or when the rate was below half of `--rate`.
 
 The clock is compressed: gates, shares, the watch after the switch, the warm time, health checks' intervals and the
 deregistration delay all pass N times as fast. Requests do not. So a switch, the propagation of a weight and the
@@ -25,7 +26,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,8 @@ from reconciler.rollout.engine import Phase, default_engine, engines
 from tests.harness.emulator import ROOT, SERVICE, Desk, Going, local_session
 
 CONNECTIONS = 32
-LEAST = 1000.0
+LEAST = 0.5
+"""Share of the rate that is tried."""
 EVERY = 2.0
 TERMS = {
     r"after: 2h": "after: 5m",
@@ -159,15 +163,28 @@ class Story:
         steps = ", ".join(f"{{weight: {share}, pause: 1m}}" for share in self.shares)
         self.here.save({"type: blue_green": f"type: canary\nsteps: [{steps}]"}, "deployment.yaml")
         self.ends(self.applied("v7"), Exit.DONE)
-        self.begins("v8, and `rollback` while blue is warm")
-        self.here.save({r"type: canary\nsteps: .*": "type: blue_green", **WARM}, "deployment.yaml")
-        going = self.applied("v8")
+        self.begins("linear to v8: 50, all")
+        self.here.save(
+            {r"type: canary\nsteps: .*": "type: linear\nsteps: [{weight: 50, pause: 1m}]"}, "deployment.yaml"
+        )
+        self.ends(self.applied("v8"), Exit.DONE)
+        self.begins("v9, and `rollback` while blue is warm")
+        self.here.save({r"type: linear\nsteps: .*": "type: blue_green", **WARM}, "deployment.yaml")
+        going = self.applied("v9")
         going.until(WORDS[Phase.BAKING])
         self.typed("rollback", SERVICE)
         self.ends(going, Exit.ROLLED_BACK)
-        self.begins("v9, which fails")
+        self.begins("v10, which fails")
         self.here.save({"port: 80": f"port: 80\n      command: {BROKEN}"})
-        self.ends(self.applied("v9"), Exit.ROLLED_BACK)
+        self.ends(self.applied("v10"), Exit.ROLLED_BACK)
+
+    def change(self, ways: tuple[str, ...]) -> None:
+        """From the first of these engines to the last, with a new version after each change."""
+        for number, (was, engine) in enumerate(pairwise(ways), start=2):
+            self.begins(f"{was} → {engine}, then v{number}")
+            (self.here.place / "specs" / "deployment.yaml").write_text(strategy(engine), encoding="utf-8")
+            self.ends(self.here.begin("apply", "-y", "--wait"), Exit.DONE)
+            self.ends(self.applied(f"v{number}"), Exit.DONE)
 
     def begins(self, what: str) -> None:
         self.chapters.append((time.time(), what))
@@ -188,22 +205,58 @@ class Story:
             raise SystemExit(f"apply --wait: exit {ended.code}, not {code}\n{ended.text}")
 
 
+WAYS = (
+    ("codedeploy", "ecs_native", "rolling", "task_sets", "rolling", "ecs_native", "task_sets", "ecs_native"),
+    ("codedeploy", "task_sets"),
+    ("codedeploy", "rolling"),
+)
+"""Together every change that AWS allows (docs/guides/change-the-engine.md)."""
+
+
+def strategy(engine: str) -> str:
+    """A DeploymentStrategy whose rollouts are short."""
+    head = "kind: DeploymentStrategy\nname: careful\n"
+    if engine == "rolling":
+        return f"{head}type: rolling\n"
+    ends = "verify: {for: 1m}\nteardown: {after: 1m}\n"
+    return f"{head}type: blue_green\nengine: {engine}\ntest: [{{http: /, within: 1m}}]\n{ends}"
+
+
+def changes(tool: str, *, rate: float, speed: float, ways: tuple[str, ...]) -> tuple[Figures, list[tuple[float, str]]]:
+    with tempfile.TemporaryDirectory() as place, local_session(Path(place), speed=speed) as here:
+        (here.place / "specs" / "deployment.yaml").write_text(strategy(ways[0]), encoding="utf-8")
+        return told(here, tool, rate, len(ways), lambda story: story.change(ways))
+
+
 def measure(tool: str, *, rate: float, speed: float, engine: str) -> tuple[Figures, list[tuple[float, str]]]:
     terms = TERMS | {"type: blue_green": f"type: blue_green\nengine: {engine}"}
+    share = SHARES[1:2] if engines()[engine].limits.fixed_steps else SHARES
     with tempfile.TemporaryDirectory() as place, local_session(Path(place), speed=speed, terms=terms) as here:
-        here.save({"desired_count: 1": "desired_count: 2"})
-        story = Story(here, SHARES[1:2] if engines()[engine].limits.fixed_steps else SHARES)
-        story.typed("apply", "-y")
-        for number in range(1, 10):
-            here.push(f"v{number}")
-        story.typed("apply", "-y", "--wait")
-        load = Load(here, tool, rate)
-        try:
-            story.tell()
-            figures = load.ended()
-        finally:
-            load.process.kill()
-            load.process.wait()
+        return told(here, tool, rate, 10, Story.tell, share)
+
+
+def told(
+    here: Desk,
+    tool: str,
+    rate: float,
+    versions: int,
+    tell: Callable[[Story], None],
+    shares: tuple[int, ...] = SHARES,
+) -> tuple[Figures, list[tuple[float, str]]]:
+    """A story, told under load once its first version serves."""
+    here.save({"desired_count: 1": "desired_count: 2"})
+    story = Story(here, shares)
+    story.typed("apply", "-y")
+    for number in range(1, versions + 1):
+        here.push(f"v{number}")
+    story.typed("apply", "-y", "--wait")
+    load = Load(here, tool, rate)
+    try:
+        tell(story)
+        figures = load.ended()
+    finally:
+        load.process.kill()
+        load.process.wait()
     return figures, story.chapters
 
 
@@ -233,19 +286,26 @@ def main() -> int:
     options.add_argument("--load", choices=["wrk", "python"], default="wrk" if shutil.which("wrk") else "python")
     names = [one.name for one in engines().values() if "canary" in one.types]
     options.add_argument("--engine", choices=names, default=default_engine("blue_green"))
+    options.add_argument("--changes", action="store_true", help="from engine to engine, instead of one engine's story")
     given = options.parse_args()
-    figures, chapters = measure(given.load, rate=given.rate, speed=given.clock, engine=given.engine)
-    print(f"engine      {given.engine}")
+    how: dict[str, Any] = {"rate": given.rate, "speed": given.clock}
+    if not given.changes:
+        return shown(given, given.engine, *measure(given.load, **how, engine=given.engine))
+    return max([shown(given, " → ".join(ways), *changes(given.load, **how, ways=ways)) for ways in WAYS])
+
+
+def shown(given: argparse.Namespace, what: str, figures: Figures, chapters: list[tuple[float, str]]) -> int:
+    print(f"engine      {what}")
     print(f"load        {given.load}, {CONNECTIONS} connections, {figures.seconds:.0f} s, on {os.cpu_count()} cores")
     print(f"clock       {given.clock:g} times as fast")
     print(f"requests    {figures.requests:,}")
     print(f"lost        {figures.lost.total()}  {dict(figures.lost) or ''}")
     print(f"requests/s  {figures.rate:,.0f}  (the slowest answer took {figures.slowest_ms:.0f} ms)")
-    ends = [begin for begin, _ in chapters[1:]] + [time.time()]
-    for (begin, what), end in zip(chapters, ends, strict=True):
-        print(f"{end - begin:5.0f} s  {what:<40} {shares(figures, begin, end)}")
-        print(f"{'':9}every {EVERY:g} s: {course(figures, begin, end)}")
-    return 1 if figures.lost or figures.rate < LEAST else 0
+    ends = [begin for begin, _ in chapters[1:]] + [max(figures.answered) + 1.0]
+    for (begin, chapter), end in zip(chapters, ends, strict=True):
+        print(f"{end - begin:5.0f} s  {chapter:<40} {shares(figures, begin, end)}")
+        print(f"{'':9}every {EVERY:g} s: {course(figures, begin, end)}", flush=True)
+    return 1 if figures.lost or figures.rate < LEAST * given.rate else 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from reconciler.rollout.stored_state import (
     Actor,
     Deadline,
     DeadlineKind,
+    EngineChange,
     Outcome,
     RolloutResult,
     StoredState,
@@ -67,6 +68,7 @@ def _stored() -> Mapping[str, str]:
         task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918", judges="t3d60c1"),
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
+        engine_change=EngineChange("rolling", "ecs_native", AT),
     )
     return state_tags.written(StoredState(), state)[0]
 
@@ -134,6 +136,14 @@ GROUPS = (
                 "monitoring:1f0c9e55a7b2",
                 NOBODY,
                 "The members are written once more, and the tag with them.",
+            ),
+            Tag(
+                ownership.FIELDS,
+                "a code of three characters for each API member that an optional field of the document sets, such as "
+                "`labels` of a container",
+                "Zk3q0Wd-5",
+                NOBODY,
+                "A field that is removed from the document leaves its member in AWS, and the plan names it as kept.",
             ),
         ),
     ),
@@ -238,6 +248,12 @@ GROUPS = (
                 "`RELEASE:FAMILY:REVISION`; services under the engine `ecs_native` only",
                 NOBODY,
                 "A deployment of a revision that nothing else names counts as one that was created outside reconciler.",
+            ),
+            _state(
+                "engine_change",
+                "`FROM:TO:TIME`: the last change of the service's engine, and when it began",
+                NOBODY,
+                "`history` does not show the change any more.",
             ),
             _state(
                 "task_run",

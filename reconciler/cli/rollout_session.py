@@ -29,6 +29,7 @@ from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.outlook import RolloutPreview
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import ObservedService
 from reconciler.rollout_driver.driver import RolloutDriver
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.preview import prospects
@@ -109,6 +110,18 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     tags = pass_.tags_of(target, world)
     told = (tags.suspended, tags.restored, tags.unreadable)
     return RolloutSession(stack, driver, rollouts, missing, prefetched, *told, world)
+
+
+NO_TASKS = "no tasks: the desired count is 0 in the account, and the specs state none; state a `desired_count` above 0"
+NO_TASKS_SCALED = "no tasks: autoscaling, or another client, keeps the desired count at 0; raise `min` of `scaling`"
+
+
+def without_tasks(stack: Stack, rollout: ServiceRollout, observed: ObservedService) -> tuple[str, ...]:
+    """That a service has no tasks although nothing of it differs from the specs, which leave the count to others."""
+    declared = stack.target.wanted.get(rollout.delivery.service)
+    if observed.desired or declared is None or declared.spec.desired_count is not None:
+        return ()
+    return (NO_TASKS_SCALED if rollout.delivery.scales else NO_TASKS,)
 
 
 def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:

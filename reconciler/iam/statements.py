@@ -9,7 +9,7 @@ It is one module because all statements are bound to the names of the same specs
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -151,9 +151,10 @@ class _Maker:
     def _is_ours(self) -> dict[str, str]:
         return {f"aws:ResourceTag/{ownership.STACK}": self.stack}
 
-    def _arn(self, service: str, resource: str) -> str:
+    def _arn(self, service: str, resource: str, account: str | None = None) -> str:
         region = self.place.region if service_facts(service).regional else ""
-        return f"arn:{self.place.partition}:{service}:{region}:{self.place.account}:{resource}"
+        of = self.place.account if account is None else account
+        return f"arn:{self.place.partition}:{service}:{region}:{of}:{resource}"
 
     def _specs(self, kind: str) -> list[Any]:
         return [want.spec for want in self.wanted if want.address.kind == kind]
@@ -247,7 +248,9 @@ class _Maker:
         why = "only ECS services are scaled"
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
         for one in self._on_behalf():
-            yield Statement(one.sid, one.why, one.actions, tuple(self._arn(*arn) for arn in one.arns) or EVERYTHING)
+            account = "" if one.public else self.place.account
+            arns = tuple(self._arn(*arn, account=account) for arn in one.arns)
+            yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
 
     def _on_behalf(self) -> Iterator[OnBehalf]:
         for name in sorted(self.used):
@@ -280,11 +283,11 @@ class _Maker:
         found: dict[str, set[str]] = defaultdict(set)
         for want in self.wanted:
             for name, service in self.kinds[want.address.kind].permissions.passes.items():
-                link = getattr(want.spec, name)
-                if isinstance(link, Ref):
-                    found[service].update(arn for arn in own.get(link.address, ()) if ":role/" in arn)
-                elif link:
-                    found[service].add(link)
+                for link in _links(want.spec, name.split(".")):
+                    if isinstance(link, Ref):
+                        found[service].update(arn for arn in own.get(link.address, ()) if ":role/" in arn)
+                    else:
+                        found[service].add(link)
         return found
 
     def _configured(self) -> Iterator[Statement]:
@@ -302,3 +305,14 @@ class _Maker:
 
 def _cluster(link: Any, names: Mapping[Address, str]) -> str:
     return names[link.address] if isinstance(link, Ref) else str(link).rpartition("/")[2]
+
+
+def _links(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    """What stands at a path in a spec, in each item of the tuples on the way."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _links(item, path)
+    elif path and value is not None:
+        yield from _links(getattr(value, path[0]), path[1:])
+    elif value:
+        yield value

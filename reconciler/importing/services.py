@@ -19,6 +19,9 @@ from reconciler.resources._service_deployment import Deployment
 from reconciler.spec import names
 from reconciler.spec.documents.deployment_strategy import Rolling
 
+LIMITS: Final = ("min_percent", "max_percent", "circuit_breaker", "rollback")
+"""Settings of a rolling deployment that are stated; others stay as they are."""
+
 LONGEST_GRACE: Final = 86_400
 """Seconds: `grace_period` of a Service."""
 
@@ -219,6 +222,6 @@ def rolling_fields(deployment: Deployment) -> dict[str, Any]:
     usual = Rolling()
     return {
         name: value
-        for name in Rolling.model_fields
+        for name in LIMITS
         if (value := getattr(deployment, name)) is not None and value != getattr(usual, name)
     }

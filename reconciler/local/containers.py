@@ -36,13 +36,22 @@ class Container:
     ending: asyncio.Task[None] | None = None
 
     async def live(self) -> None:
-        running, outside = self.running, self.running.outside
+        running = self.running
         try:
             await self._dependencies()
         except CannotStart as error:
             running.fail(str(error))
         if running.ending:
             return
+        while await self._run():
+            pass
+        if self.exit_code is not None:
+            await self._tell_exit(self.exit_code)
+
+    async def _run(self) -> bool:
+        """One process from its start to its end. Whether it is to be started again."""
+        running, outside = self.running, self.running.outside
+        begun = outside.milliseconds()
         log = Log(self._write, now=outside.milliseconds) if self.launch.log_group else None
         try:
             self.process = await outside.nursery.spawn(
@@ -54,9 +63,12 @@ class Container:
             )
         except OSError as error:  # no processes or descriptors left
             running.fail(f"CannotStartContainerError: {error}")
-            return
+            return False
         running.news()
         if running.ending:
+            if self.ending is not None:  # it was for the process before
+                self.ending.cancel()
+                self.ending = None
             self.end()
         checking = asyncio.create_task(self._check_health())
         try:
@@ -67,9 +79,19 @@ class Container:
                 self.ending.cancel()
             if log is not None:
                 log.end()
+        if self._restarts(code, (outside.milliseconds() - begun) / 1000):
+            return True
         self.exit_code = code
         running.news()
-        await self._tell_exit(code)
+        return False
+
+    def _restarts(self, code: int, seconds: float) -> bool:
+        """Source: ECS developer guide, "Restart individual containers in Amazon ECS tasks with container restart
+        policies"."""
+        policy = self.launch.restart
+        if policy is None or self.running.ending or self.ending is not None:
+            return False
+        return code not in policy.ignored and seconds >= policy.period
 
     async def _tell_exit(self, code: int) -> None:
         """After `on_started`, if that is still to come. The end of an essential container is the others' too."""

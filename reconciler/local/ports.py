@@ -28,6 +28,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from reconciler.local.container_options import Mount, RestartPolicy
+
 HealthState = Literal["initial", "healthy", "unhealthy", "unhealthy.draining", "unused", "draining", "unavailable"]
 
 
@@ -73,6 +75,8 @@ class ContainerLaunch:
     log_stream: str = ""
     health_check: ContainerHealthCheck | None = None
     depends_on: tuple[Dependency, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    restart: RestartPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

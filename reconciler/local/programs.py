@@ -1,7 +1,8 @@
 """What exactly runs for a container: the program with its arguments, its environment, its folder. Nothing runs here.
 
 As in a container, nothing of this process's environment is seen; unlike in one, the file system is this machine's. So
-the image's folder is where a program starts, whatever WORKDIR says, and `python` is the one that runs this.
+the image's folder is where a program starts, whatever WORKDIR says, with the working directory of the task definition
+below it, and `python` is the one that runs this.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from reconciler.local import volumes
+from reconciler.local.container_options import Mount
 from reconciler.local.ports import ContainerLaunch
 from reconciler.local.public_images import Program
 
+NOTHING_MOUNTED: Mapping[Mount, Path] = MappingProxyType({})
 PYTHONS = frozenset({"python", "python3"})
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # the way to programs, and how text is written; no secrets
 OWN_HOST = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1)(?::(\d{1,5}))?(?![\w.-])")
@@ -41,6 +46,7 @@ def prepare(
     address: str,
     ports: Mapping[int, int],
     private_address: str,
+    mounted: Mapping[Mount, Path] = NOTHING_MOUNTED,
 ) -> Prepared:
     """`folder` is the container's own and empty so far: the image's content is copied into it. Raises CannotStart."""
     home = folder / "app"
@@ -48,6 +54,11 @@ def prepare(
         home.mkdir(parents=True)
     else:
         shutil.copytree(program.content, folder, symlinks=True)
+    volumes.link(folder, mounted)
+    start = home
+    if container.working_directory:
+        start = folder.joinpath(*(step for step in container.working_directory.split("/") if step not in ("", "..")))
+        start.mkdir(parents=True, exist_ok=True)
     arguments = _arguments(container, program)
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment = {
@@ -58,11 +69,12 @@ def prepare(
         "PYTHONPATH": str(folder),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        **volumes.variables(mounted),
         **program.environment,
         **container.environment,
     }
     environment |= _listening(environment, container.ports, address=address, ports=ports)
-    return Prepared(_found(arguments, environment, home), environment, home)
+    return Prepared(_found(arguments, environment, start), environment, start)
 
 
 def at_home(command: Sequence[str], *, address: str, ports: Mapping[int, int]) -> tuple[str, ...]:

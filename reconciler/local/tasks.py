@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from reconciler.clock import Clock
-from reconciler.local import programs, task_user, usage
+from reconciler.local import programs, task_user, usage, volumes
 from reconciler.local.addresses import Addresses, NoAddressLeft
 from reconciler.local.background import Background
 from reconciler.local.containers import Container
@@ -174,6 +174,7 @@ class Tasks:
         running.ports = {port: running.place.port(port) for port in wanted}
         for container, program in found:
             try:
+                mounted = volumes.folders(container.mounts, task=folder, scratch=self._scratch, user=self._user)
                 prepared = programs.prepare(
                     container,
                     program,
@@ -181,6 +182,7 @@ class Tasks:
                     address=running.place.address,
                     ports=running.ports,
                     private_address=launch.private_address,
+                    mounted=mounted,
                 )
             except OSError as error:  # no room, no descriptors
                 raise CannotStart(f"CannotCreateContainerError: {error}") from error

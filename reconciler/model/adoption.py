@@ -35,10 +35,14 @@ LONGEST = 120
 
 @dataclass(frozen=True, slots=True)
 class LossConsent:
-    """The losses that a document accepts: `service/web.load_balancers`, with everything below it."""
+    """The losses that a document accepts: `service/web.load_balancers`, with everything below it.
+
+    `stated` are the codes of the members that fields of the document have set; those may go, too.
+    """
 
     address: Address
     accepted: frozenset[str]
+    stated: frozenset[str] = frozenset()
 
     def covers(self, path: Path) -> bool:
         text = entry(self.address, path)
@@ -55,10 +59,16 @@ def entry(address: Address, path: Path) -> str:
 
 
 def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
-    """`want` with the values of `found` in the fields that it keeps."""
+    """`want` with the values of `found` in the fields that it keeps, and without what fields have set that it does not
+    state any more."""
+    if left := found.facts.get(members.LEFT):
+        removed = members.laid(left).items()
+        update = {name: member_values.merged(getattr(want.spec, name), value) for name, value in removed}
+        want = replace(want, spec=want.spec.model_copy(update=update))
     if not want.kept and not want.adopt:
         return want
-    spec = _merged(want.spec, found.spec, want.kept, consent_of(want), ())
+    consent = replace(consent_of(want), stated=members.stated_before(found.tags))
+    spec = _merged(want.spec, found.spec, want.kept, consent, ())
     if spec is want.spec and not want.adopt:
         return want
     tags = want.tags
@@ -93,10 +103,15 @@ def _said_to_go(spec: Any, path: Path) -> bool:
 
 def kept_notes(raw: Desired[Any], want: Desired[Any], found: Observed[Any]) -> Iterator[Note]:
     """What `found` keeps that its document, `raw`, does not state: at most one note."""
-    paths = [*unstated(raw.spec, want.spec), *found.facts.get("unstated", ())]
+    left = found.facts.get(members.LEFT, {})
+    kept = (path for path in unstated(raw.spec, want.spec) if not any(one[: len(path)] == path for one in left))
+    paths = [*kept, *found.facts.get("unstated", ())]
     if paths:
         listed = ", ".join(".".join(path) for path in sorted(paths))
-        yield Note(want.address, f"kept, not in the specs: {listed} (state it under `aws`, or remove it with `null`)")
+        yield Note(
+            want.address,
+            f"kept, not in the specs: {listed} (state it in the document, or remove it with `null` under `aws`)",
+        )
 
 
 def refused(want: Desired[Any], lost: Losses) -> tuple[str, str]:
@@ -130,7 +145,8 @@ def with_losses(changes: tuple[Change, ...], lost: Losses) -> tuple[Change, ...]
 
 def _merged(want: Any, have: Any, kept: Mapping[Path, Keep], consent: LossConsent, at: Path) -> Any:
     if () in kept:
-        return want if consent.covers(at) else _taken(want, have, kept[()], consent, at)
+        whole = frozenset((*at, *path) for path, how in kept.items() if how is Keep.STATED)
+        return want if consent.covers(at) else _taken(want, have, kept[()], consent, at, whole)
     below: dict[str, dict[Path, Keep]] = defaultdict(dict)
     for path, how in kept.items():
         below[path[0]][path[1:]] = how
@@ -160,7 +176,7 @@ def _merged(want: Any, have: Any, kept: Mapping[Path, Keep], consent: LossConsen
             return want
 
 
-def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> Any:
+def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path, whole: frozenset[Path]) -> Any:
     match how:
         case Keep.VALUE:
             if isinstance(have, Mapping):
@@ -169,7 +185,9 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> A
         case Keep.PRESENT:
             return want if have in (None, "", (), {}) else have
         case Keep.MEMBERS:
-            return _with_members(want, have or {}, consent, at) if have or want else want
+            return _with_members(want, have or {}, consent, at, whole) if have or want else want
+        case Keep.STATED:
+            return want
         case Keep.ITEMS:
             if isinstance(want, Mapping) and isinstance(have, Mapping):
                 return {key: item for key, item in have.items() if not consent.covers((*at, str(key)))} | dict(want)
@@ -180,16 +198,35 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path) -> A
             return want
 
 
-def _with_members(said: Mapping[str, Any], have: Mapping[str, Any], consent: LossConsent, at: Path) -> dict[str, Any]:
-    """`said`, and what `have` has beyond it. A member that is stated as None is removed."""
-    found = {key: item for key, item in have.items() if key not in said and not consent.covers((*at, key))}
+def _with_members(
+    said: Mapping[str, Any], have: Mapping[str, Any], consent: LossConsent, at: Path, whole: frozenset[Path]
+) -> dict[str, Any]:
+    """`said`, and what `have` has beyond it, apart from what a field has set that is not stated any more. A member that
+    is stated as None is removed, and one in `whole` is what the specs say."""
+    found: dict[str, Any] = {}
+    for key, item in have.items():
+        if key not in said and not consent.covers((*at, key)):
+            left = _of_others(item, consent.stated, (*at, key))
+            found |= {} if left is None else {key: left}
     for key, item in said.items():
         there = have.get(key)
-        if isinstance(item, Mapping) and isinstance(there, Mapping):
-            found[key] = _with_members(item, there, consent, (*at, key))
+        if isinstance(item, Mapping) and isinstance(there, Mapping) and (*at, key) not in whole:
+            found[key] = _with_members(item, there, consent, (*at, key), whole)
         elif item is not None:
             found[key] = member_values.without_none(item)
     return found
+
+
+def _of_others(value: Any, stated: frozenset[str], at: Path) -> Any:
+    """`value` without the members that fields have set; None if nothing is left of it."""
+    if not stated:
+        return value
+    if members.code(at) in stated:
+        return None
+    if not isinstance(value, Mapping):
+        return value
+    left = {key: part for key, item in value.items() if (part := _of_others(item, stated, (*at, key))) is not None}
+    return left if left or not value else None
 
 
 def unstated(raw: Any, kept: Any, at: Path = ()) -> Iterator[Path]:

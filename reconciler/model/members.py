@@ -6,10 +6,16 @@ and which belong to somebody else (`ApiMembers`).
 
 What the specs state is merged over what is compiled. What they do not state is not removed: a live member that no
 word of ours stands for is carried over wherever a write would replace it, and only `member: null` removes it.
+
+A member may also be set by an optional field of a document (`ApiMembers.optional`). Then it is the field's as a whole,
+and a tag of the resource says so: once the field is removed from the document, the member is removed as well. Without
+the tag it is somebody else's, and kept.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +24,7 @@ from typing import Any, Final
 from reconciler import service_models
 from reconciler.model import ownership
 from reconciler.model.member_values import Path, Values, aligned, merged, says_something, unsaid
-from reconciler.model.resource import Address
+from reconciler.model.resource import Address, Keep
 from reconciler.service_models import Shape
 
 FIELD: Final = "aws"
@@ -35,7 +41,8 @@ class ApiMembers:
     those whose change starts new tasks. `elsewhere` says where answers show a member that has another place in them.
     `others` are those that no word says, and that AWS shows only where somebody has set them. `more` are members of
     another operation, which is called right after. `fields` are members for which the spec of the resource has a
-    field, and those that are `changeable` are changed by an operation of their own.
+    field, and those that are `changeable` are changed by an operation of their own. `optional` are those among `words`
+    that are kept where the field is not stated and never was, with the value that removes one that is changed in place.
     """
 
     service: str
@@ -51,6 +58,7 @@ class ApiMembers:
     more: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     changeable: frozenset[str] = frozenset()
+    optional: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> Shape:
@@ -95,6 +103,40 @@ def _nearest(table: Mapping[str, str], path: Path) -> str:
         if found := table.get(".".join(path[:length]), ""):
             return found
     return ""
+
+
+# -- of what an optional field sets
+
+CODE: Final = 3
+MOST_STATED: Final = 85
+"""The members of one resource that fields may set; the tag has room for so many codes."""
+
+
+def code(path: Path) -> str:
+    """A member in the tag, by its path in the spec of the resource."""
+    return base64.urlsafe_b64encode(hashlib.sha256(".".join(path).encode()).digest())[:CODE].decode()
+
+
+def stated_tag(kept: Mapping[Path, Keep]) -> dict[str, str]:
+    """The tag of a resource some of whose members are set by fields; none if there are none."""
+    codes = sorted({code(path) for path, how in kept.items() if how is Keep.STATED})
+    return {ownership.FIELDS: "".join(codes)} if codes else {}
+
+
+def stated_before(tags: Mapping[str, str]) -> frozenset[str]:
+    """The codes of the members that fields set when the resource was written last."""
+    text = tags.get(ownership.FIELDS, "")
+    return frozenset(text[start : start + CODE] for start in range(0, len(text), CODE))
+
+
+def laid(stated: Mapping[Path, Any]) -> dict[str, Any]:
+    """Members by their paths, as an API takes them."""
+    found: dict[str, Any] = {}
+    for path, value in stated.items():
+        for step in reversed(path[1:]):
+            value = {step: value}
+        found = merged(found, {path[0]: value})
+    return found
 
 
 # -- of what is changed in place
@@ -168,6 +210,26 @@ def _taken(shape: Shape, value: Any) -> Any:
     if isinstance(value, list | tuple) and shape.kind == "list":
         return [_taken(shape.item, item) for item in value]
     return value
+
+
+LEFT: Final = "left"
+"""The fact of a resource that holds what fields have set and do not state any more: by its path in the spec, the value
+that removes it."""
+
+
+def left(api: ApiMembers, said: Values, item: Values, tags: Mapping[str, str]) -> dict[Path, Any]:
+    """The members that fields have set, that `item` still has and `said` does not name any more, with the values that
+    remove them."""
+    before = stated_before(tags)
+    found: dict[Path, Any] = {}
+    for name, value in api.optional.items() if before else ():
+        path = tuple(name.split("."))
+        there = _at(item, path)
+        if there is None or code((FIELD, *path)) not in before or _at(said, path) is not None:
+            continue
+        if aligned(there, value, ordered=False, only_said=True) != value:
+            found[path] = value
+    return found
 
 
 def unstated(api: ApiMembers, said: Values, item: Values) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ MANAGED = "reconciler:tags"  # the keys of the tags in the specs, so that a tag 
 REGION = "reconciler:region"  # of the stack, on what is in no region: a stack of this name in another one owns others
 PREFIX = "reconciler:"
 MEMBERS = "reconciler:members"  # digests of API members that AWS does not show, so that a change of one is seen
+FIELDS = "reconciler:fields"  # the API members that fields of the document set, so that removing one removes the member
 NAME = "Name"  # the console shows it as the name of things that have none in AWS
 
 _HASHED: Final = "reconciler:sha256 "
@@ -76,7 +77,7 @@ class TagChange:
 def tag_changes(have: Mapping[str, str], want: Mapping[str, str]) -> TagChange:
     """The tag writes that turn `have` into `want`; tags set by others are kept."""
     put = {key: value for key, value in want.items() if have.get(key) != value}
-    ours = (*_managed(have, want), PROTECT, MANAGED, IMAGES, MEMBERS)
+    ours = (*_managed(have, want), PROTECT, MANAGED, IMAGES, MEMBERS, FIELDS)
     drop = {key for key in ours if key in have and key not in want}
     return TagChange(put, tuple(sorted(drop)))
 

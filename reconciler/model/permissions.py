@@ -44,12 +44,17 @@ class Binding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OnBehalf:
-    """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …"."""
+    """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …".
+
+    `public`: its ARNs are those of something that AWS has made for everybody, which belongs to no account.
+    """
 
     sid: str
     why: str
     actions: tuple[str, ...]
     arns: tuple[NamedArn, ...] = ()
+    public: bool = False
+    condition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class Permissions:
     `tagging` is the operation that tags, of what is made by name: IAM cannot tell it from any other tagging, so it is
     bound by name as well. `ec2` is EC2's name for what is made, `made_inside` for what must be there: EC2 decides about
     each of them. `linked_role` is the service whose service-linked role AWS makes in the caller's name where the
-    account has none yet. `passes` maps the fields of a spec that name roles to the service that is given them.
+    account has none yet. `passes` maps the fields of a spec that name roles, by their paths, to the service that is
+    given them.
     `within_boundary` are the operations that IAM can bind to the permissions boundary of the role they write to.
     """
 

@@ -1,6 +1,7 @@
 """Resource model: addresses, AWS calls as values, desired and observed resources.
 
-Nothing here knows AWS beyond the fact that it answers calls.
+Nothing here knows AWS beyond the fact that it answers calls. It is one module because each of these values is made of
+others of them.
 """
 
 from __future__ import annotations
@@ -58,12 +59,16 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Keep(StrEnum):
-    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted."""
+    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted.
+
+    Of STATED nothing is kept: a field of the document sets the member as a whole.
+    """
 
     VALUE = "value"  # what AWS has, whatever it is
     PRESENT = "present"  # what AWS has, if it has anything there
     ITEMS = "items"  # what AWS has beyond the items that the specs name
     MEMBERS = "members"  # what AWS has beyond the members that the specs name, at any depth
+    STATED = "stated"  # nothing
 
 
 Link: TypeAlias = Ref | str

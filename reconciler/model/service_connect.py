@@ -30,6 +30,13 @@ class Tls(resource.Spec):
     role: Link | None = None
 
 
+class HeaderRule(resource.Spec):
+    """The header of requests to the new version of a deployment that shifts traffic; without a value, with any."""
+
+    name: str
+    value: str | None = None
+
+
 class ConnectedPort(resource.Spec):
     """A named port of the task definition, and the name and port by which clients reach it. Timeouts in seconds."""
 
@@ -40,6 +47,7 @@ class ConnectedPort(resource.Spec):
     idle_timeout: int | None = None
     request_timeout: int | None = None
     tls: Tls | None = None
+    test_header: HeaderRule | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -97,11 +105,11 @@ def read(item: Mapping[str, Any] | None) -> ServiceConnect:
 
 
 def _service(one: ConnectedPort) -> dict[str, Any]:
-    sent: dict[str, Any] = {
-        "portName": one.port_name,
-        "discoveryName": one.name,
-        "clientAliases": [{"port": one.alias_port, "dnsName": one.alias}],
-    }
+    alias: dict[str, Any] = {"port": one.alias_port, "dnsName": one.alias}
+    if one.test_header is not None:
+        value = {} if one.test_header.value is None else {"value": {"exact": one.test_header.value}}
+        alias["testTrafficRules"] = {"header": {"name": one.test_header.name} | value}
+    sent: dict[str, Any] = {"portName": one.port_name, "discoveryName": one.name, "clientAliases": [alias]}
     timeouts = {"idleTimeoutSeconds": one.idle_timeout, "perRequestTimeoutSeconds": one.request_timeout}
     if any(value is not None for value in timeouts.values()):
         sent["timeout"] = {name: value for name, value in timeouts.items() if value is not None}
@@ -116,6 +124,7 @@ def _port(item: Mapping[str, Any]) -> ConnectedPort:
     """ECS takes one alias, and answers it as it was sent."""
     timeout, tls = item.get("timeout") or {}, item.get("tls")
     alias: Mapping[str, Any] = next(iter(item.get("clientAliases") or ()), {})
+    header = (alias.get("testTrafficRules") or {}).get("header")
     idle, request = timeout.get("idleTimeoutSeconds"), timeout.get("perRequestTimeoutSeconds")
     return ConnectedPort(
         port_name=item["portName"],
@@ -124,6 +133,9 @@ def _port(item: Mapping[str, Any]) -> ConnectedPort:
         alias_port=alias.get("port", 0),
         idle_timeout=None if idle in IDLE else idle,
         request_timeout=None if request == PER_REQUEST else request,
+        test_header=None
+        if not header
+        else HeaderRule(name=header["name"], value=(header.get("value") or {}).get("exact")),
         tls=None
         if not tls
         else Tls(

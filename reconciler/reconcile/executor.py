@@ -23,6 +23,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.aws.retry import READ, has_token
 from reconciler.log import log
 from reconciler.model import ownership
+from reconciler.model.members import FIELD
 from reconciler.model.obstacles import foreign
 from reconciler.model.plan import Action, Plan, PlanStep, Verb
 from reconciler.model.resource import Address, Call, Desired, Observed
@@ -254,9 +255,10 @@ class _Execution:
         wrote: list[Call] = []
         declined: frozenset[str] = frozenset()
         try:
-            put = {key: value for key, value in action.tags.put.items() if key != ownership.MEMBERS}
-            if put or action.tags.drop:
-                self.aws.run(kind.update_tags(old, put, action.tags.drop), wrote=wrote.append)
+            put = {key: value for key, value in action.tags.put.items() if key not in _AFTER}
+            drop = tuple(key for key in action.tags.drop if key not in _AFTER)
+            if put or drop:
+                self.aws.run(kind.update_tags(old, put, drop), wrote=wrote.append)
             if changes:
                 updating = kind.update(old, new, changes)
                 identifier = self.aws.run(
@@ -265,9 +267,11 @@ class _Execution:
                 if identifier is not None:
                     self.aws.mine.add(identifier)
                     self._has_id(action.address, identifier)
-            if len(put) < len(action.tags.put):  # it says that the members have been written
-                written = {ownership.MEMBERS: action.tags.put[ownership.MEMBERS]}
-                self.aws.run(kind.update_tags(old, written, ()), wrote=wrote.append)
+            late = {key: value for key, value in action.tags.put.items() if key in _AFTER}
+            gone = tuple(key for key in action.tags.drop if key in _AFTER)
+            rolled = any(change.rolls and change.field == FIELD for change in action.changes)
+            if (late or gone) and not rolled and not (changes and kind.revisions):
+                self.aws.run(kind.update_tags(old, late, gone), wrote=wrote.append)
         except errors.Declined as error:
             declined = error.fields
             self.expectations.declined(old, declined)
@@ -303,6 +307,8 @@ def _may_double(kind: ResourceType[Any], new: Desired[Any]) -> bool:
 
 
 _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
+_AFTER = frozenset({ownership.MEMBERS, ownership.FIELDS})
+"""Tags that say which members have been written: they change once that is done."""
 
 
 def summary(outcomes: tuple[StepOutcome, ...]) -> Mapping[Result, int]:

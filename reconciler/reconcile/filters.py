@@ -23,7 +23,7 @@ from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.engine_changes import refused
-from reconciler.reconcile.immovable import explained, immovable
+from reconciler.reconcile.immovable import explained, immovable, kept_pairs
 from reconciler.reconcile.read_only import read_only
 from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.rollout.spec import RolloutSpec
@@ -130,8 +130,10 @@ def limits(plan: Plan, context: Context) -> Plan:
             )
         )
     if not context.leaving:
-        stay = immovable(context.world, context.desired, context.kinds, context.deliveries)
+        stay = [*immovable(context.world, context.desired, context.kinds, context.deliveries)]
         refusals = [*explained(refusals, stay, context.deliveries)]
+        pairs = kept_pairs(plan, context.world, context.desired, context.deliveries)
+        refusals += [one for one in pairs if one.address not in {other.address for other in stay}]
         refusals = [*refused(refusals, context.world, context.desired, context.deliveries)]
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)
     return replace(plan, refusals=tuple(refusals))

@@ -4,6 +4,10 @@ AWS allows a target group one load balancer, and the versions of such a service 
 the version that serves cannot be reached through another load balancer, and a rollout cannot begin there: it begins
 beside the version that serves. Its clients would have to follow by DNS besides, and only a person knows when they have.
 A rolling service can move, because ECS registers its tasks in several target groups.
+
+A service whose traffic ECS shifts keeps its pair of target groups, their rules, the port and the role besides: they are
+one member of UpdateService, and ECS takes the target group in it for the one in production, whichever that is
+(hashicorp/terraform-provider-aws#45678).
 """
 
 from __future__ import annotations
@@ -13,10 +17,17 @@ from typing import Any
 
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.obstacles import if_renamed, outermost
-from reconciler.model.plan import Refusal, RefusalCode
+from reconciler.model.plan import Plan, Refusal, RefusalCode
 from reconciler.model.resource import Address, Desired
 from reconciler.model.type_registry import ResourceTypes
+from reconciler.resources.service import pair_changes
+from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.spec import RolloutSpec
+
+INSTEAD = (
+    "change the engine to `rolling` in a commit of its own, then this, and then the engine again; or add a second "
+    "service, and remove this one once clients use that"
+)
 
 
 def immovable(
@@ -44,6 +55,27 @@ def immovable(
         )
         hint = if_renamed(holder, balancer, hint, kinds, desired)
         yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, hint, desired[delivery.service].where, holder)
+
+
+def kept_pairs(
+    plan: Plan, world: ObservedState, desired: Mapping[Address, Desired[Any]], deliveries: Iterable[RolloutSpec]
+) -> Iterator[Refusal]:
+    """A refusal for each service whose traffic ECS shifts, and is to shift between other target groups, by other rules,
+    to another port or with another role.
+    """
+    ids = {address: id for id, address in plan.names.items()}
+    known = frozenset(one.id for one in world)
+    services = {one.id: one for one in world.found.get("service", ())}
+    rules = frozenset(one.id for one in world.found.get("listener-rule", ()))
+    for delivery in deliveries:
+        service = services.get(ids.get(delivery.service, ""))
+        if service is None or delivery.engine.shifts_traffic is not TrafficShifter.ECS:
+            continue
+        want = desired[delivery.service]
+        changed = pair_changes(service.facts["item"], want.resolved(ids).spec, known, rules)
+        if changed:
+            because = f"ECS cannot be given {' or '.join(changed)} without a risk for the requests in production"
+            yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, INSTEAD, want.where)
 
 
 def explained(

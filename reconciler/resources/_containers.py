@@ -5,6 +5,8 @@ left out of the next revision. Therefore no field here is ever None. Leaving one
 in, and removing a line from the specs shows as a change back to that. `aws` holds the members beyond these fields, by
 ECS's names: those that the specs say, and those that a revision made elsewhere has, which are registered again as they
 are (model/members.py).
+
+It is one module because what is read and what is written of a container are two sides of one table.
 """
 
 from __future__ import annotations
@@ -95,6 +97,27 @@ LOG_OPTIONS: Final = {
     "awslogs-stream-prefix": "log_stream_prefix",
 }
 
+OPTIONAL: Final[Mapping[str, str]] = {
+    "mountPoints": "mounts",
+    "volumesFrom": "volumes_from",
+    "logConfiguration": "logs",
+    "firelensConfiguration": "firelens",
+    "environmentFiles": "environment_files",
+    "repositoryCredentials": "registry_credentials",
+    "restartPolicy": "restart",
+    "dockerLabels": "labels",
+    "linuxParameters.initProcessEnabled": "init",
+    "linuxParameters.capabilities": "capabilities",
+    "linuxParameters.tmpfs": "tmpfs",
+    "startTimeout": "start_timeout",
+    "memoryReservation": "memory_reservation",
+    "workingDirectory": "working_directory",
+    "interactive": "interactive",
+    "pseudoTerminal": "tty",
+    "systemControls": "system_controls",
+}
+"""Members that a field sets where it is stated, with the field."""
+
 API: Final = ApiMembers(
     "ecs",
     create="RegisterTaskDefinition",
@@ -119,11 +142,13 @@ API: Final = ApiMembers(
         "ulimits": "ulimits",
         "portMappings.name": "ports",
         "portMappings.hostPort": "ports",
-        "logConfiguration.logDriver": "task.logs?",
-        "logConfiguration.options.awslogs-group": "task.logs?",
-        "logConfiguration.options.awslogs-region": "task.logs?",
-        "logConfiguration.options.awslogs-stream-prefix": "task.logs?",
+        **OPTIONAL,
     },
+    owned={
+        "privileged": "Fargate runs no privileged containers",
+        "linuxParameters.sharedMemorySize": "Fargate does not support it",
+    },
+    optional=dict.fromkeys(OPTIONAL),
 )
 
 OTHERS: Final = (

@@ -1,4 +1,7 @@
-"""Actions of listeners and listener rules: what happens to a request, and how requests move from one to another."""
+"""Actions of listeners and listener rules: what happens to a request, and how requests move from one to another.
+
+It is one module because what is read, written and moved is one value, and a listener's is a rule's.
+"""
 
 from __future__ import annotations
 
@@ -243,19 +246,26 @@ def handed_over(old: Action | None, new: Action | None, usage: Usage) -> Action 
 
 
 def continued(
-    initial: Action | None, listener: Any, world: Iterable[Observed[Any]], promoted: Set[str], serving: Set[str]
+    initial: Action | None,
+    listener: Any,
+    load_balancer: Any,
+    world: Iterable[Observed[Any]],
+    promoted: Set[str],
+    serving: Set[str],
 ) -> Action | None:
     """`initial`, with the weights by which these target groups, or those in `serving`, receive requests already.
 
-    Those of the same listener and its rules come first: requests move between them. Others count if several agree: a
-    single one may be the test listener, which shows a version that was not promoted. Otherwise all requests go to the
-    target group that is in `promoted`.
+    Those of the same listener and its rules come first: requests move between them. Others of the same load balancer
+    count if several agree: a single one may be the test listener, which shows a version that was not promoted.
+    Otherwise all requests go to the target group that is in `promoted`. AWS allows a target group one load balancer.
     """
     groups = forwards(initial).keys()
     here, elsewhere = list[Action](), list[Action]()
     for one in world:
         action = getattr(one.spec, ENTRIES.get(one.address.kind, ""), None)
-        if action is not None and receiving(action) and receiving(action) <= groups | serving:
+        if action is None or load_balancer_of(listener_of(one.id)) != load_balancer:
+            continue
+        if receiving(action) and receiving(action) <= groups | serving:
             (here if listener_of(one.id) == listener else elsewhere).append(action)
     sent = [forwards(action) for action in here or elsewhere]
     agreed = sent[0] if sent and all(one == sent[0] for one in sent) else {}
@@ -272,6 +282,11 @@ def continued(
 def listener_of(arn: str) -> str:
     """The ARN of a listener, or of that of a rule."""
     return arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0] if ":listener-rule/" in arn else arn
+
+
+def load_balancer_of(listener: str) -> str:
+    """The ARN of the load balancer of a listener."""
+    return listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
 
 
 def sent_elsewhere(present: Action | None, wanted: Action | None) -> bool:

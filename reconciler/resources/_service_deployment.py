@@ -1,20 +1,21 @@
 """How ECS deploys a service: the limits of a rolling deployment, or how traffic is shifted between two target groups.
 
 UpdateService keeps the members of `deploymentConfiguration` that are not sent, and takes each of them as a whole. The
-lifecycle hooks are sent by the rollout, with each deployment that it starts.
+lifecycle hooks that pause a deployment are sent by the rollout, with each deployment that it starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 from reconciler.model import resource
 from reconciler.model.resource import Calls, Link
 from reconciler.model.resource_type import FieldMark
-from reconciler.resources import _gone
+from reconciler.resources import _gone, _service_hooks
 from reconciler.resources._ecs import ecs
 from reconciler.resources._elb import elbv2
+from reconciler.resources._service_hooks import FunctionHook
 
 ROLLING: Final = "ROLLING"
 REVISIONS: Final = 20  # DescribeServiceRevisions
@@ -24,7 +25,7 @@ class Deployment(resource.Spec):
     """Limits of a rolling deployment, in percent of the desired count, and what is done when its tasks keep failing.
 
     `strategy` is ECS's; `bake` and `step_bake` are in minutes, `step_percent` is of production traffic. `alarms` roll a
-    deployment back.
+    deployment back. `hooks` are the lifecycle hooks that call functions, of a strategy that shifts traffic.
     """
 
     min_percent: int | None = None
@@ -36,6 +37,7 @@ class Deployment(resource.Spec):
     step_percent: float | None = None
     step_bake: int | None = None
     alarms: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
+    hooks: Annotated[tuple[FunctionHook, ...] | None, FieldMark.UNORDERED] = ()
 
 
 class Pair(resource.Spec):
@@ -80,6 +82,8 @@ def written(spec: Deployment) -> dict[str, Any]:
     if spec.alarms is not None:
         on = bool(spec.alarms)
         sent["alarms"] = {"alarmNames": list(spec.alarms), "enable": on, "rollback": on}
+    if spec.hooks:
+        sent["lifecycleHooks"] = _service_hooks.written(spec.hooks)
     return sent
 
 
@@ -110,6 +114,7 @@ def read(item: Mapping[str, Any]) -> Deployment:
         step_percent=steps.get(size),
         step_bake=steps.get(bake),
         alarms=tuple(sorted(alarms.get("alarmNames") or ())) if alarms.get("enable") else (),
+        hooks=_service_hooks.read(item) if strategy != ROLLING else (),
     )
 
 
@@ -164,3 +169,30 @@ def rule_arns(entries: Iterable[str]) -> Calls[dict[str, str]]:
         answer = yield elbv2.describe_rules(ListenerArn=arn)
         found[arn] = next(item["RuleArn"] for item in answer["Rules"] if item.get("IsDefault"))
     return found
+
+
+def pair_changes(
+    item: Mapping[str, Any], pair: Pair, role: Link, known: Collection[str], rules: Collection[str]
+) -> tuple[str, ...]:
+    """What of `pair` and `role` the service from AWS does not have. `known` are the ids of what there is, of which
+    `rules` are listener rules: what does not exist any more is not kept.
+    """
+    entry: Mapping[str, Any] = next(iter(item.get("loadBalancers") or ()), {})
+    advanced = entry.get("advancedConfiguration") or {}
+    if not advanced:
+        return ()
+    found = []
+    groups = {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}
+    if groups <= {*known} and groups != {str(pair.target_group), str(pair.alternate)}:
+        found.append("other target groups")
+    for name, link in (("production", pair.production), ("test", pair.test)):
+        rule = advanced.get(f"{name}ListenerRule") or ""
+        listener = rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+        same = rule == link or (listener == link and rule not in rules)
+        if link is not None and listener in known and not same:
+            found.append(f"another {name} listener or rule")
+    if (entry.get("containerName"), entry.get("containerPort")) != (pair.container, pair.port):
+        found.append("another container or port")
+    if isinstance(role, str) and advanced.get("roleArn") != role:
+        found.append("another role")
+    return tuple(found)

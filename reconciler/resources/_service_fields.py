@@ -1,4 +1,7 @@
-"""The fields of an ECS service, and what they are called in the calls and answers of ECS."""
+"""The fields of an ECS service, and what they are called in the calls and answers of ECS.
+
+It is one module because a field is written and read by the same names, and both are told here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
 from reconciler.model.service_connect import ServiceConnect
-from reconciler.resources import _ecs, _service_deployment
+from reconciler.model.service_description import on_fargate_alone
+from reconciler.resources import _ecs, _service_deployment, _service_hooks
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources._service_deployment import Deployment, Pair
 
@@ -41,6 +45,9 @@ UNBALANCED: Final = 100
 (ECS developer guide, "Balancing an Amazon ECS service across Availability Zones")."""
 
 
+_DEPLOYMENT: Final = "deploymentConfiguration"
+_BREAKER: Final = f"{_DEPLOYMENT}.deploymentCircuitBreaker"
+REBALANCED: Final = ("availabilityZoneRebalancing",)
 _CONNECTED: Final = ("enabled", "namespace", "services", "logConfiguration")
 
 API: Final = ApiMembers(
@@ -67,7 +74,28 @@ API: Final = ApiMembers(
         "deploymentConfiguration.deploymentCircuitBreaker.enable": "`rolling.circuit_breaker` of its "
         "DeploymentStrategy",
         "deploymentConfiguration.deploymentCircuitBreaker.rollback": "`rolling.rollback` of its DeploymentStrategy",
+        "deploymentConfiguration.lifecycleHooks": "`hooks` of its DeploymentStrategy",
+        "placementStrategy": "placement.strategy",
+        "placementConstraints": "placement.constraints",
         "tags": "the document's `tags`",
+        "enableECSManagedTags": "managed_tags",
+        "propagateTags": "propagate_tags",
+        "availabilityZoneRebalancing": "availability_zone_rebalancing",
+        "volumeConfigurations": "`ebs` of the task's volumes",
+        f"{_DEPLOYMENT}.alarms": "`rolling.alarms` of its DeploymentStrategy",
+        f"{_BREAKER}.resetOnHealthyTask": "`rolling.reset_on_healthy_task` of its DeploymentStrategy",
+        f"{_BREAKER}.thresholdConfiguration": "`rolling.failure_threshold` of its DeploymentStrategy",
+    },
+    optional={
+        "enableECSManagedTags": False,
+        "propagateTags": "NONE",
+        "availabilityZoneRebalancing": "ENABLED",
+        "volumeConfigurations": [],
+        "placementStrategy": [],
+        "placementConstraints": [],
+        f"{_DEPLOYMENT}.alarms": {"alarmNames": [], "enable": False, "rollback": False},
+        f"{_BREAKER}.resetOnHealthyTask": True,
+        f"{_BREAKER}.thresholdConfiguration": {"type": "BOUNDED_PERCENT", "value": 50},
     },
     owned={
         "clientToken": "the service's name makes its creation repeatable",
@@ -75,7 +103,6 @@ API: Final = ApiMembers(
         "schedulingStrategy": "a Service runs a number of tasks, not one on each instance",
         "deploymentConfiguration.strategy": _ROLLOUT,
         "deploymentConfiguration.bakeTimeInMinutes": _ROLLOUT,
-        "deploymentConfiguration.lifecycleHooks": _ROLLOUT,
         "deploymentConfiguration.linearConfiguration": _ROLLOUT,
         "deploymentConfiguration.canaryConfiguration": _ROLLOUT,
     },
@@ -87,8 +114,6 @@ API: Final = ApiMembers(
         "vpcLatticeConfigurations",
         "serviceConnectConfiguration.accessLogConfiguration",
         "serviceConnectConfiguration.containerConfigurations",
-        "placementConstraints",
-        "placementStrategy",
         "enableECSManagedTags",
         "deploymentConfiguration.alarms",
     ),
@@ -115,7 +140,7 @@ class ServiceSpec(resource.Spec):
 
     `starts_empty`: it is created without tasks, and its count is set once its pre-deployment task has succeeded.
 
-    `propagate_tags` is SERVICE, TASK_DEFINITION or NONE; `controller` ECS, EXTERNAL or CODE_DEPLOY.
+    `volume_role` manages the volumes of its tasks. `controller` is ECS, EXTERNAL or CODE_DEPLOY.
     """
 
     api: ClassVar[ApiMembers] = API
@@ -136,10 +161,10 @@ class ServiceSpec(resource.Spec):
     deployment: Deployment | None = None
     exec: bool | None = None
     service_connect: Annotated[ServiceConnect | None, FieldMark.ROLLS] = None
-    propagate_tags: str | None = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
     pair: Annotated[Pair | None, OwnedBy("rollout")] = None
     infrastructure_role: Annotated[Link | None, OwnedBy("rollout")] = None
+    volume_role: Annotated[Link | None, OwnedBy("rollout")] = None
     controller: Annotated[str | None, FieldMark.IMMUTABLE] = None
 
 
@@ -176,7 +201,6 @@ MEMBERS: Final[Mapping[str, Callable[[ServiceSpec], dict[str, Any]]]] = {
     "deployment": _deployment,
     "exec": lambda spec: {"enableExecuteCommand": spec.exec},
     "service_connect": lambda spec: {"serviceConnectConfiguration": service_connect.member(spec.service_connect)},
-    "propagate_tags": lambda spec: {"propagateTags": spec.propagate_tags},
 }
 """The member of CreateService, and of UpdateService, that each field is."""
 
@@ -200,10 +224,14 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
         if field == "deployment":
             update = _service_deployment.merged(old.deployment or Deployment(), new.deployment or Deployment())
             sent |= _deployment(new.model_copy(update={"deployment": update}))
+            if update.hooks is not None:
+                hooks = [*_service_hooks.written(update.hooks), *_service_hooks.pauses(item)]
+                sent["deploymentConfiguration"]["lifecycleHooks"] = hooks
         else:
             sent |= MEMBERS[field](new)
     if "deployment" in fields and _balanced_again(old, new):
         sent["availabilityZoneRebalancing"] = "ENABLED"
+    sent = member_values.merged(sent, _beside(sent, new.aws))
     if "aws" in fields:
         sent = member_values.merged(
             sent, members.changed(API, new.aws, with_deployment(item), [one.path for one in changes])
@@ -211,10 +239,26 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
     if "launch_type" in fields:
         if old.launch_type is not None:
             raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")
-        sent["capacityProviderStrategy"] = []  # back from capacity providers
-    if "capacityProviderStrategy" in sent and not any(_ecs.STARTS_A_DEPLOYMENT[member] for member in sent):
-        sent["forceNewDeployment"] = True  # else the tasks that run stay where they are
+        # ECS takes an empty strategy only where the service was created with a launch type, which it does not show
+        sent["capacityProviderStrategy"] = [{"capacityProvider": new.launch_type, "weight": 1, "base": 0}]
+    if "capacityProviderStrategy" in sent:
+        sent["forceNewDeployment"] = True  # ECS refuses it otherwise (pipe-cd/pipecd#6385, kayac/ecspresso#977)
     return sent
+
+
+def _beside(sent: Mapping[str, Any], aws: Mapping[str, Any]) -> dict[str, Any]:
+    """What `aws` has of the members that are `sent` for other fields: ECS takes each as a whole."""
+    found = {name: aws[name] for name in REBALANCED if name in sent and name in aws}
+    breaker = aws.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker")
+    if breaker and "deploymentCircuitBreaker" in sent.get("deploymentConfiguration", {}):
+        found["deploymentConfiguration"] = {"deploymentCircuitBreaker": breaker}
+    return found
+
+
+def balanced(item: Mapping[str, Any]) -> bool:
+    """Whether ECS can rebalance the tasks of a service."""
+    most: int = (item.get("deploymentConfiguration") or {}).get("maximumPercent", 200)
+    return most > UNBALANCED
 
 
 def _balanced_again(old: ServiceSpec, new: ServiceSpec) -> bool:
@@ -251,13 +295,15 @@ def read(
     unread = {field for field, member in _ANSWERED.items() if item.get(member) in (None, {})}
     if controller == "EXTERNAL" and "taskDefinition" not in item:
         unread |= {*OF_THE_TASK_SET, "launch_type"}  # no task set is primary yet
+    strategy = item.get("capacityProviderStrategy") or ()
+    plain = want is not None and want.launch_type is not None and on_fargate_alone(strategy)
     spec = ServiceSpec(
         cluster=_ecs.last(item["clusterArn"]),
         name=item["serviceName"],
         task_definition=item.get("taskDefinition"),
         desired_count=item["desiredCount"],
-        launch_type=item.get("launchType"),
-        capacity_provider_strategy=_ecs.strategy_of(item.get("capacityProviderStrategy")),
+        launch_type="FARGATE" if plain else item.get("launchType"),
+        capacity_provider_strategy=_ecs.strategy_of(strategy),
         platform_version=_platform(item.get("platformVersion"), want),
         network=_ecs.network_of(item.get("networkConfiguration")),
         load_balancers=_attached(item, want, scope),
@@ -265,7 +311,6 @@ def read(
         deployment=_service_deployment.read(item.get("deploymentConfiguration") or {}),
         exec=item.get("enableExecuteCommand"),
         service_connect=service_connect.read(_newest(item).get("serviceConnectConfiguration")),
-        propagate_tags=item.get("propagateTags", "NONE"),
         aws=seen,
         controller=controller,
     )

@@ -9,31 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource import Batch, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.usage import Usage
 from reconciler.resources import _ecs
 from reconciler.resources._ecs import Strategy, ecs
 
 BATCH = 100  # clusters a DescribeClusters
+EXEC: Final = ("exec",)
+_USUAL: Final = {"logging": "DEFAULT"}
 
 
 class ClusterSpec(resource.Spec):
-    """`container_insights` is disabled, enabled or enhanced; `exec_logging` NONE, DEFAULT or OVERRIDE, the last of
-    which sends what people type in ECS Exec to `exec_log_group`."""
+    """`container_insights` is disabled, enabled or enhanced. `exec` is how sessions of ECS Exec are logged, by ECS's
+    names and as a whole."""
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     capacity_providers: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     default_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     container_insights: str | None = None
-    exec_logging: str | None = None
-    exec_log_group: Link | None = None
+    exec: dict[str, JsonValue] | None = None
 
 
 class Cluster(ResourceType[ClusterSpec]):
@@ -76,7 +79,11 @@ class Cluster(ResourceType[ClusterSpec]):
                     "ids": (item["clusterArn"],),
                     "configuration": item.get("configuration") or {},
                 }
-                observed.append(Observed(address, name, read_cluster(item), tags, health, reason, facts=facts))
+                spec = read_cluster(item)
+                want = wanted.get(name)
+                if want is not None and want.spec.exec is None and spec.exec != _USUAL and _was_stated(tags):
+                    facts[members.LEFT] = {EXEC: _USUAL}
+                observed.append(Observed(address, name, spec, tags, health, reason, facts=facts))
         return observed
 
     def create(self, new: Desired[ClusterSpec]) -> Calls[str]:
@@ -103,7 +110,7 @@ class Cluster(ResourceType[ClusterSpec]):
                     old.spec.default_strategy if strategy is None else strategy
                 ),
             )
-        insights, executing = "container_insights" in fields, bool(fields & {"exec_logging", "exec_log_group"})
+        insights, executing = "container_insights" in fields, "exec" in fields
         if insights or executing:
             yield ecs.update_cluster(
                 cluster=old.id,
@@ -129,8 +136,7 @@ def read_cluster(item: Mapping[str, Any]) -> ClusterSpec:
         capacity_providers=tuple(item.get("capacityProviders") or ()),
         default_strategy=_ecs.strategy_of(item.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights"),
-        exec_logging=execution.get("logging", "DEFAULT"),
-        exec_log_group=(execution.get("logConfiguration") or {}).get("cloudWatchLogGroupName"),
+        exec=_exec(execution),
     )
 
 
@@ -155,12 +161,18 @@ def _settings(spec: ClusterSpec) -> list[dict[str, str]] | None:
     return [{"name": "containerInsights", "value": spec.container_insights}]
 
 
+def _exec(execution: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what says nothing, as AWS shows it or not."""
+    logs = {name: value for name, value in (execution.get("logConfiguration") or {}).items() if value}
+    key = execution.get("kmsKeyId")
+    found = {"logging": execution.get("logging", "DEFAULT")}
+    return {**found, **({"logConfiguration": logs} if logs else {}), **({"kmsKeyId": key} if key else {})}
+
+
+def _was_stated(tags: Mapping[str, str]) -> bool:
+    return members.code(EXEC) in members.stated_before(tags)
+
+
 def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The whole configuration, with what the specs leave out of it as it was."""
-    execution = dict(old.get("executeCommandConfiguration") or {})
-    if spec.exec_logging is not None:
-        execution["logging"] = spec.exec_logging
-    if spec.exec_log_group is not None:
-        logs = execution.get("logConfiguration") or {}
-        execution["logConfiguration"] = {**logs, "cloudWatchLogGroupName": spec.exec_log_group}
-    return {**old, "executeCommandConfiguration": execution} if execution else None
+    """The whole configuration, with what has no field as it was."""
+    return None if spec.exec is None else {**old, "executeCommandConfiguration": spec.exec}

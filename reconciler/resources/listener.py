@@ -131,11 +131,8 @@ class Listener(ResourceType[ListenerSpec]):
         promoted: Set[str],
         serving: Set[str],
     ) -> Desired[ListenerSpec]:
-        at = None if old is None else old.id
-        reachable = [
-            one for one in world if _load_balancer_of(_elb_actions.listener_of(one.id)) == new.spec.load_balancer
-        ]
-        action = _elb_actions.continued(new.spec.initial_action, at, reachable, promoted, serving)
+        at, balancer = None if old is None else old.id, new.spec.load_balancer
+        action = _elb_actions.continued(new.spec.initial_action, at, balancer, world, promoted, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
@@ -216,12 +213,8 @@ def _load_balancers(scope: Scope) -> list[str]:
     """Whose listeners to read: our own, those that the specs name by ARN, and those with a listener known as ours."""
     ours = {found.id for found in scope.ours("load-balancer")}
     named = {link for want in scope.wanted if isinstance(link := want.spec.load_balancer, str)}
-    swept = {_load_balancer_of(arn) for arn in scope.swept_arns("elasticloadbalancing", "listener/app/")}
+    swept = {_elb_actions.load_balancer_of(arn) for arn in scope.swept_arns("elasticloadbalancing", "listener/app/")}
     return sorted(ours | named | swept)
-
-
-def _load_balancer_of(listener: str) -> str:
-    return listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
 
 
 def _places(items: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:

@@ -116,7 +116,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         serving: Set[str],
     ) -> Desired[ListenerRuleSpec]:
         at = new.spec.listener
-        action = _elb_actions.continued(new.spec.initial_action, at, world, promoted, serving)
+        balancer = _elb_actions.load_balancer_of(at) if isinstance(at, str) else None
+        action = _elb_actions.continued(new.spec.initial_action, at, balancer, world, promoted, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
 
     def retaining(

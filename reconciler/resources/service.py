@@ -8,7 +8,7 @@ What its answer leaves out is not compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -20,7 +20,15 @@ from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import TagRules
-from reconciler.resources import _ecs, _gone, _service_deployment, _service_engine, _service_health, _tags
+from reconciler.resources import (
+    _ecs,
+    _gone,
+    _service_deployment,
+    _service_engine,
+    _service_health,
+    _service_hooks,
+    _tags,
+)
 from reconciler.resources._ecs import ecs
 from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_deployment import load_balancers as paired_load_balancers
@@ -29,24 +37,34 @@ from reconciler.resources._service_fields import (
     API,
     MEMBERS,
     OF_THE_TASK_SET,
+    REBALANCED,
     ServiceSpec,
     Target,
+    balanced,
     changed,
     read,
     with_deployment,
 )
+from reconciler.resources._service_hooks import FunctionHook, in_order
+from reconciler.resources._service_hooks import details as hook_details
 
 __all__ = [
     "Deployment",
+    "FunctionHook",
     "Pair",
     "Service",
     "ServiceSpec",
     "Target",
     "deployment_configuration",
+    "hook_details",
+    "in_order",
+    "pair_changes",
     "paired_load_balancers",
 ]
 
 BATCH: Final = 10  # services a DescribeServices
+TO_ECS: Final = ("infrastructure_role", "volume_role", "deployment.hooks.role", "service_connect.services.tls.role")
+"""The fields with the roles that ECS itself works with."""
 
 
 class Service(ResourceType[ServiceSpec]):
@@ -54,9 +72,10 @@ class Service(ResourceType[ServiceSpec]):
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=27)  # the state of its rollouts, and requests for the stack
+    tag_rules: ClassVar[TagRules] = TagRules(added=28)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
-        linked_role="ecs.amazonaws.com", passes={"infrastructure_role": "ecs.amazonaws.com"}
+        linked_role="ecs.amazonaws.com",
+        passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),
     )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
@@ -67,6 +86,8 @@ class Service(ResourceType[ServiceSpec]):
         "vpc-endpoint",
         "nat-gateway",
         "security-group-rules",
+        "cluster-capacity",
+        "alarm",
     )
     observe_after: ClassVar[tuple[str, ...]] = ("cluster",)
     volatile: ClassVar[bool] = True
@@ -76,7 +97,8 @@ class Service(ResourceType[ServiceSpec]):
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
         used = (used for one in (item, *_versions(item)) for used in _used(one))
-        return frozenset((*used, *found.facts["task_definitions"]))
+        roles = (hook["roleArn"] for hook in _service_hooks.functions(item) if "roleArn" in hook)
+        return frozenset((*used, *roles, *found.facts["task_definitions"]))
 
     def grown(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec]) -> Desired[ServiceSpec]:
         """Everything but a lower desired count."""
@@ -130,9 +152,14 @@ class Service(ResourceType[ServiceSpec]):
                 if address is None or item["status"] == "INACTIVE":
                     continue
                 said, whole = {} if want is None else want.spec.aws, with_deployment(item)
-                seen = members.seen(API, said, whole, tags, address) if said else {}
+                left = {} if want is None else members.left(API, said, whole, tags)
+                if not balanced(item):
+                    left.pop(REBALANCED, None)  # ECS would refuse what it starts with otherwise
+                seen = members.seen(API, member_values.merged(said, members.laid(left)), whole, tags, address)
                 spec, unread = read(item, None if want is None else want.spec, scope, seen)
-                facts = _service_health.facts(item, cluster) | {"unstated": members.unstated(API, said, whole)}
+                others = (path for path in members.unstated(API, said, whole) if path not in left)
+                facts = _service_health.facts(item, cluster) | {"unstated": tuple(others)}
+                facts[members.LEFT] = {(members.FIELD, *path): value for path, value in left.items()}
                 health, reason = _service_health.health(item)
                 observed.append(
                     Observed(
@@ -257,3 +284,12 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
         if slash:
             found.add((cluster, name))
     return found
+
+
+def pair_changes(
+    item: Mapping[str, Any], spec: ServiceSpec, known: Collection[str], rules: Collection[str]
+) -> tuple[str, ...]:
+    """What of the declared pair of target groups a service from AWS, whose traffic ECS shifts, does not have."""
+    if spec.pair is None or spec.infrastructure_role is None:
+        return ()
+    return _service_deployment.pair_changes(item, spec.pair, spec.infrastructure_role, known, rules)

@@ -144,7 +144,7 @@ class Limits:
     together) and `pause` are the longest waits. `stops_after`: when AWS ends the wait for a promotion by itself.
     `own_timers`: AWS keeps the pauses only, which are whole minutes; other waits are ours, within its limits.
     `fixed_steps`: one canary step, and one pause for all linear steps, which are of `least_linear_step` percent at
-    least. `whole`: green starts at full size.
+    least. `whole`: green starts at full size. `hooks`: how many functions AWS calls in a deployment.
     """
 
     healthy_within: timedelta | None = None
@@ -159,6 +159,7 @@ class Limits:
     fixed_steps: bool = False
     least_linear_step: int = 1
     whole: bool = False
+    hooks: int = 0
 
 
 class Engine(ABC):

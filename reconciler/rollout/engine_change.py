@@ -27,6 +27,7 @@ from reconciler.rollout.change_facts import ChangeFacts
 from reconciler.rollout.engine import Controller, Engine, Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import UNNAMED, ObservedService
+from reconciler.rollout.stored_state import EngineChange
 from reconciler.rollout.strategy import Strategy
 
 AT_REST: Final = frozenset({Phase.IDLE, Phase.FAILED, Phase.ROLLED_BACK})
@@ -199,22 +200,24 @@ def step(goal: Goal, policy: Strategy, ordinary: RolloutStep, seen: ObservedServ
         opens = windows.opens_at(policy.windows, now)
         because = "no deployment window is open"
         return _told(goal, ordinary, because, opens or now + POLL_EVERY, RolloutHealth.SUSPENDED)
-    recorded = _recorded(goal, seen)
+    recorded = _recorded(goal, seen, now)
     if recorded:
         return replace(_told(goal, ordinary, "recording the version that runs", now), decisions=recorded)
     return replace(_told(goal, ordinary, TEXTS[todo[0]], now), decisions=(TakeStep(todo[0], goal),))
 
 
-def _recorded(goal: Goal, seen: ObservedService) -> tuple[RolloutAction, ...]:
-    """The version that runs is stored, since the next engine may know it by its revision only; and all releases under
-    the names that they have with that engine.
+def _recorded(goal: Goal, seen: ObservedService, now: datetime) -> tuple[RolloutAction, ...]:
+    """The version that runs is stored, since the next engine may know it by its revision only; all releases under the
+    names that they have with that engine; and that the engine changes, which AWS does not show afterwards.
     """
+    after, known = seen.marks, seen.marks.engine_change
+    if known is None or known.engine != goal.engine:  # once for a change: its steps look like one from another engine
+        after = replace(after, engine_change=EngineChange(goal.was, goal.engine, now.replace(microsecond=0)))
     (only,) = seen.alive if len(seen.alive) == 1 else (None,)
-    if only is None or not only.task_definition:
-        return ()
-    names = dict(goal.names)
-    release = UNNAMED if only.release == only.task_definition else names.get(only.release, only.release)
-    after = replace(seen.marks.named(names), live=Version(release, only.task_definition))
+    if only is not None and only.task_definition:
+        names = dict(goal.names)
+        release = UNNAMED if only.release == only.task_definition else names.get(only.release, only.release)
+        after = replace(after.named(names), live=Version(release, only.task_definition))
     return () if after == seen.marks else (WriteState(seen.marks, after),)
 
 

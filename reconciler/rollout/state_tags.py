@@ -27,6 +27,7 @@ from reconciler.rollout.stored_state import (
     Actor,
     Deadline,
     DeadlineKind,
+    EngineChange,
     Outcome,
     RolloutResult,
     StoredState,
@@ -132,6 +133,11 @@ def _version(text: str) -> Version | None:
     return Version(match[1], match[2]) if match is not None and len(text) < VALUE_LENGTH else None
 
 
+def _engine_change(text: str) -> EngineChange | None:
+    match = re.fullmatch(r"([a-z_]+):([a-z_]+):(\d{1,11})", text)
+    return None if match is None else EngineChange(match[1], match[2], datetime.fromtimestamp(int(match[3]), UTC))
+
+
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "deadline": _deadline,
     "request": requests.intent_of,
@@ -146,4 +152,5 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "started": _version,
     **attempts.READ,
     "cleared": _releases,
+    "engine_change": _engine_change,
 }

@@ -128,6 +128,18 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineChange:
+    """The last change of the service's engine, and when it began. For people only."""
+
+    was: str
+    engine: str
+    at: datetime
+
+    def text(self) -> str:
+        return f"{self.was}:{self.engine}:{int(self.at.timestamp())}"
+
+
+@dataclass(frozen=True, slots=True)
 class StoredState:
     """All stored state.
 
@@ -153,6 +165,7 @@ class StoredState:
     task_run: TaskRun | None = None
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
+    engine_change: EngineChange | None = None
     verdicts: tuple[Verdict, ...] = ()
     unreadable: str = ""
 
@@ -238,6 +251,7 @@ KEYS: Final[Mapping[str, str]] = {
         "task_run",
         "retry",
         "cleared",
+        "engine_change",
     )
 }
 """The tag of each field of `StoredState`."""

@@ -57,6 +57,17 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """A function that AWS calls in stages of a deployment, which are in the words of the specs."""
+
+    name: str
+    stages: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.stages)})"
+
+
+@dataclass(frozen=True, slots=True)
 class Strategy:
     """How a rollout is done.
 
@@ -78,6 +89,7 @@ class Strategy:
     teardown_after: timedelta = timedelta(hours=1)
     on_new_revision: OnNewRevision = OnNewRevision.SUPERSEDE
     windows: tuple[Window, ...] = ()
+    functions: tuple[Function, ...] = ()
     drain: timedelta = timedelta(minutes=5)
     looks: int = LOOKS
 

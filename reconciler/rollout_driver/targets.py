@@ -211,7 +211,7 @@ def subject_of(
         scalable=found[scaling].id if delivery.scales and scaling in found else None,
         former=target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         inherited=_left_behind(context) & set(groups),
-        members=whole_members(release, service.facts["item"]),
+        members=whole_members(release, service),
         attached=() if delivery.moves_traffic else _attached(delivery, service, context),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
         roles=tuple(_roles(context)),

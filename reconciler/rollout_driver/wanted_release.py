@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.model import service_connect
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
-from reconciler.model.members import FIELD, changed
+from reconciler.model.members import FIELD, LEFT, changed
 from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.resources._service_fields import API, ServiceSpec, with_deployment
 from reconciler.resources.task_definition import content
@@ -29,7 +29,8 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
     unknown = sorted(declared.refs() - {delivery.task_definition})
     if unknown:
         return Release(""), f"{unknown[0]} does not exist yet"
-    release = _unnamed(delivery, declared.spec, commit, _health(delivery, context))
+    members = _members(wanted[delivery.service].spec)
+    release = replace(_unnamed(delivery, declared.spec, commit, _health(delivery, context)), members=members)
     lack = _missing_image(delivery, found)
     if lack and delivery.moves_traffic:
         return release, lack
@@ -68,11 +69,13 @@ def _members(spec: ServiceSpec) -> str:
     return json.dumps(found, sort_keys=True) if found else ""
 
 
-def whole_members(release: Release, item: Mapping[str, Any]) -> str:
-    """The members of a release with what its service, `item`, has beyond them."""
-    if not release.members:
+def whole_members(release: Release, service: Observed[Any]) -> str:
+    """The members of a release with what its service has beyond them, and what removes those that it has no more."""
+    item = service.facts["item"]
+    left = {path[1]: value for path, value in service.facts.get(LEFT, {}).items() if path[1] in API.rolls}
+    said = {**left, **json.loads(release.members or "{}")}
+    if not said:
         return ""
-    said = json.loads(release.members)
     return json.dumps(changed(API, said, with_deployment(item), [(FIELD, name) for name in said]))
 
 
@@ -115,7 +118,6 @@ def _unnamed(delivery: RolloutSpec, spec: ServiceSpec, commit: str, health: Heal
         ),
         platform_version=spec.platform_version,
         health=health,
-        members=_members(spec),
         attached_to=() if delivery.moves_traffic else tuple(sorted(group.name for group in delivery.groups)),
         service_connect=service_connect.text(spec.service_connect),
         commit=commit,

@@ -61,7 +61,7 @@ class _Checking:
                 what = f"{at[-1]} of {self.api.create}" if at and isinstance(at[-1], str) else self.api.create
                 hint = _meant(name, shape)
                 yield Fault("E1102", f"{what} has no member {shown(name)}", path, hint, key=True)
-            elif refusal := self._refused(path):
+            elif refusal := self._refused(path, item):
                 yield refusal
             elif item is None:
                 yield from self._removed(shape.members[name], path)
@@ -84,13 +84,15 @@ class _Checking:
             case _:
                 yield from self._scalar(shape, value, at, name)
 
-    def _refused(self, path: Path) -> Fault | None:
+    def _refused(self, path: Path, value: Any) -> Fault | None:
         names = _names(path)
         if owner := self.api.owned.get(".".join(names), ""):
             return Fault("E1117", f"{shown(path[-1])} cannot be set: {owner}", path, key=True)
         word = self.api.words.get(".".join(names), "")
         if not word or (word.endswith("?") and not self.stated(word[:-1])):
             return None
+        if value is None and self.api.revised and ".".join(names) in self.api.optional:
+            return None  # it removes what somebody else has set
         word = word.removesuffix("?")
         told, hint = (word, "") if " " in word else (f"the field {shown(word)}", f"write it as {word}")
         return Fault("E1116", f"{shown(path[-1])} is set by {told}", path, hint, key=True)
@@ -124,7 +126,7 @@ class _Checking:
             yield Fault("E1105", f"{_subject(at)}expected a mapping, found {described(value)}", at)
             return
         for key, item in value.items():
-            if refusal := self._refused((*at, key)):
+            if refusal := self._refused((*at, key), item):
                 yield refusal
             elif item is not None:
                 yield from self.value(shape.item, item, (*at, key), key)

@@ -20,6 +20,7 @@ _TYPES: Final = {
     "map": "object",
     "structure": "object",
 }
+_REMOVES: Final = "Removes what was set outside the specs."
 _TEXT: Final = ["string", "number", "boolean"]
 
 
@@ -29,7 +30,10 @@ def members_schema(api: ApiMembers, definitions: dict[str, Any]) -> dict[str, An
     Members that a field of the document sets are left out where they are no part of another member.
     """
     refused = {name for name, word in api.words.items() if not word.endswith("?")} | api.owned.keys()
-    return _structure(api.shape, definitions, refused, nullable=True)
+    found = _structure(api.shape, definitions, refused, nullable=True)
+    removable = [name for name in api.optional if api.revised and name in refused and "." not in name]
+    found["properties"] |= {name: {"type": "null", "description": _REMOVES} for name in removable}
+    return found
 
 
 def described(text: str) -> str:

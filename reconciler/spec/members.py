@@ -17,7 +17,6 @@ from reconciler.model.members import FIELD, ApiMembers, resolved
 from reconciler.service_models import Shape
 from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block
-from reconciler.spec.messages import described
 from reconciler.spec.scalar import Written
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -114,7 +113,7 @@ def _typed(shape: Shape, value: Any) -> Any:
         case "list":
             return [_typed(shape.item, item) for item in value]
         case "structure":
-            return _plain(value)
+            return plain(value)
         case _:
             return scalar(shape, value)
 
@@ -126,25 +125,19 @@ def scalar(shape: Shape, value: Any) -> Any:
         case "integer" | "long":
             return values.whole(value)
         case "float" | "double":
-            return _number(value)
+            return values.number(value)
         case _:
             return values.text(value)
 
 
-def _number(value: Any) -> float:
-    plain = value.value if isinstance(value, Written) else value
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise values.problem("E1105", f"expected a number, found {described(value)}")
-    return float(plain)
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of any shape, as JSON has it."""
     match value:
         case Written():
             return value.value
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case _:
             return value

@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.spec import names
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
@@ -66,10 +67,39 @@ def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
     return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
 
 
+def served_by_listener(specs: Specs) -> dict[tuple[str, str], list[Service]]:
+    """The services that users reach through a listener, by its load balancer and its name."""
+    found: dict[tuple[str, str], list[Service]] = {}
+    for service in specs.services:
+        if service.traffic is not None:
+            found.setdefault((service.traffic.load_balancer, service.traffic.listener), []).append(service)
+    return found
+
+
 def cluster_name(specs: Specs, workload: Service | Task) -> str:
     """The name in AWS of a workload's cluster."""
     declared = specs.get(Cluster, workload.cluster)
     return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
+
+
+def providers(cluster: Cluster) -> tuple[str, ...]:
+    """The capacity providers of a cluster, by name."""
+    return (*cluster.capacity_providers, *(capacity.name for capacity in cluster.ec2_capacity))
+
+
+def shares(specs: Specs, workload: Service | Task) -> tuple[CapacityShare, ...]:
+    """The capacity providers of a workload: its own, or its cluster's default ones; none for plain Fargate."""
+    if workload.capacity_providers or workload.launch is not None:
+        return workload.capacity_providers
+    cluster = specs.get(Cluster, workload.cluster)
+    return () if cluster is None else cluster.default_strategy
+
+
+def on_ec2(specs: Specs, workload: Service | Task) -> bool:
+    """Whether the tasks of a workload run on EC2 instances; of a cluster outside the specs by the names alone."""
+    cluster = specs.get(Cluster, workload.cluster)
+    known = None if cluster is None else {capacity.name for capacity in cluster.ec2_capacity}
+    return any(share.on_ec2 if known is None else share.name in known for share in shares(specs, workload))
 
 
 def traffic_port(service: Service) -> int | None:
@@ -122,9 +152,26 @@ def log_group(workload: Service | Task) -> str:
     return logs.group if logs is not None and logs.group is not None else names.log_group(workload.name_in_aws)
 
 
+def has_log_group(workload: Service | Task) -> bool:
+    """Whether a log group is created for a workload."""
+    return workload.task.logs is not None and workload.task.logs.stored
+
+
 def has_generated_role(workload: Service | Task) -> bool:
     """Whether the application runs as a role that is generated for it."""
-    return workload.task.role is None and (workload.exec or bool(workload.task.role_statements))
+    return workload.task.role is None and (
+        workload.exec or bool(workload.task.role_statements) or bool(authorised_mounts(workload))
+    )
+
+
+def authorised_mounts(workload: Service | Task) -> dict[str, bool]:
+    """The volumes of EFS that tasks mount with the permissions of their role: name → whether files are written."""
+    mounts = [one for container in workload.task.containers.values() for one in container.mounts]
+    return {
+        name: any(one.volume == name and not one.read_only for one in mounts)
+        for name, volume in workload.task.volumes.items()
+        if volume.efs is not None and volume.efs.iam
+    }
 
 
 def expiring(specs: Specs, workload: Service | Task) -> list[str]:

@@ -33,7 +33,8 @@ def json_schema() -> dict[str, Any]:
     for block in _blocks(Block):
         if block.__name__ in definitions:
             _describe(definitions[block.__name__], block)
-    definitions.pop("Ports")  # written as a number or text, see PortRange
+    for written in ("Ports", "SecretReference"):  # as a number or text, see PortRange and Secret
+        definitions.pop(written)
     for name, definition in definitions.items():
         definitions[name] = _tidy(definition)
     for block in _blocks(Block):

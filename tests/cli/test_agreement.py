@@ -74,6 +74,22 @@ def test_a_count_that_is_not_what_is_declared_is_pending(stage: EmulatedStack, t
     assert f"blocked ({RefusalCode.SUSPENDED})" in type_("status").out
 
 
+def test_a_count_of_zero_that_nobody_has_declared_is_told(stage: EmulatedStack, type_: Typed) -> None:
+    """Where the specs leave the count to autoscaling, nothing differs from them and nobody is served."""
+    stage.change({"desired_count: 1": "scaling: {min: 0, max: 2, cpu: 60}"})
+    assert not stage.apply(has_ended).went_wrong
+    (service,) = json.loads(type_("status", "-o", "json").out)["services"]
+    assert service["warnings"] == []
+    stage.laptop.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=0)
+    stage.laptop.advance(60)
+    ran = type_("status", "-o", "json")
+    (service,) = json.loads(ran.out)["services"]
+    assert (ran.code, service["pending"], service["desired"]) == (Exit.DONE, [], 0)
+    (warning,) = service["warnings"]
+    assert "autoscaling" in warning
+    assert warning in type_("status").out
+
+
 def test_of_a_suspended_service_no_rollout_is_promised(stage: EmulatedStack, type_: Typed) -> None:
     """The reason of the suspension is shown, and nothing of the new version counts as started."""
     assert type_("suspend", SERVICE, "--now", "--why", "database migration").code == Exit.DONE

@@ -144,6 +144,7 @@ OF_OUR_OWN = frozenset(
         "spec.checks.service_connect.MOST_TASKS",
         "spec.checks.tasks.LARGEST_DEFINITION",
         "spec.checks.tasks.MOST_CONTAINERS",
+        "spec.checks.tasks.MOST_FIELDS",
         "spec.queries.LONGEST_PORT_NAME",
         "spec.scalar.LONGEST_NUMBER",
     }

@@ -37,6 +37,16 @@ class Hands:
     def autoscaling(self) -> Any:
         return self.laptop.client("application-autoscaling")
 
+    @property
+    def codedeploy(self) -> Any:
+        return self.laptop.client("codedeploy")
+
+    def deployments(self, *statuses: str) -> list[str]:
+        """Of CodeDeploy."""
+        found = self.codedeploy.list_applications()["applications"]
+        listed = [self.codedeploy.list_deployments(**_all_of(self, one), includeOnlyStatuses=statuses) for one in found]
+        return [one for answer in listed for one in answer["deployments"]]
+
     def service(self) -> dict[str, Any]:
         answer = self.ecs.describe_services(cluster=CLUSTER, services=[SERVICE], include=["TAGS"])
         found: dict[str, Any] = answer["services"][0]
@@ -65,6 +75,11 @@ class Hands:
     def scalable(self, **fields: Any) -> None:
         for one in self.autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
             self.autoscaling.register_scalable_target(**SCALABLE, ResourceId=one["ResourceId"], **fields)
+
+
+def _all_of(hands: Hands, application: str) -> dict[str, str]:
+    (group,) = hands.codedeploy.list_deployment_groups(applicationName=application)["deploymentGroups"]
+    return {"applicationName": application, "deploymentGroupName": group}
 
 
 def _count(hands: Hands) -> None:
@@ -124,6 +139,23 @@ def _rule(hands: Hands) -> None:
     hands.elb.create_rule(ListenerArn=listener["ListenerArn"], Priority=5, Conditions=[path], Actions=[reply])
 
 
+def _stops(hands: Hands) -> None:
+    """What is under way is rolled back: by ECS where that shifts traffic, by CodeDeploy where that does."""
+    service = hands.service()
+    if arn := service.get("currentServiceDeployment"):
+        hands.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
+    for one in hands.deployments("Created", "Queued", "InProgress", "Ready"):
+        hands.codedeploy.stop_deployment(deploymentId=one, autoRollbackEnabled=True)
+
+
+def _deploys(hands: Hands) -> None:
+    """The version that the service has once more, unless something is under way."""
+    service = hands.service()
+    by_ecs = service.get("deploymentController", {}).get("type", "ECS") == "ECS"
+    if by_ecs and not service.get("currentServiceDeployment") and len(service["deployments"]) == 1:
+        hands.ecs.update_service(cluster=CLUSTER, service=SERVICE, forceNewDeployment=True)
+
+
 def _hold(hands: Hands) -> None:
     state = {
         "DynamicScalingInSuspended": True,
@@ -143,6 +175,8 @@ NEIGHBOURS: Final[Mapping[str, Callable[[Hands], None]]] = {
     "a person: the task set in production deleted": _deletes_set,
     "a person: a stored deadline garbled": _garbles,
     "a person: a rule on our listener": _rule,
+    "a person: the deployment under way stopped": _stops,
+    "a person: the same version deployed again": _deploys,
     "Terraform: the tags of the service": _strips,
     "Terraform: the health check of the target groups": _check,
     "Terraform: the test listener deleted": _no_test,

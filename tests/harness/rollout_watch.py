@@ -58,6 +58,10 @@ class RolloutWatch:
                 self._continues(call)
             case "StopDeployment":
                 self._stops(call)
+            case "ContinueServiceDeployment":
+                self._completes(call)
+            case "StopServiceDeployment":
+                self._takes_back(call)
         answer = self.inner.perform(call)
         match call.operation:
             case "CreateDeployment":
@@ -136,6 +140,41 @@ class RolloutWatch:
         for one in self._sets():
             if one["id"] != green["id"] and one["status"] != "DRAINING":
                 self._gets_production(one)
+
+    def _completes(self, call: Call) -> None:
+        """ECS moves production to the new tasks once no hook waits: that of the tests once they have passed, that of
+        the gate once promotion is stored.
+        """
+        deployment, group = self._deployment(call)
+        hooks = {one["hookId"]: one for one in deployment["lifecycleHookDetails"]}
+        waits = [one for one in hooks.values() if one["status"] == "AWAITING_ACTION"]
+        gates = [one["hookId"] for one in waits if one["timeoutAction"] == "CONTINUE"]
+        due, stages = self._deadline(), {DeadlineKind.TO}
+        if call.params["hookId"] not in gates and (gates or len(waits) > 1):
+            stages |= {DeadlineKind.GATE}
+            self.promotions += 1  # by ECS, at its time
+        if due is None or due.stage not in stages:
+            self.breach(f"a hook is continued, and its release is not that far: {due and due.text()}")
+        if not any(one.state == "healthy" for one in self.laptop.targets.states(group)):
+            self.breach(f"a hook is continued, and {_name(group)} has no healthy target")
+
+    def _takes_back(self, call: Call) -> None:
+        """With a rollback: production goes to the other group, where the new tasks have some of it."""
+        _, group = self._deployment(call)
+        weights = self._weights()
+        if weights.get(group):
+            for other in weights.keys() - {group}:
+                if not any(one.state == "healthy" for one in self.laptop.targets.states(other)):
+                    self.breach(f"production goes to {_name(other)}, which has no healthy target")
+
+    def _deployment(self, call: Call) -> tuple[dict[str, Any], str]:
+        """The service deployment that a call names, and the target group of its new tasks."""
+        client = self.laptop.client("ecs")
+        arns = [call.params["serviceDeploymentArn"]]
+        (found,) = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+        revisions = client.describe_service_revisions(serviceRevisionArns=[found["targetServiceRevision"]["arn"]])
+        (balancer,) = revisions["serviceRevisions"][0]["resolvedConfiguration"]["loadBalancers"]
+        return found, balancer["targetGroupArn"]
 
     def _gets_production(self, one: dict[str, Any]) -> None:
         if not any(state.state == "healthy" for state in self.laptop.targets.states(_group(one))):

@@ -1,4 +1,4 @@
-"""Two versions of the product take turns on one account: the last one of the repository's history, and this one.
+"""Two versions of the product take turns on one account: the one before in the repository's history, and this one.
 
     with versions(documents, place) as two:
         two.use("old")
@@ -34,19 +34,27 @@ from tests.harness.transitions import STEP, TIMINGS, wanted_targets
 ROOT = Path(__file__).parents[2]
 WORKER = Path("tests/harness/version_worker.py")
 REVISION = "RECONCILER_UPGRADE_FROM"
-"""Names the revision of the old version; without it, the last commit before HEAD that touched `reconciler/`."""
-LONGEST = 4 * 3600.0
+"""Names the revision of the old version, such as the last release; without it, the newest one with other code."""
+LONGEST = 3600.0
+"""Seconds in which a rollout must have come to the next phase: far more than all waits of the documents together."""
 
 
 @functools.cache
 def old_revision() -> str:
     """ "" where the history is not at hand: no repository, no git program, or a shallow checkout."""
     named = os.environ.get(REVISION, "")
-    command = ["git", "rev-parse", "--verify", f"{named}^{{commit}}"]
-    if not named:
-        command = ["git", "log", "--first-parent", "-n", "1", "--format=%H", "HEAD~1", "--", "reconciler"]
+    if named:
+        return _git("rev-parse", "--verify", f"{named}^{{commit}}")
+    last = _git("log", "--first-parent", "-n", "1", "--format=%H", "HEAD", "--", "reconciler")
+    if last and _git("status", "--porcelain", "--", "reconciler"):
+        return last
+    return last and _git("rev-parse", "--verify", f"{last}^")
+
+
+def _git(*arguments: str) -> str:
+    """What git answers, or "" where it fails."""
     try:
-        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""

@@ -26,18 +26,22 @@ COPIED = ("reconciler", "tests", "specs", "docs", "pyproject.toml")
 
 
 LONGEST_SECONDS = 900
-"""A mutant that never ends is noticed too. All the tests together take about two minutes of an idle core."""
+"""A mutant that never ends is noticed too. All the tests together take about three minutes of an idle core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`old` stands once in `file`; `tests` are quick, and some of them should fail once it is `new`."""
+    """`old` stands once in `file`; `tests` are quick, and some of them should fail once it is `new`.
+
+    `slow`: they are left out of `make test`, and run beside the version before, which is what is here unbroken.
+    """
 
     what: str
     file: str
     old: str
     new: str
     tests: str
+    slow: bool = False
 
 
 MUTANTS = (
@@ -61,6 +65,14 @@ MUTANTS = (
         "    if not found:",
         "    if not found or not leaving:",
         "tests/promises/test_unknown_format.py",
+    ),
+    Mutant(
+        "a deadline is stored where the version before does not look for it",
+        "reconciler/rollout/stored_state.py",
+        "name.replace('_', '-')}",
+        "name.replace('deadline', 'due').replace('_', '-')}",
+        "tests/promises/test_upgrade.py::test_the_versions_take_turns_in_every_phase[rolling]",
+        slow=True,
     ),
     Mutant(
         "a lease in an unknown format is acquired",
@@ -371,6 +383,97 @@ MUTANTS = (
         "return ownership.owner(found.tags) is not None",
         "tests/model/test_planner.py",
     ),
+    Mutant(
+        "ECS is told that the tests have passed before they have",
+        "reconciler/rollout/engines/ecs_native/decisions.py",
+        "due is None or due.stage is not DeadlineKind.GATE:",
+        "due is None:",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "the gate of a timed promotion rolls back",
+        "reconciler/rollout/engines/ecs_native/hooks.py",
+        "PauseHook(_minutes(policy.promote_after), HookAction.CONTINUE)",
+        "PauseHook(_minutes(policy.promote_after), HookAction.ROLLBACK)",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "the tests' hook expires and the deployment goes on",
+        "reconciler/rollout/engines/ecs_native/hooks.py",
+        "PauseHook(_minutes(time), HookAction.ROLLBACK)",
+        "PauseHook(_minutes(time), HookAction.CONTINUE)",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "the tests' hook is taken for the gate of a manual promotion",
+        "reconciler/rollout/engines/ecs_native/hooks.py",
+        "return GATE in deployment.declared and hook.expires - deployment.born >= PAUSED_FOR",
+        "return GATE in deployment.declared",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "a promotion stops the deployment of ECS",
+        "reconciler/rollout/engines/ecs_native/decisions.py",
+        "if seen.production is not None and not weights[green.slot] and seen.production[green.slot]:",
+        "if seen.production is not None:",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "a service that ECS deploys gets its target groups again",
+        "reconciler/rollout/engines/ecs_native/calls.py",
+        "        **sent,\n",
+        "        **sent,\n        loadBalancers=item[LOAD_BALANCERS],\n",
+        "tests/rollout_driver/test_ecs_native.py::test_target_groups_are_not_sent_again",
+    ),
+    Mutant(
+        "ECS's timer promotes a version that is not healthy any more",
+        "reconciler/rollout/engines/ecs_native/endings.py",
+        "if active is None or green is None or due is None or due.release != green.release or seen.looks > 0:",
+        "if active is None or green is None or due is None or due.release != green.release or not seen.deleting:",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "a deployment that somebody else has started is taken for none",
+        "reconciler/rollout/engines/ecs_native/endings.py",
+        "return found if found.release == UNNAMED or again else None",
+        "return None",
+        "tests/rollout/test_ecs_native.py",
+    ),
+    Mutant(
+        "ECS removes blue although production was taken back to it",
+        "reconciler/rollout/engines/ecs_native/facts.py",
+        "return baking and self.updated is not None and now - self.updated >= LATEST",
+        "return False",
+        "tests/rollout/test_ecs_native_outside.py",
+    ),
+    Mutant(
+        "a listener is believed that was read before ECS had shifted it",
+        "reconciler/rollout/engines/ecs_native/facts.py",
+        "return baking and self.updated is not None and now - self.updated >= LATEST",
+        "return baking",
+        "tests/rollout/test_ecs_native_outside.py",
+    ),
+    Mutant(
+        "a version whose tasks ECS has interrupted is said to have failed",
+        "reconciler/rollout/engines/ecs_native/endings.py",
+        "if seen.marks.suspended is not None or _gives_way(policy, ours, due):",
+        "if seen.marks.suspended is not None:",
+        "tests/rollout/test_ecs_native_outside.py",
+    ),
+    Mutant(
+        "a rollback is accepted by a deployment of ECS that has succeeded",
+        "reconciler/rollout/engines/ecs_native/endings.py",
+        "return asked if asked.release == ours.release and ours.status is not Status.SUCCESSFUL else None",
+        "return asked if asked.release == ours.release else None",
+        "tests/rollout/test_ecs_native_outside.py",
+    ),
+    Mutant(
+        "what ECS was asked to start is not stored",
+        "reconciler/rollout/engines/ecs_native/decisions.py",
+        "    if s.marks.started == version:\n",
+        "    if start is not None:\n",
+        "tests/rollout/test_ecs_native.py",
+    ),
 )
 
 
@@ -385,6 +488,7 @@ def main(words: list[str]) -> int:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.exists():
                 shutil.copy(source, copy / name)
+        _remember(copy)
         _healthy(copy, chosen)
         for mutant in chosen:
             end, by = tried(copy, mutant)
@@ -395,12 +499,21 @@ def main(words: list[str]) -> int:
     return 1 if survived else 0
 
 
+def _remember(copy: Path) -> None:
+    """The history, if there is one, for tests that run the version before."""
+    place = copy / "history"
+    subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(place)], check=False)
+    if place.exists():
+        (place / ".git").rename(copy / ".git")
+
+
 def _healthy(copy: Path, mutants: Iterable[Mutant]) -> None:
-    """A test that fails anyway kills everything, and proves nothing."""
-    tests = sorted({test for mutant in mutants for test in mutant.tests.split()})
-    code, text = _pytest(copy, tests)
-    if code != 0:
-        raise SystemExit(f"the tests fail without any mutant:\n{text[-3000:]}")
+    """A test that fails anyway, or is skipped, proves nothing."""
+    for slow in (False, True):
+        tests = sorted({test for mutant in mutants if mutant.slow is slow for test in mutant.tests.split()})
+        code, text = _pytest(copy, tests, slow=slow) if tests else (0, "")
+        if code != 0 or (slow and " skipped" in text):
+            raise SystemExit(f"the tests fail without any mutant:\n{text[-3000:]}")
 
 
 def tried(copy: Path, mutant: Mutant) -> tuple[str, str]:
@@ -411,7 +524,7 @@ def tried(copy: Path, mutant: Mutant) -> tuple[str, str]:
         return "obsolete", f"its text stands {text.count(mutant.old)} times in {mutant.file}"
     file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        code, said = _pytest(copy, mutant.tests.split())
+        code, said = _pytest(copy, mutant.tests.split(), slow=mutant.slow)
     finally:
         file.write_text(text, encoding="utf-8")
     failed = re.search(r"^(?:FAILED|ERROR) (\S+?)(?:\[.*)?(?: - .*)?$", said, re.MULTILINE)
@@ -420,10 +533,10 @@ def tried(copy: Path, mutant: Mutant) -> tuple[str, str]:
     return ("survived", mutant.tests) if code == 0 else ("broken", said.strip().splitlines()[-1])
 
 
-def _pytest(copy: Path, tests: list[str]) -> tuple[int, str]:
+def _pytest(copy: Path, tests: list[str], *, slow: bool) -> tuple[int, str]:
     environment = {key: value for key, value in os.environ.items() if key != FIGURES}
     environment |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "--tb=no", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "slow" if slow else "not slow", "--tb=no", *tests]
     try:
         said = subprocess.run(
             command, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS

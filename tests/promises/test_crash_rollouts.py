@@ -316,6 +316,16 @@ def _stopped(stage: EmulatedStack) -> None:
     client.stop_deployment(deploymentId=active, autoRollbackEnabled=True)
 
 
+def _stopped_in_ecs(stage: EmulatedStack) -> None:
+    """In the console, and rolled back by ECS."""
+    _at_the_gate(stage)
+    client = stage.laptop.client("ecs")
+    (active,) = client.list_service_deployments(service=SERVICE, cluster=CLUSTER, status=["IN_PROGRESS"])[
+        "serviceDeployments"
+    ]
+    client.stop_service_deployment(serviceDeploymentArn=active["serviceDeploymentArn"], stopType="ROLLBACK")
+
+
 def digest(stage: EmulatedStack, tag: str) -> str:
     answer = stage.laptop.client("ecr").describe_images(repositoryName=SERVICE, imageIds=[{"imageTag": tag}])
     found: str = answer["imageDetails"][0]["imageDigest"]
@@ -347,6 +357,8 @@ SCENARIOS = {
         Scenario("ECS native, failed green", _broken, Phase.FAILED, texts=NATIVE),
         Scenario("CodeDeploy, superseded", _superseding, texts=CODEDEPLOY),
         Scenario("CodeDeploy, stopped outside", _stopped, Phase.FAILED, texts=CODEDEPLOY),
+        Scenario("ECS native, superseded", _superseding, texts=NATIVE),
+        Scenario("ECS native, stopped outside", _stopped_in_ecs, Phase.FAILED, texts=NATIVE),
         Scenario("rolling", _next, texts=ROLLING, gated=False),
         Scenario("rolling, circuit breaker", _broken, Phase.ROLLED_BACK, texts=ROLLING, gated=False),
     )

@@ -41,7 +41,12 @@ OF_CODEDEPLOY = {
     "targets of deployments": {"BatchGetDeploymentTargets"},
     "deployment groups": {"BatchGetDeploymentGroups", "GetDeploymentGroup", "GetApplication", "BatchGetApplications"},
 }
-OPERATIONS["everything"] = set().union(*OPERATIONS.values(), *OF_CODEDEPLOY.values())
+OF_ECS = {
+    "service deployments": {"ListServiceDeployments", "DescribeServiceDeployments"},
+    "service revisions": {"DescribeServiceRevisions"},
+}
+OF_ENGINES = {"codedeploy": OF_CODEDEPLOY, "ecs_native": OF_ECS}
+OPERATIONS["everything"] = set().union(*OPERATIONS.values(), *OF_CODEDEPLOY.values(), *OF_ECS.values())
 """What is read late. The task sets and the stored state of a rollout are parts of DescribeServices."""
 
 SEED = 20261201
@@ -103,7 +108,8 @@ def _judge(world: World, operations: set[str], how: Lateness, dice: random.Rando
     wrong = [*stack.breaches, *watch.breaches, *_at_rest(stack, settled=settled, fails=how.image == "bad")]
     if not how.restarts and stack.controller._number - passes > MOST_PASSES:
         wrong.append(f"{stack.controller._number - passes} passes")
-    if how.image != "bad" and world.strategy != "rolling" and not (watch.promotions and watch.deletions):
+    removed = watch.deletions or STRATEGIES[world.strategy].get("engine") == "ecs_native"  # ECS removes it by itself
+    if how.image != "bad" and world.strategy != "rolling" and not (watch.promotions and removed):
         wrong.append("nothing was promoted, or nothing removed: the watch proves nothing")
     return wrong, late.late
 
@@ -124,7 +130,7 @@ def _check(world: World, name: str, how: Lateness, count: int, record: Record) -
     wrong, late = [], 0
     for number in range(count):
         dice = random.Random(f"{SEED} {world.strategy} {name} {how} {number}")
-        found, lates = apart(lambda dice=dice: _judge(world, (OPERATIONS | OF_CODEDEPLOY)[name], how, dice))  # type: ignore[misc]
+        found, lates = apart(lambda dice=dice: _judge(world, (OPERATIONS | OF_CODEDEPLOY | OF_ECS)[name], how, dice))  # type: ignore[misc]
         wrong += [f"{number}: {text}" for text in found]
         late += lates
     for promise in ("S4", "S5", "S7"):
@@ -141,12 +147,13 @@ def _check(world: World, name: str, how: Lateness, count: int, record: Record) -
 
 def of(strategy: str) -> tuple[str, ...]:
     """What is read late under a strategy."""
-    return (*OPERATIONS, *(OF_CODEDEPLOY if STRATEGIES[strategy].get("engine") == "codedeploy" else ()))
+    return (*OPERATIONS, *OF_ENGINES.get(STRATEGIES[strategy].get("engine", ""), ()))
 
 
 SAMPLE = [
     ("canary", "everything", Lateness(10.0, restarts=True)),
     ("blue_green by codedeploy", "everything", Lateness(20.0)),
+    ("canary by ecs_native", "everything", Lateness(20.0)),
     ("rolling", "everything", Lateness(20.0, image="bad")),
 ]
 HOW = [

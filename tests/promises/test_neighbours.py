@@ -22,7 +22,7 @@ from tests.harness.neighbours import NEIGHBOURS, Hands
 from tests.harness.spec_changes import Document
 from tests.harness.transitions import LivingStack, living
 from tests.promises.conftest import Record
-from tests.promises.test_changes import AT_REST, World, documents_of, quiet, with_image, world
+from tests.promises.test_changes import AT_REST, STRATEGIES, World, documents_of, quiet, with_image, world
 
 __all__ = ["quiet", "world"]
 
@@ -114,12 +114,13 @@ def test_a_neighbour_is_yielded_to(world: World, moment: str, name: str, record:
     assert [one.name for one in world.stack.events].count(events.CONTESTED) == 1
 
 
-MOMENTS = [
-    ("rolling", AT_REST),
-    *(("blue_green", one) for one in (AT_REST, str(Phase.AWAITING_PROMOTION), str(Phase.BAKING))),
-    ("canary", str(Phase.SHIFTING)),
-    *(("blue_green by codedeploy", one) for one in (AT_REST, str(Phase.AWAITING_PROMOTION), str(Phase.BAKING))),
-]
+OF_A_TYPE = {
+    "rolling": (AT_REST,),
+    "blue_green": (AT_REST, str(Phase.AWAITING_PROMOTION), str(Phase.BAKING)),
+    "canary": (str(Phase.SHIFTING),),
+}
+MOMENTS = [(name, moment) for name, found in STRATEGIES.items() for moment in OF_A_TYPE[found["type"]]]
+"""Under each engine of each type."""
 
 
 @pytest.mark.slow

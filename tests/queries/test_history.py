@@ -14,7 +14,16 @@ from reconciler.queries.history import ReleaseStanding, Revision, Row, history
 from reconciler.queries.versions import RunningVersion
 from reconciler.resources.task_definition import content
 from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id
-from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState, Verdict
+from reconciler.rollout.stored_state import (
+    Actor,
+    Deadline,
+    DeadlineKind,
+    EngineChange,
+    Outcome,
+    RolloutResult,
+    StoredState,
+    Verdict,
+)
 from reconciler.rollout_driver.targets import ServiceRollout
 from tests.harness.emulated_stack import emulated_stack
 
@@ -158,3 +167,15 @@ def test_a_quarantined_release_keeps_its_reason_when_another_rollout_has_ended()
     assert history_document("web", rows)["releases"][1]["verdict"]["because"] == "3 tasks stopped"
     events = happenings({}, (), marks, ())
     assert [one.details["release"] for one in events] == ["r2", "r1"]
+
+
+def test_the_last_change_of_the_engine_is_shown_with_the_engine() -> None:
+    """From where, to where and when, once the service has gone over; while it goes, only where it is to go."""
+    change = EngineChange("rolling", "ecs_native", datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    rows = (Row("a", Revision("web:1")),)
+    over = history_text("service/web", rows, Look(), "ecs_native", "ecs_native", change).splitlines()[0]
+    assert over.endswith("rolling → ecs_native, 2026-01-02 03:04 UTC")
+    going = history_text("service/web", rows, Look(), "rolling", "ecs_native", change).splitlines()[0]
+    assert going.endswith("rolling → ecs_native")
+    found = history_document("web", rows, "ecs_native", "ecs_native", change)["engine_change"]
+    assert found == {"from": "rolling", "to": "ecs_native", "began_at": "2026-01-02T03:04:00+00:00"}

@@ -111,21 +111,21 @@ def edited(stage: EmulatedStack, container: dict[str, Any], **members: Any) -> N
 
 def test_members_of_a_container_go_by_the_release(stage: EmulatedStack) -> None:
     """They are part of a release; once deployed, nothing differs; and a change shows as that one, by AWS's name."""
-    says(stage, "{linuxParameters: {initProcessEnabled: true}, dockerLabels: {team: shop}}", "{pidMode: task}")
+    says(stage, "{linuxParameters: {swappiness: 10}, dnsSearchDomains: [shop]}", "{enableFaultInjection: true}")
     assert changes(stage) == [
-        "aws.pidMode",
-        "containers.app.aws.dockerLabels.team",
-        "containers.app.aws.linuxParameters.initProcessEnabled",
+        "aws.enableFaultInjection",
+        "containers.app.aws.dnsSearchDomains",
+        "containers.app.aws.linuxParameters.swappiness",
     ]
     deployed(stage)
     (app,) = running(stage)["containerDefinitions"]
-    assert (app["linuxParameters"], app["dockerLabels"]) == ({"initProcessEnabled": True}, {"team": "shop"})
-    assert running(stage)["pidMode"] == "task"
+    assert (app["linuxParameters"], app["dnsSearchDomains"]) == ({"swappiness": 10}, ["shop"])
+    assert running(stage)["enableFaultInjection"] is True
     assert planned(stage).actions == ()
     assert notes(stage) == []
 
-    says(stage, "{linuxParameters: {initProcessEnabled: true}, dockerLabels: {team: web}}", "{pidMode: task}", "1.28")
-    assert changes(stage) == ["containers.app.aws.dockerLabels.team", "containers.app.image"]
+    says(stage, "{linuxParameters: {swappiness: 20}, dnsSearchDomains: [shop]}", "{enableFaultInjection: true}", "1.28")
+    assert changes(stage) == ["containers.app.aws.linuxParameters.swappiness", "containers.app.image"]
 
 
 def test_what_the_console_adds_is_carried_over(stage: EmulatedStack) -> None:
@@ -163,17 +163,17 @@ def test_what_the_console_adds_is_carried_over(stage: EmulatedStack) -> None:
 
 def test_a_line_that_leaves_the_specs_is_kept_and_told(stage: EmulatedStack) -> None:
     """Nothing tells who made a member: it is removed by `null` only."""
-    says(stage, "{dockerLabels: {team: shop, tier: web}}")
+    says(stage, "{linuxParameters: {swappiness: 10, maxSwap: 64}}")
     deployed(stage)
-    says(stage, "{dockerLabels: {team: shop}}")
+    says(stage, "{linuxParameters: {swappiness: 10}}")
     assert changes(stage) == []
     (note,) = notes(stage)
-    assert "containers.app.dockerLabels.tier" in note
+    assert "containers.app.linuxParameters.maxSwap" in note
 
-    says(stage, "{dockerLabels: {team: shop, tier: null}}")
-    assert changes(stage) == ["containers.app.aws.dockerLabels.tier"]
+    says(stage, "{linuxParameters: {swappiness: 10, maxSwap: null}}")
+    assert changes(stage) == ["containers.app.aws.linuxParameters.maxSwap"]
     deployed(stage)
-    assert running(stage)["containerDefinitions"][0]["dockerLabels"] == {"team": "shop"}
+    assert running(stage)["containerDefinitions"][0]["linuxParameters"] == {"swappiness": 10}
 
 
 def test_a_release_has_one_id_however_it_came_about(stage: EmulatedStack) -> None:
@@ -198,48 +198,19 @@ def service_says(stage: EmulatedStack, text: str) -> None:
     stage.change({SERVICE: f"cluster: prod\naws: {text}\nplacement"})
 
 
-def test_members_of_a_service_are_changed_in_place(stage: EmulatedStack) -> None:
-    """What AWS shows again is compared by itself; what the specs do not say stays beside it."""
-    alarms = "{alarmNames: [b, a], enable: true, rollback: true}"
-    service_says(stage, f"{{enableECSManagedTags: true, deploymentConfiguration: {{alarms: {alarms}}}}}")
-    assert changes(stage) == [
-        "aws.deploymentConfiguration.alarms.alarmNames",
-        "aws.deploymentConfiguration.alarms.enable",
-        "aws.deploymentConfiguration.alarms.rollback",
-        "aws.enableECSManagedTags",
-    ]
-    deployed(stage)
-    assert service(stage)["enableECSManagedTags"] is True
-    assert service(stage)["deploymentConfiguration"]["deploymentCircuitBreaker"]["enable"] is True
-    assert planned(stage).actions == ()
-    assert len(service(stage)["deployments"]) == 1
-
-    stage.laptop.client("ecs").update_service(cluster="prod", service="web", enableECSManagedTags=False)
-    assert changes(stage) == ["aws.enableECSManagedTags"]
-    deployed(stage)
-    assert service(stage)["enableECSManagedTags"] is True
-
-    service_says(stage, "{}")
-    assert changes(stage) == []
-    (note,) = notes(stage)
-    assert "enableECSManagedTags" in note
-    assert "deploymentConfiguration.alarms" in note
-
-
 def test_what_starts_new_tasks_is_part_of_the_release(stage: EmulatedStack) -> None:
     """A member of a deployment is brought by a rollout, which ECS may give up like any other."""
     (before,) = (one.subject.release.id for one in stage.rollouts())
-    volume = '{roleArn: "arn:aws:iam::123456789012:role/ecs", sizeInGiB: 20}'
-    service_says(stage, f"{{volumeConfigurations: [{{name: data, managedEBSVolume: {volume}}}]}}")
+    registry = "arn:aws:servicediscovery:us-west-2:123456789012:service/srv-1"
+    service_says(stage, f'{{serviceRegistries: [{{registryArn: "{registry}"}}]}}')
     plan = planned(stage)
     (action,) = plan.actions
     assert action.only_rolls
-    assert changes(stage) == ["aws.volumeConfigurations"]
+    assert changes(stage) == ["aws.serviceRegistries"]
     deployed(stage)
     (after,) = (one.subject.release.id for one in stage.rollouts())
     assert before != after
-    (deployment,) = service(stage)["deployments"]
-    assert deployment["volumeConfigurations"][0]["managedEBSVolume"]["sizeInGiB"] == 20
+    assert service(stage)["serviceRegistries"][0]["registryArn"] == registry
     assert planned(stage).actions == ()
 
 

@@ -27,7 +27,7 @@ EXAMPLE = Example(
             capacity_providers=("FARGATE", "FARGATE_SPOT"),
             default_strategy=(PLAIN, SPOT),
             container_insights="disabled",
-            exec_logging="DEFAULT",
+            exec={"logging": "DEFAULT"},
         ),
     ),
     edits=(
@@ -38,7 +38,7 @@ EXAMPLE = Example(
             "default_strategy.FARGATE_SPOT.weight",
         ),
         Edit({"default_strategy": (SPOT, PLAIN), "capacity_providers": ("FARGATE_SPOT", "FARGATE")}),
-        Edit({"exec_logging": "NONE"}, "exec_logging"),
+        Edit({"exec": {"logging": "NONE"}}, "exec.logging"),
         Edit({"name": "other"}, "name"),
     ),
     unique=True,
@@ -158,22 +158,18 @@ def test_what_is_not_declared_is_sent_as_it_is() -> None:
     }
 
 
-def test_a_key_that_a_person_set_stays() -> None:
-    """The configuration is replaced whole, so what the specs do not declare of it is sent back as it was."""
-    was = {"executeCommandConfiguration": {"kmsKeyId": "key", "logging": "DEFAULT"}}
+def test_logging_of_sessions_is_replaced_as_a_whole() -> None:
+    """What else the configuration has is sent back as it was."""
+    storage = {"managedStorageConfiguration": {"kmsKeyId": "key"}}
+    was = {"executeCommandConfiguration": {"kmsKeyId": "key", "logging": "DEFAULT"}, **storage}
     found = observed(Talk(DescribeClusters=answer(configuration=was)))
-    new = replace(DESIRED, spec=ClusterSpec(name="web", exec_logging="OVERRIDE", exec_log_group="typed"))
+    override = {"logging": "OVERRIDE", "logConfiguration": {"cloudWatchLogGroupName": "typed"}}
+    new = replace(DESIRED, spec=ClusterSpec(name="web", exec=override))
     talk = Talk()
 
     talk.hold(Cluster().update(found, new, diff(found, new.spec)))
 
-    assert talk.params("UpdateCluster")[0]["configuration"] == {
-        "executeCommandConfiguration": {
-            "kmsKeyId": "key",
-            "logging": "OVERRIDE",
-            "logConfiguration": {"cloudWatchLogGroupName": "typed"},
-        }
-    }
+    assert talk.params("UpdateCluster")[0]["configuration"] == {"executeCommandConfiguration": override, **storage}
 
 
 def test_a_cluster_with_tasks_blocks_its_deletion() -> None:

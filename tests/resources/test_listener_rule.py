@@ -170,6 +170,28 @@ OTHER = f"{ARN}2"
 TAKEN = errors.Exists("priority is in use", code="PriorityInUse")
 
 
+@pytest.mark.parametrize(
+    ("at", "continues"),
+    [
+        (LISTENER, True),
+        (LISTENER.replace("/web/", "/other/"), False),
+        (ref("listener/other-production"), False),
+    ],
+)
+def test_a_rule_goes_on_with_what_serves_behind_its_own_load_balancer(at: Any, continues: bool) -> None:
+    """AWS allows a target group one load balancer, so what serves through the first one cannot be reached here."""
+    served, green = Action(forward=(Forward(target_group=BLUE),)), BLUE.replace("blue", "green")
+    start = Action(forward=(Forward(target_group=green),))
+    new = rule("web", listener=at, action=None, initial_action=start)
+    found = [
+        Observed(rule("web").address, f"{ARN[:-1]}{number}", rule("web", listener=LISTENER, action=served).spec)
+        for number in range(2)
+    ]
+    spec = ListenerRule().continuing(new, None, found, frozenset(), frozenset({BLUE})).spec
+    both = Action(forward=(Forward(target_group=BLUE), Forward(target_group=green, weight=0)))
+    assert spec.initial_action == (both if continues else start)
+
+
 def test_a_free_priority_is_taken() -> None:
     """One call, and nothing is read for it."""
     told = Talk()

@@ -82,7 +82,7 @@ SUBJECTS = {
     "container": Subject(_containers.API, test_definition.DESIRED, inside=("containers", "web")),
     "service": Subject(
         _service_fields.API,
-        with_spec(test_service.DESIRED, propagate_tags=None, service_connect=CONNECTED),
+        with_spec(test_service.DESIRED, service_connect=CONNECTED),
         test_service.item(),
     ),
     "target group": Subject(target_group.API, test_target_group.WANT, test_target_group.ITEM),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.resources import _service_deployment
-from reconciler.resources.service import Deployment, Pair, Service, ServiceSpec
+from reconciler.resources.service import Deployment, FunctionHook, Pair, Service, ServiceSpec
 from tests.laws.example import wish
 from tests.resources.talk import Talk
 from tests.resources.workload import ECS
@@ -83,11 +83,24 @@ def test_only_what_differs_is_sent_and_each_member_as_a_whole(was: dict[str, Any
     assert others <= {"strategy"}
 
 
-@pytest.mark.parametrize("spec", [CANARY, CANARY.model_copy(update={"strategy": "LINEAR"}), Deployment(
+HOOK = FunctionHook(
+    function="arn:aws:lambda:us-west-2:123456789012:function:check:live", stages=("PRE_SCALE_UP", "POST_SCALE_UP"),
+    role=ROLE, details='{"suite": "smoke"}', minutes=5, on_timeout="CONTINUE",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", [
+    CANARY, CANARY.model_copy(update={"strategy": "LINEAR", "hooks": (HOOK,)}), Deployment(
     min_percent=50, max_percent=150, circuit_breaker=False, rollback=False, strategy="ROLLING", bake=0, alarms=())],
 )  # fmt: skip
 def test_what_is_written_is_read_again(spec: Deployment) -> None:
-    filled = spec.model_copy(update={"min_percent": spec.min_percent or 100, "max_percent": spec.max_percent or 200})
+    filled = spec.model_copy(
+        update={
+            "min_percent": spec.min_percent or 100,
+            "max_percent": spec.max_percent or 200,
+            "hooks": spec.hooks,
+        }
+    )
     assert _service_deployment.read(_service_deployment.written(filled)) == filled
 
 

@@ -6,6 +6,7 @@ whether it comes to rest where it should, or says for whom it waits.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -123,6 +124,7 @@ class _Walk:
         if world.running_clock(state) is not None:
             yield "the deadline comes", self.model.due(state)
         yield from self.model.progress(state)
+        yield from self.model.timers(state, lambda: self._idle(state))
         yield from world.late(state)
         yield from world.wanted_again(state)
         if state.seen.alarms:
@@ -146,6 +148,13 @@ class _Walk:
         if looked.step.phase is not state.phase:
             self.report.phases.add((state.phase, looked.step.phase))
         return looked.state
+
+    def _idle(self, state: State) -> bool:
+        """Whether our process has looked, and neither does anything nor counts on."""
+        if state.lag or state.memory.waiting(world.NOW):
+            return False
+        looked = world.look(state, self.mind, self.model.view(state))
+        return looked.step is not None and not looked.step.decisions and looked.state.memory == state.memory
 
     # -- liveness
 
@@ -196,7 +205,11 @@ class _Walk:
         if world.running_clock(state) is not None:
             return self.model.due(state), None
         assert looked.step is not None, "a settled process may decide"
-        return None, looked.step
+        events = [self.model.timers(state, lambda: True)]
+        if looked.step.waits_for is Waiting.NOBODY:
+            events.append(self.model.at_last(state))
+        event = next(itertools.chain(*events), None)
+        return (None, looked.step) if event is None else (event[1], None)
 
     def _rests_well(self, state: State, step: RolloutStep) -> None:
         self.report.rests.add(step.phase)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.rollout.actions import WriteState
+from reconciler.rollout.describe import capacity_of
 from reconciler.rollout.engine import Phase, RolloutStep, Waiting, engines
 from reconciler.rollout.engines.codedeploy.actions import (
     CreateDeployment,
@@ -89,6 +90,33 @@ def test_a_release_is_started_by_one_deployment_that_names_the_attempt() -> None
     assert create == CreateDeployment("b", 1, str(int(write.after.deadline.at.timestamp())))
     again = decided(facts(marks=marked(UP)))
     assert again.decisions == (CreateDeployment("b", 1, ATTEMPT),)
+
+
+@pytest.mark.parametrize(
+    ("test", "bare", "does", "waits"),
+    [
+        ((100, 0), (), ["WriteState", "CreateDeployment"], False),
+        ((100, 0), ("test",), ["SetWeights"], False),  # it names what goes, or one of the two
+        (None, ("test",), [], True),
+    ],
+)
+def test_a_deployment_begins_once_the_test_listener_names_nothing_else(
+    test: tuple[int, int] | None, bare: tuple[str, ...], does: list[str], waits: bool
+) -> None:
+    """CodeDeploy would end it at once, and that would count against a version that has not run yet."""
+    step = decided(facts(test=test, bare=bare))
+    assert kinds(step) == does
+    assert (step.waits_for is Waiting.PERSON, step.phase is Phase.IDLE) == (waits, waits)
+    assert step.wake_at is not None
+    assert kinds(decided(facts(test=test, bare=bare, has_test=False))) == ["WriteState", "CreateDeployment"]
+
+
+def test_a_service_without_any_task_set_is_not_deployed() -> None:
+    """CodeDeploy refuses it whatever the version, which says nothing of that: a person has to act."""
+    for marks in (marked(), marked(UP)):
+        lost = decided(replace(facts(marks=marks), sets=()))
+        assert (kinds(lost), lost.phase, lost.waits_for) == ([], Phase.BLOCKED, Waiting.PERSON)
+        assert lost.at_rest
 
 
 @pytest.mark.parametrize(
@@ -269,7 +297,7 @@ def test_the_app_spec_is_the_release() -> None:
         (Capacity("FARGATE_SPOT", 3, 1),), "1.4.0",
     )  # fmt: skip
     subject = RolloutTarget("main", f"{arn}:service/main/web", release)
-    service = json.loads(app_spec(subject))["Resources"][0]["TargetService"]
+    service = json.loads(app_spec(subject, "", capacity_of(release)))["Resources"][0]["TargetService"]
     assert service["Type"] == "AWS::ECS::Service"
     assert service["Properties"] == {
         "TaskDefinition": f"{arn}:task-definition/web:2",

@@ -148,6 +148,7 @@ def test_a_release_is_started_with_its_hooks_and_known_by_its_revision() -> None
     ("name", "found", "does", "phase"),
     [
         ("scaling up", both(SCALING, DeadlineKind.UP, looks=0), [], Phase.SCALING_UP),
+        ("not tested yet", both(AT_HOOKS, DeadlineKind.UP, looks=1), [], Phase.SCALING_UP),
         ("tested", both(AT_HOOKS, DeadlineKind.TEST), ["RunTests"], Phase.TESTING),
         ("tests have passed", both(AT_HOOKS, DeadlineKind.GATE), ["ContinueDeployment"], Phase.AWAITING_PROMOTION),
         ("the gate is shut", both(TESTED, DeadlineKind.GATE), [], Phase.AWAITING_PROMOTION),

@@ -26,7 +26,7 @@ from reconciler.rollout.engine_change import (
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, RequestVerb
 from reconciler.rollout.state import ObservedService, TaskSet
-from reconciler.rollout.stored_state import StoredState
+from reconciler.rollout.stored_state import EngineChange, StoredState
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.windows import Window
 
@@ -121,12 +121,24 @@ def test_nothing_becomes_codedeploys() -> None:
 
 
 def decided(found: ChangeFacts, wanted: Goal, ordinary: RolloutStep = IDLE, **marks: object) -> RolloutStep:
-    stored = replace(MARKS, **marks)  # type: ignore[arg-type]
+    begun = EngineChange(wanted.was, wanted.engine, NOW)
+    stored = replace(MARKS, **{"engine_change": begun, **marks})  # type: ignore[arg-type]
     return step(wanted, Strategy(), ordinary, seen(found, stored), NOW)
 
 
 ROLLING, SHIFTED = "rolling", "ecs_native"
 THERE = goal(ROLLING, SHIFTED)
+
+
+@pytest.mark.parametrize("before", [None, EngineChange("task_sets", ROLLING, NOW - timedelta(days=9))])
+def test_a_change_is_stored_when_it_begins(before: EngineChange | None) -> None:
+    """AWS shows only the engine that a service has now; the steps on the way are not changes of their own."""
+    (write,) = decided(facts(engines()[ROLLING]), THERE, engine_change=before).decisions
+    assert isinstance(write, WriteState)
+    assert write.after.engine_change == EngineChange(ROLLING, SHIFTED, NOW)
+    on_its_way = replace(THERE, was="task_sets")
+    (next_one,) = decided(facts(engines()[ROLLING]), on_its_way, engine_change=write.after.engine_change).decisions
+    assert isinstance(next_one, TakeStep)
 
 
 def test_a_step_is_one_write() -> None:

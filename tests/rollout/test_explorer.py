@@ -65,15 +65,10 @@ SAMPLED = 1_500
 """States of each other engine in `make test`."""
 
 
-NOT_WALKED_YET = frozenset({"ecs_native"})
-"""Engines without a model of what AWS does under them."""
-
-
 def test_every_engine_of_a_rollout_with_phases_has_a_model() -> None:
     """An engine that shifts traffic is walked like any other as soon as it says what AWS does under it."""
     with_phases = {engine.name for engine in engines().values() if "blue_green" in engine.types}
-    assert set(models()) == with_phases - NOT_WALKED_YET
-    assert with_phases >= NOT_WALKED_YET
+    assert set(models()) == with_phases
 
 
 def starts(budget: int, policy: Strategy = UNDER_ANY_ENGINE[TIMED]) -> list[State]:

@@ -71,8 +71,9 @@ def test_blue_in_the_second_group_means_green_in_the_first() -> None:
 
 def test_both_groups_are_named_before_a_set_is_made() -> None:
     """ECS takes no target group that no listener names."""
-    found = step(seen(BLUE, bare=("production",)))
-    assert only(found) == SetWeights("production", (100, 0), (100, 0))
+    for name in ("production", "test"):
+        found = step(seen(BLUE, bare=(name,)))
+        assert only(found) == SetWeights(name, (100, 0), (100, 0))
 
 
 def test_a_smaller_green_grows_before_the_switch() -> None:

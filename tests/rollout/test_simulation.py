@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.simulation import FAILS_AT, MORNING, PERSON_AFTER, Row, simulate, timeline_sentence
-from reconciler.rollout.strategy import Promotion, Share, Strategy
+from reconciler.rollout.strategy import Function, Promotion, Share, Strategy
 from reconciler.rollout.windows import Window
 from tests.rollout.facts import CANARY, CAREFUL
 
@@ -43,6 +43,12 @@ def test_a_blue_green_from_beginning_to_end() -> None:
     assert first[Phase.SHIFTING] - first[Phase.AWAITING_PROMOTION] == timedelta(hours=2)
     assert first[Phase.TEARDOWN] - first[Phase.BAKING] == timedelta(hours=1)
     assert first[Phase.BAKING] - first[Phase.VERIFYING] == timedelta(minutes=5)
+
+
+def test_functions_that_ecs_calls_are_named_where_it_starts_green() -> None:
+    """With their stages, in the words of the specs."""
+    rows = simulate(replace(TIMED, engine="ecs_native", functions=(Function("check", ("pre_scale_up",)),)))
+    assert done(rows)[0] == "ECS starts green: 1 task; it calls check (pre_scale_up)"
 
 
 @pytest.mark.parametrize("phase", [phase for phase in FAILS_AT if phase is not Phase.INITIAL_DEPLOYMENT])

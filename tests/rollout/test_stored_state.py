@@ -33,6 +33,7 @@ from reconciler.rollout.stored_state import (
     Actor,
     Deadline,
     DeadlineKind,
+    EngineChange,
     Outcome,
     RolloutResult,
     StoredState,
@@ -92,11 +93,13 @@ def test_every_tag_is_accepted_whatever_text_comes_in(release: str, who: str, wh
         task_run=TaskRun(release, 7, NOW, who),
         retry=Retry(release, 2, NOW),
         cleared=(release,) * KEPT_RELEASES,
+        engine_change=EngineChange("task_sets", "ecs_native", NOW),
         verdicts=(Verdict(release, Outcome.FAILED, NOW, "5b1e08", why),) * KEPT_RELEASES,
     )
     put, _ = state_tags.written(StoredState(), state)
     assert put.keys() <= {*KEYS.values(), *stored_state.VERDICT_KEYS}
     assert not state_tags.of_tags(put).unreadable
+    assert state_tags.of_tags(put).engine_change == state.engine_change
     for value in put.values():
         assert_accepted(value)
 

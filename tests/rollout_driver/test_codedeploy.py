@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,8 @@ from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout_driver.driver import StepResult
 from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.rollout_outcomes import DAY, HOUR, in_phase, outcome, quarantined
+from tests.harness.rollout_outcomes import sent as sent_calls
 
 ONE, TWO = "my-app-frontend-tg-1", "my-app-frontend-tg-2"
 CODEDEPLOY = {"type: blue_green": "type: blue_green\nengine: codedeploy"}
@@ -26,8 +28,6 @@ NAMES = {
     "applicationName": f"AppECS-{CLUSTER}-{SERVICE}",
     "deploymentGroupName": f"DgpECS-{CLUSTER}-{SERVICE}",
 }
-HOUR = timedelta(hours=1)
-DAY = 86_400.0
 
 pytestmark = pytest.mark.apart
 
@@ -54,23 +54,7 @@ def statuses(stage: EmulatedStack) -> list[tuple[str, str]]:
 
 def sent(stage: EmulatedStack) -> dict[str, int]:
     """CodeDeploy's writes."""
-    names = ("CreateDeployment", "ContinueDeployment", "StopDeployment")
-    return {name: count for name in names if (count := stage.transport.sent[name])}
-
-
-def in_phase(phase: Phase) -> Callable[[StepResult], bool]:
-    return lambda result: result.step is not None and result.step.phase is phase and not result.busy
-
-
-def outcome(stage: EmulatedStack) -> tuple[Outcome, Actor, str]:
-    ended = state_tags.of_tags(stage.tags()).ended
-    assert ended is not None
-    return ended.outcome, ended.by, ended.why
-
-
-def quarantined(stage: EmulatedStack) -> bool:
-    assert stage.last.seen is not None
-    return state_tags.of_tags(stage.tags()).quarantined(stage.last.seen.wanted)
+    return sent_calls(stage, ("CreateDeployment", "ContinueDeployment", "StopDeployment"))
 
 
 def test_a_new_version_goes_through_every_phase_in_codedeploys_calls(stage: EmulatedStack) -> None:

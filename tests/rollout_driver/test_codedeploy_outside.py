@@ -12,14 +12,12 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import Outcome
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.rollout_outcomes import DAY, in_phase, outcome
 from tests.rollout_driver.test_codedeploy import (
     CODEDEPLOY,
-    DAY,
     ONE,
     TWO,
     deployments,
-    in_phase,
-    outcome,
     sent,
     stage,
     statuses,

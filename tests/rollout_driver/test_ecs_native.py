@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
+from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
 from reconciler.queries import versions
 from reconciler.rollout import state_tags
@@ -19,14 +20,14 @@ from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout_driver.driver import StepResult
 from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.rollout_outcomes import DAY, HOUR, answered, ended_in, in_phase, outcome, quarantined
+from tests.harness.rollout_outcomes import sent as sent_calls
 
 FIRST, SECOND = "my-app-frontend-tg-2", "my-app-frontend-tg-1"
 """The target groups of the first and of the second version: ECS brings every version up where production is not."""
 
 NATIVE = {"type: blue_green": "type: blue_green\nengine: ecs_native"}
 MANUAL = NATIVE | {"promotion: {mode: timed, after: 2h}": "promotion: {mode: manual}"}
-HOUR = timedelta(hours=1)
-DAY = 86_400.0
 
 pytestmark = pytest.mark.apart
 
@@ -62,7 +63,7 @@ def statuses(stage: EmulatedStack) -> list[str]:
 def sent(stage: EmulatedStack) -> dict[str, int]:
     """Writes to ECS and to listeners."""
     names = ("UpdateService", "ContinueServiceDeployment", "StopServiceDeployment", "ModifyListener", "ModifyRule")
-    return {name: count for name in names if (count := stage.transport.sent[name])}
+    return sent_calls(stage, names)
 
 
 def running(stage: EmulatedStack) -> list[tuple[str, str]]:
@@ -71,34 +72,6 @@ def running(stage: EmulatedStack) -> list[tuple[str, str]]:
 
 def all_to(group: str) -> dict[str, int]:
     return {FIRST: 0, SECOND: 0, group: 100}
-
-
-def in_phase(phase: Phase) -> Callable[[StepResult], bool]:
-    return lambda result: result.step is not None and result.step.phase is phase and not result.busy
-
-
-def outcome(stage: EmulatedStack) -> tuple[Outcome, Actor, str]:
-    ended = state_tags.of_tags(stage.tags()).ended
-    assert ended is not None
-    return ended.outcome, ended.by, ended.why
-
-
-def ended_in(followed: Any) -> list[Phase]:
-    return [result.step.phase for result in followed.went_wrong if result.step]
-
-
-def quarantined(stage: EmulatedStack) -> bool:
-    assert stage.last.seen is not None
-    return state_tags.of_tags(stage.tags()).quarantined(stage.last.seen.wanted)
-
-
-def answered(stage: EmulatedStack, verb: RequestVerb, seconds: int = 0) -> RequestRefusalCode | str | None:
-    """The code of the refusal; None if the request is accepted."""
-    stage.say(verb, seconds=seconds)
-    stage.follow(lambda result: "reconciler:response" in stage.tags())
-    response = state_tags.of_tags(stage.tags()).response
-    assert response is not None
-    return None if response.refusal is None else response.refusal.code
 
 
 def test_a_new_version_goes_through_every_phase_in_ecs_calls(stage: EmulatedStack) -> None:
@@ -180,6 +153,17 @@ def test_promotion_is_one_call(stage: EmulatedStack) -> None:
     stage.follow(in_phase(Phase.BAKING), patience=DAY)
     assert stage.weights(80) == all_to(SECOND)
     assert sent(stage) == {"UpdateService": 1, "ContinueServiceDeployment": 2}
+
+
+def test_target_groups_are_not_sent_again(stage: EmulatedStack) -> None:
+    """ECS takes the declared one for that of the new tasks, and after every second deployment it is the live one."""
+    calls: list[Call] = []
+    stage.transport.before = calls.append
+    stage.spec(v1="v2")
+    stage.apply(in_phase(Phase.SCALING_UP))
+    updates = [one.params for one in calls if one.operation == "UpdateService"]
+    assert updates
+    assert all("loadBalancers" not in one for one in updates)
 
 
 def test_abort_at_the_gate_stops_the_deployment(stage: EmulatedStack) -> None:

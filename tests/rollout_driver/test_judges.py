@@ -84,6 +84,14 @@ def test_what_judges_is_part_of_the_digest_and_nothing_else_is(texts: dict[str, 
     assert changed == (of in ("release", "both"), of in ("task", "both"))
 
 
+def test_functions_judge_a_release_and_none_are_as_before_there_were_any() -> None:
+    """A service without hooks has the digest that was stored when none could be declared."""
+    native = {"type: blue_green": "type: blue_green\nengine: ecs_native"}
+    assert judges_of(*compiled(native)) == "r150267.e237.5a35"
+    hook = "hooks: [{function: 'arn:aws:lambda:us-west-2:123456789012:function:check', stages: post_scale_up}]"
+    assert digests(native)[0] != digests({"type: blue_green": f"{native['type: blue_green']}\n{hook}"})[0]
+
+
 @dataclass(frozen=True, slots=True)
 class NextStrategy(Strategy):
     """The strategy in a later version, which judges by one thing more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.resource import Address, Ref
-from reconciler.model.service_connect import OFF, ConnectedPort, ServiceConnect, Tls, member, read
+from reconciler.model.service_connect import OFF, ConnectedPort, HeaderRule, ServiceConnect, Tls, member, read
 from tests.spec import folder
 from tests.spec.test_start import compiled
 
@@ -54,6 +54,24 @@ def test_a_port_is_known_by_its_name_alias_and_protocol() -> None:
     assert read(member(found)) == found
 
 
+@pytest.mark.parametrize("value", [None, "green"])
+def test_a_test_header_is_part_of_the_alias(value: str | None) -> None:
+    """Of a service whose traffic ECS shifts; tcp has no headers."""
+    native = f"{CLUSTER}kind: DeploymentStrategy\nname: careful\nengine: ecs_native\n---\n"
+    header = "{name: x-test}" if value is None else f"{{name: x-test, value: {value}}}"
+    text = f"{native}kind: Service\nname: my-app-frontend\nservice_connect:\n  services: [{{protocol: PROTOCOL, "
+    text += f"alias: {{test_header: {header}}}}}]\n"
+    spec = compiled(text.replace("PROTOCOL", "http"))[Address("service", "my-app-frontend")].spec
+    found = spec.service_connect
+    assert found.services[0].test_header == HeaderRule(name="x-test", value=value)
+    resolved = found.model_copy(update={"namespace": "arn:ns", "log_group": "logs"})
+    (alias,) = member(resolved)["services"][0]["clientAliases"]
+    rule = {"name": "x-test"} | ({} if value is None else {"value": {"exact": value}})
+    assert alias["testTrafficRules"] == {"header": rule}
+    assert read(member(resolved)) == resolved
+    assert folder.rules(folder.lay(text.replace("PROTOCOL", "tcp"))) == {"E1112"}
+
+
 def test_what_ecs_fills_in_is_no_change() -> None:
     """A default timeout, and the namespace's ARN."""
     found = ServiceConnect(
@@ -82,6 +100,9 @@ def test_a_service_that_says_nothing_is_disconnected() -> None:
         ("{services: [{name: -web}]}", "E1109"),
         ("{services: [{timeouts: {request: 5s}}]}", "E1112"),
         ("{services: [{protocol: udp}]}", "E1107"),
+        ("{services: [{protocol: http, alias: {test_header: {name: 'x y'}}}]}", "E1109"),
+        ("{services: [{protocol: http, alias: {test_header: {value: x}}}]}", "E1103"),
+        ("{services: [{protocol: http, alias: {test_header: {name: x}}}]}", "E5027"),
         ("{namespace: my-app}", "E1109"),
         ("{services: [{tls: {certificate_authority: 'arn:aws:acm-pca:x'}}]}", "E1103"),
     ],

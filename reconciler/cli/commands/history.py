@@ -44,8 +44,9 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     present = observe_engine.engine_of(state.service.facts["item"])
     engine = "" if present is None else present.name
     if output == "json":
-        document = history_document(spec.name, rows, engine, spec.policy.engine)
+        document = history_document(spec.name, rows, engine, spec.policy.engine, state.marks.engine_change)
         echo(dumps({"format_version": FORMAT_VERSION, **document}))
     else:
-        say(history_text(str(spec.service), rows, stack.look, engine, spec.policy.engine), stack.look)
+        change = state.marks.engine_change
+        say(history_text(str(spec.service), rows, stack.look, engine, spec.policy.engine, change), stack.look)
     return Exit.DONE

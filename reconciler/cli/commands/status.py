@@ -34,8 +34,9 @@ REFRESH_SECONDS = 2.0
 class ServiceStatus:
     """One service as it was observed, the next step of its rollout, and the requests that it would accept.
 
-    `warnings` are about containers that failed although their tasks run. `deferred` follows the release. `pending` are
-    changes to the service and its scaling that are not made yet, such as a count that was changed in the account.
+    `warnings` are about a count of 0 that the specs do not state, and containers that failed although their tasks run.
+    `deferred` follows the release. `pending` are changes to the service and its scaling that are not made yet, such as
+    a count that was changed in the account.
     """
 
     rollout: ServiceRollout
@@ -96,7 +97,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
 
 
 def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> ServiceStatus:
-    from reconciler.cli.rollout_session import rollout_warnings
+    from reconciler.cli.rollout_session import rollout_warnings, without_tasks
     from reconciler.model.plan import DeferralCode
     from reconciler.reconcile.followers import followers
     from reconciler.rollout.engine import RolloutHealth
@@ -106,7 +107,8 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     if not observed.marks.unreadable:
         now = session.stack.aws.clock.now()
         verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, now)
-    warnings = rollout_warnings(session.stack, rollout)
+    idle = without_tasks(session.stack, rollout, observed) if step.at_rest else ()
+    warnings = idle + rollout_warnings(session.stack, rollout)
     mine = set(followers(rollout.delivery))
     with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
     deferred = tuple(entry for entry in with_release if entry.action.address in mine)

@@ -10,7 +10,7 @@ from reconciler.cli.output.terminal import Look
 from reconciler.diagnosis.observations import plain
 from reconciler.queries.history import ReleaseStanding, Revision, Row
 from reconciler.rollout.state import WHOLE
-from reconciler.rollout.stored_state import Outcome, RolloutResult, Verdict
+from reconciler.rollout.stored_state import EngineChange, Outcome, RolloutResult, Verdict
 
 HEAD = ("revision", "registered", "release", "image", "commit", "standing")
 GOOD = frozenset({Outcome.PROMOTED, Outcome.FAST_PROMOTED, Outcome.SUPERSEDED})
@@ -31,15 +31,24 @@ COLORS = {
 """The first that applies to a release."""
 
 
-def history_text(service: str, rows: Sequence[Row], look: Look, engine: str = "", declared: str = "") -> str:
+def history_text(
+    service: str,
+    rows: Sequence[Row],
+    look: Look,
+    engine: str = "",
+    declared: str = "",
+    change: EngineChange | None = None,
+) -> str:
     """The newest first; below a release the result of its rollout, if it is known. `engine` is the one that deploys the
-    service now, which is named where another one is `declared`.
+    service now, which is named where another one is `declared`, or where `change` says that it was another one.
     """
     if not rows:
         return f"{service} has no releases yet."
     table = [_cells(row, look) for row in rows]
     widths = [max(len(cells[column]) for cells in (HEAD, *table)) for column in range(len(HEAD))]
     changes = f"   {engine} {look.sign('arrow')} {declared}" if engine and declared and engine != declared else ""
+    if change is not None and change.engine == engine == declared:
+        changes = f"   {change.was} {look.sign('arrow')} {engine}, {change.at:%Y-%m-%d %H:%M} UTC"
     lines = [look.paint(service, "bold") + changes, look.paint(_joined(HEAD, widths), "dim")]
     for row, cells in zip(rows, table, strict=True):
         color, text = _color(row), _joined(cells, widths)
@@ -97,8 +106,12 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def history_document(service: str, rows: Sequence[Row], engine: str = "", declared: str = "") -> dict[str, Any]:
-    engines = {"engine": engine or None, "declared_engine": declared or None}
+def history_document(
+    service: str, rows: Sequence[Row], engine: str = "", declared: str = "", change: EngineChange | None = None
+) -> dict[str, Any]:
+    engines: dict[str, Any] = {"engine": engine or None, "declared_engine": declared or None, "engine_change": None}
+    if change is not None:
+        engines["engine_change"] = {"from": change.was, "to": change.engine, "began_at": change.at.isoformat()}
     return {"service": service, **engines, "releases": [_document(row) for row in rows]}
 
 

@@ -65,10 +65,20 @@ def check(world: World, params: Params) -> None:
         raise client_error("Container.name should not be a duplicate.")
     if not any(item.get("essential", True) for item in containers):
         raise client_error("A task definition must contain at least one essential container.")
+    volumes = {item.get("name", "") for item in params.get("volumes", [])}
     for item in containers:
         _check_container(item, set(names), params.get("networkMode"))
+        for mount in item.get("mountPoints", []):
+            if mount.get("sourceVolume") not in volumes:
+                raise client_error(f"Unknown volume '{mount.get('sourceVolume')}'.")
     if "FARGATE" in params.get("requiresCompatibilities", []):
         _check_fargate(params)
+    for item in containers:
+        if not (params.get("memory") or item.get("memory") or item.get("memoryReservation")):
+            raise client_error(
+                f"Invalid setting for container '{item['name']}'. At least one of 'memory' or 'memoryReservation' "
+                "must be specified."
+            )
     for role in ("executionRoleArn", "taskRoleArn"):
         if world.checks.roles and params.get(role) and world.rest.role(params[role]) is None:
             raise client_error("Role is not valid")

@@ -13,9 +13,11 @@ from typing import Any
 
 import orjson
 
+from reconciler.local.ecs.launch import fargate
 from reconciler.local.ecs.state import Params, Task
 from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
 from reconciler.local.refusal import Refusal
+from reconciler.local.scheduler import environment_files, volumes
 from reconciler.local.world import World
 
 REGISTRY = re.compile(
@@ -48,9 +50,10 @@ def check_roles(world: World, task: Task) -> None:
 
 
 def check_network(world: World, task: Task) -> None:
-    """Images of ECR come from outside the subnet (developer guide, "Fargate task networking")."""
+    """Images of ECR come from outside the subnet (developer guide, "Fargate task networking"); those of tasks on EC2
+    come through the instance, which there is none of here."""
     interface = task.interface
-    if not world.checks.network or interface is None:
+    if not world.checks.network or interface is None or not fargate(task.launch):
         return
     needs = any(REGISTRY.match(item.image) for item in task.containers)
     if needs and not world.network.reaches_registry(interface.subnet.id, public=bool(interface.public_address)):
@@ -161,6 +164,13 @@ def _secret(world: World, reference: str) -> str:
     return str(fields[key])
 
 
+def _files(world: World, definition: Params) -> dict[str, str]:
+    try:
+        return environment_files.variables(world, definition)
+    except environment_files.NoFile as missing:
+        raise CannotStart(f"ResourceInitializationError: failed to download env files: {missing}") from missing
+
+
 def _no_secret(detail: str) -> CannotStart:
     return CannotStart(
         "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
@@ -219,6 +229,7 @@ def _container(
             "AWS_DEFAULT_REGION": world.region,
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             "AWS_REGION": world.region,
+            **_files(world, definition),
             **plain,
             **secrets(world, definition),
             **added,
@@ -237,6 +248,8 @@ def _container(
         depends_on=tuple(
             Dependency(item["containerName"], item["condition"]) for item in definition.get("dependsOn", ())
         ),
+        mounts=volumes.mounts(task, definition),
+        restart=volumes.restart(definition),
     )
 
 

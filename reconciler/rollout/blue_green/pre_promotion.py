@@ -80,9 +80,10 @@ def start(s: RolloutContext) -> RolloutStep:
     if occupied:
         because = f"a new version is waiting for its target group: {occupied}"
         return s.step(Phase.IDLE, because, health=RolloutHealth.SUSPENDED, wake=task_protection.LOOK_AGAIN)
-    if "production" in s.seen.bare and s.seen.production is not None:
-        named = SetWeights("production", s.seen.production, s.seen.production)
-        return s.step(Phase.SCALING_UP, "adding both target groups to the production listener", named)
+    for name, now in (("production", s.seen.production), ("test", s.seen.test if s.seen.has_test else None)):
+        if name in s.seen.bare and now is not None:
+            named = SetWeights(name, now if name == "production" else all_on(s.live.slot), now)
+            return s.step(Phase.SCALING_UP, f"naming both target groups, and no others, in the {name} listener", named)
     decisions = begin(s, 1 - s.live.slot, s.policy.scale)
     return s.step(Phase.SCALING_UP, "starting the new version", *decisions)
 

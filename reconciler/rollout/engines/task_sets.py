@@ -17,25 +17,18 @@ from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import TOKEN_LENGTH, Calls
 from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import tag_value
-from reconciler.rollout import describe, listener_weights, observe_task_sets, preparation, task_set_calls
+from reconciler.rollout import describe, observe_task_sets, task_set_calls
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
-    EngineAction,
     RolloutAction,
-    RunTask,
-    RunTests,
     ScaleTaskSet,
     SetPrimary,
-    SetWeights,
-    SuspendScaling,
-    UpdateHealthCheck,
-    UpdateService,
-    WriteState,
 )
 from reconciler.rollout.blue_green import machine, requests
+from reconciler.rollout.blue_green.engine import BlueGreenEngine
 from reconciler.rollout.describe import ecs
-from reconciler.rollout.engine import NOTHING, Controller, Engine, Prefetched, RolloutStep, TrafficShifter
+from reconciler.rollout.engine import NOTHING, Controller, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.release import Release, RolloutTarget
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.state import ObservedService
@@ -45,9 +38,8 @@ RELEASE = "reconciler:release"
 COMMIT = "reconciler:commit"
 
 
-class TaskSets(Engine):
+class TaskSets(BlueGreenEngine):
     name: ClassVar[str] = "task_sets"
-    types: ClassVar[tuple[str, ...]] = ("blue_green", "canary", "linear")
     default: ClassVar[bool] = True
     controller: ClassVar[Controller] = Controller.EXTERNAL
     shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.US
@@ -67,14 +59,8 @@ class TaskSets(Engine):
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         return requests.verbs(policy, seen, machine.step(policy, seen, now), now)
 
-    def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+    def carry_out(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         match decision:
-            case WriteState():
-                yield from describe.write_state(decision, subject)
-            case SuspendScaling():
-                yield from preparation.scale(decision, subject)
-            case UpdateHealthCheck():
-                yield from preparation.tune(decision, subject)
             case CreateTaskSet():
                 yield from _create(decision, subject)
             case ScaleTaskSet():
@@ -84,15 +70,11 @@ class TaskSets(Engine):
                     taskSet=decision.id,
                     scale={"value": float(decision.scale), "unit": "PERCENT"},
                 )
-            case SetWeights():
-                entry = subject.production if decision.listener == "production" else subject.test
-                assert entry is not None, "decisions are made about observed listeners only"
-                yield from listener_weights.point(subject, entry, decision.weights, decision.was)
             case SetPrimary():
                 yield from task_set_calls.make_primary(decision, subject)
             case DeleteTaskSet():
                 yield from task_set_calls.delete(decision, subject)
-            case RunTests() | RunTask() | UpdateService() | EngineAction():
+            case _:
                 raise TypeError(f"the task_sets engine makes no AWS call for {type(decision).__name__}")
 
 

@@ -66,7 +66,8 @@ class _Taken:
 
 
 def _shared(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
-    taken = _Taken()
+    """A listener that is for tests of one service and for the users of another is refused as such (E6009)."""
+    taken, served = _Taken(), {traffic.listener for _, traffic in services}
     for name, declared in balancer.listeners.items():
         if declared.default_action is not None:
             place = specs.where(balancer, "listeners", name, "default_action", key=True)
@@ -77,7 +78,7 @@ def _shared(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, 
         yield from taken.priority(rule.listener, rule.match.priority, f"rules.{name}", place)
     for service, traffic in services:
         listeners = [traffic.listener]
-        if queries.switching(specs, service) is not None:
+        if queries.switching(specs, service) is not None and traffic.test_listener not in served:
             listeners.append(traffic.test_listener)
         whole = specs.where(service, "traffic", key=True)
         for listener in listeners:

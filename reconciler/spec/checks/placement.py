@@ -17,6 +17,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _together(
             specs, balancer, (), balancer.subnets, balancer.security_groups, home(specs, balancer.subnets)
         )
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            path, subnets = ("ec2_capacity", index), capacity.subnets
+            yield from _together(specs, cluster, path, subnets, capacity.security_groups, home(specs, subnets))
     for workload in specs.workloads:
         placement = workload.placement
         served = queries.balancer(specs, workload) if isinstance(workload, Service) else None

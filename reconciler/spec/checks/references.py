@@ -36,11 +36,19 @@ _WORDS = {
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for network in specs.networks:
         yield from _rules(specs, network)
+        yield from _tables(specs, network)
     for balancer in specs.load_balancers:
         if balancer.network is not None and not literal(balancer.network, "vpc-"):
             yield from _document(specs, balancer, ("network",), Network, balancer.network)
         yield from _subnets(specs, balancer, ("subnets",), balancer.subnets)
         yield from _groups(specs, balancer, ("security_groups",), balancer.security_groups)
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            path = ("ec2_capacity", index)
+            yield from _subnets(specs, cluster, (*path, "subnets"), capacity.subnets)
+            yield from _groups(specs, cluster, (*path, "security_groups"), capacity.security_groups)
+            if capacity.role is not None and not queries.is_arn(capacity.role):
+                yield from _document(specs, cluster, (*path, "role"), Role, capacity.role)
     for workload in specs.workloads:
         if not queries.is_arn(workload.cluster):
             yield from _document(specs, workload, ("cluster",), Cluster, workload.cluster)
@@ -52,11 +60,18 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             if container.image.registry is not None:
                 place = ("task", "containers", name, "image", "registry")
                 yield from _document(specs, workload, place, Registry, container.image.registry)
+            yield from _mounts(specs, workload, name)
+        for name, volume in workload.task.volumes.items():
+            if volume.ebs is not None and volume.ebs.role is not None and not queries.is_arn(volume.ebs.role):
+                yield from _document(specs, workload, ("task", "volumes", name, "ebs", "role"), Role, volume.ebs.role)
         yield from _subnets(specs, workload, ("placement", "subnets"), workload.placement.subnets)
         yield from _groups(specs, workload, ("placement", "security_groups"), workload.placement.security_groups)
     for strategy in specs.strategies:
         if strategy.role is not None and not queries.is_arn(strategy.role):
             yield from _document(specs, strategy, ("role",), Role, strategy.role)
+        for index, hook in enumerate(strategy.hooks):
+            if hook.role is not None and not queries.is_arn(hook.role):
+                yield from _document(specs, strategy, ("hooks", index, "role"), Role, hook.role)
     for service in specs.services:
         yield from _service(specs, service)
     yield from _pre_deployment(specs)
@@ -95,6 +110,27 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         yield dangling("E2002", message, place, traffic.container, service.task.containers, container)
 
 
+def _mounts(specs: Specs, workload: Service | Task, name: str) -> Iterator[Diagnostic]:
+    """A container mounts volumes of its task, and has the mounts of its other containers."""
+    task, base = workload.task, ("task", "containers", name)
+    wanted: list[tuple[str, str, str, Path]] = [
+        ("volume", one.volume, "volumes", (*base, "mounts", index, "volume"))
+        for index, one in enumerate(task.containers[name].mounts)
+    ]
+    for index, one in enumerate(task.containers[name].volumes_from):
+        wanted.append(("container", one.container, "containers", (*base, "volumes_from", index)))
+    for what, meant, group, path in wanted:
+        place, known = specs.where(workload, *path), getattr(task, group)
+        if what == "container" and meant == name:
+            yield Diagnostic("E1112", "a container has its own mounts already", place)
+        elif meant not in known:
+
+            def defined(other: str, group: str = group) -> Position:
+                return specs.where(workload, "task", group, other, key=True)
+
+            yield dangling("E2002", f"the task has no {what} {shown(meant)}", place, meant, known, defined)
+
+
 def _pre_deployment(specs: Specs) -> Iterator[Diagnostic]:
     """A task with `before` names a service, which has one such task at most."""
     first: dict[str, Task] = {}
@@ -111,11 +147,25 @@ def _pre_deployment(specs: Specs) -> Iterator[Diagnostic]:
             yield Diagnostic("E2011", message, place, hint=hint, notes=(note,))
 
 
+def _tables(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    known = {subnet.table: index for index, subnet in reversed(list(enumerate(network.subnets)))}
+
+    def defined(name: str) -> Position | None:
+        return specs.where(network, "subnets", known[name], "name") if name in known else None
+
+    for number, route in enumerate(network.routes):
+        for index, name in enumerate(route.tables):
+            if name not in known:
+                place = specs.where(network, "routes", number, "tables", index)
+                message = f"network {shown(network.name)} has no route table {shown(name)}"
+                yield dangling("E2002", message, place, name, known, defined)
+
+
 def _rules(specs: Specs, network: Network) -> Iterator[Diagnostic]:
     for index, group in enumerate(network.security_groups):
         for field, rules in (("ingress", group.ingress), ("egress", group.egress or ())):
             for number, rule in enumerate(rules):
-                if rule.peer != "anywhere" and "/" not in rule.peer:
+                if rule.peer != "anywhere" and "/" not in rule.peer and not rule.peer.startswith("pl-"):
                     place = ("security_groups", index, field, number, "from" if field == "ingress" else "to")
                     yield from _group(specs, network, place, rule.peer, "anywhere")
 

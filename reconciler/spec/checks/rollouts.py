@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy, Service
 from reconciler.spec.documents.deployment_strategy import ROLLING
+from reconciler.spec.documents.service import Traffic
 from reconciler.spec.messages import counted, shown
 from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
+    served = queries.served_by_listener(specs)
     for service in specs.services:
         strategy = queries.switching(specs, service)
         if strategy is not None:
-            yield from _two_sides(specs, service, strategy)
+            yield from _two_sides(specs, service, strategy, served)
         figures = queries.rolling(specs, service)
         if figures is None:
             continue
@@ -31,7 +33,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             yield Diagnostic("W6001", message, specs.where(service, "traffic", "target_groups", 1))
 
 
-def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
+def _two_sides(
+    specs: Specs, service: Service, strategy: DeploymentStrategy, served: Mapping[tuple[str, str], Sequence[Service]]
+) -> Iterator[Diagnostic]:
     note = Note(f"the {strategy.type} deployment", specs.where(strategy, "type"))
     traffic = service.traffic
     if traffic is None:
@@ -55,6 +59,22 @@ def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> 
         user = Note("the service", specs.where(service, "deployment"))
         hint = f"add {traffic.test_listener}: {{port: 9000}}"
         yield Diagnostic("E6009", message, place, hint=hint, notes=(note, user))
+    else:
+        for other in served.get((traffic.load_balancer, traffic.test_listener), ())[:1]:
+            yield from _through_production(specs, service, traffic, other, note)
+
+
+def _through_production(
+    specs: Specs, service: Service, traffic: Traffic, other: Service, note: Note
+) -> Iterator[Diagnostic]:
+    """Whatever the rule takes there are requests of users, who would reach versions that were not promoted."""
+    message = f"{shown(service.name)} is tested on the production listener of {shown(other.name)}"
+    hint = "name a listener in 'test_listener' that only tests go through"
+    place, beside = specs.where(service, "traffic", "test_listener"), specs.where(other, "traffic", "listener")
+    if "test_listener" not in traffic.model_fields_set:
+        place, beside = beside, place
+    notes = (note, Note("the other service", beside))
+    yield Diagnostic("E6009", message, place, hint=hint, notes=notes)
 
 
 def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reconciler.model import secrecy
+from reconciler.spec import node
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.messages import shown
-from reconciler.spec.node import Mapping, Node, Scalar, Sequence
+from reconciler.spec.node import Node, Path, Scalar, Sequence
 from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
-    told = list(_containers(specs))
+    told = [*_containers(specs), *_members(specs)]
     yield from told
     places = {found.position for found in told}
     yield from (found for found in _anywhere(specs) if found.position not in places)
@@ -35,18 +36,37 @@ def _scalars(root: Node) -> Iterator[Scalar]:
     """Every key and value below a node, each once, however often an alias names it."""
     waiting, seen = [root], set[int]()
     while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
+        one = waiting.pop()
+        if id(one) in seen:
             continue
-        seen.add(id(node))
-        match node:
+        seen.add(id(one))
+        match one:
             case Scalar():
-                yield node
-            case Mapping():
-                for entry in node.entries.values():
+                yield one
+            case node.Mapping():
+                for entry in one.entries.values():
                     waiting += (entry.value, entry.key)
             case Sequence():
-                waiting += node.items
+                waiting += one.items
+
+
+def _members(specs: Specs) -> Iterator[Diagnostic]:
+    """Labels and log options that have the name of a secret."""
+    for workload in specs.workloads:
+        task = workload.task
+        groups: list[tuple[Path, Mapping[str, str], str]] = []
+        if task.logs is not None:
+            groups.append((("task", "logs", "options"), task.logs.options, "write it under 'secret_options'"))
+        for name, container in task.containers.items():
+            base = ("task", "containers", name)
+            groups.append(((*base, "labels"), container.labels, "store it in SSM or Secrets Manager"))
+            if container.logs is not None:
+                groups.append(((*base, "logs", "options"), container.logs.options, "write it under 'secret_options'"))
+        for path, values, hint in groups:
+            for key, value in values.items():
+                if secrecy.secret(key, value) or secrecy.secret_value(value):
+                    message = f"the value of {shown(key)} looks like a secret; the task definition shows it"
+                    yield Diagnostic("E7001", message, specs.where(workload, *path, key), hint=hint)
 
 
 def _containers(specs: Specs) -> Iterator[Diagnostic]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.rollout.engine import Controller, default_engine, engines
+from reconciler.rollout.engine import Controller, TrafficShifter, default_engine, engines
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Service
 from reconciler.spec.documents.deployment_strategy import ROLLING
+from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
@@ -91,6 +92,8 @@ def _service(
     if one.protocol == "tcp" and one.timeouts is not None and one.timeouts.request is not None:
         message = "a service with the protocol tcp has no requests to wait for"
         yield Diagnostic("E1112", message, specs.where(service, *at, "timeouts", "request"))
+    if one.alias.test_header is not None:
+        yield from _test_header(specs, service, one, (*at, "alias", "test_header"))
     name = one.name or port.name
     keys: tuple[tuple[str, object, At], ...] = (
         ("name", name, ("name",)),
@@ -105,6 +108,20 @@ def _service(
             said = f"port {port.port} has a name already" if what == "port" else f"{shown(text)} is taken"
             yield Diagnostic("E5022", said, place, notes=(Note("the other one", where),))
             return
+
+
+def _test_header(specs: Specs, service: Service, one: ConnectedService, at: At) -> Iterator[Diagnostic]:
+    if one.protocol == "tcp":
+        yield Diagnostic("E1112", "a service with the protocol tcp has no headers", specs.where(service, *at, key=True))
+    strategy = queries.strategy(specs, service)
+    engine = engines().get(strategy.driver) if strategy is not None else engines()[default_engine(ROLLING)]
+    if engine is None or engine.shifts_traffic is TrafficShifter.ECS or engine.controller is not Controller.ECS:
+        return  # unknown, or refused for Service Connect as a whole
+    message = "a rolling deployment has no new version to test: requests go to tasks of both"
+    able = sorted(name for name, found in engines().items() if found.shifts_traffic is TrafficShifter.ECS)
+    notes = () if strategy is None else (Note("the deployment", specs.where(strategy, "type")),)
+    place = specs.where(service, *at, key=True)
+    yield Diagnostic("E5027", message, place, hint=f"use a strategy with engine: {joined(able)}", notes=notes)
 
 
 def _no_port(specs: Specs, service: Service, index: int) -> Diagnostic:

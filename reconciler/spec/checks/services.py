@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
+from reconciler.resources._service_fields import UNBALANCED
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.documents.deployment_strategy import MAX_PERCENT
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
@@ -18,6 +20,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
         yield from _scaling(specs, service)
         yield from _port(specs, service)
+        yield from _rebalancing(specs, service)
         if service.grace_period is not None and service.traffic is None:
             message = "grace_period: applies to load balancer health checks, but the service has no 'traffic'"
             yield Diagnostic("E5010", message, specs.where(service, "grace_period", key=True))
@@ -26,6 +29,18 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for workload in specs.workloads:
         home = specs.get(Cluster, workload.cluster)
         yield from _shares(specs, workload, "capacity_providers", workload.capacity_providers, home)
+
+
+def _rebalancing(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+    """ECS starts a task in one zone before it stops one in another, so there is room for one more."""
+    rolling = queries.rolling(specs, service)
+    stated = "availability_zone_rebalancing" in service.model_fields_set and service.availability_zone_rebalancing
+    if stated and rolling is not None and rolling.max_percent <= UNBALANCED:
+        strategy = queries.strategy(specs, service)
+        notes = () if strategy is None else (Note("max_percent", specs.where(strategy, *MAX_PERCENT)),)
+        message = f"ECS does not rebalance tasks where max_percent is {rolling.max_percent}"
+        place = specs.where(service, "availability_zone_rebalancing", key=True)
+        yield Diagnostic("E1112", message, place, notes=notes)
 
 
 def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
@@ -112,11 +127,14 @@ def _shares(
         place = specs.where(document, field, index)
         if share.name in names[:index]:
             yield Diagnostic("E5011", f"{share.name} is listed twice", place)
-        if cluster is not None and share.name not in cluster.capacity_providers:
+        if cluster is not None and share.name not in queries.providers(cluster):
             note = Note("the cluster", specs.where(cluster))
             yield Diagnostic("E5011", f"cluster {shown(cluster.name)} does not have {share.name}", place, notes=(note,))
     if sum(share.base > 0 for share in shares) > 1:
         yield Diagnostic("E5011", "only one capacity provider may have a base", specs.where(document, field, key=True))
+    if len({share.on_ec2 for share in shares}) > 1:
+        message = "a service or task runs on Fargate or on EC2 instances, not on both"
+        yield Diagnostic("E5011", message, specs.where(document, field, key=True))
     if not any(share.weight for share in shares):
         yield Diagnostic(
             "E5011", "all weights are 0, so no task would ever run", specs.where(document, field, key=True)

@@ -137,9 +137,31 @@ def _limits(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Itera
         least, size = limits.least_linear_step, strategy.steps[0].weight
         message = f"weight: {strategy.driver} supports linear steps of at least {least} percent, not {size}"
         yield Diagnostic("E6007", message, specs.where(strategy, "steps", 0, "weight"))
+    yield from _hooks(specs, strategy, limits)
     if limits.alarms is not None and len(strategy.verify.alarms) > limits.alarms:
         message = f"alarms: {strategy.driver} monitors at most {limits.alarms}, not {len(strategy.verify.alarms)}"
         yield Diagnostic("E6007", message, specs.where(strategy, "verify", "alarms", limits.alarms))
+
+
+def _hooks(specs: Specs, strategy: DeploymentStrategy, limits: Limits) -> Iterator[Diagnostic]:
+    if "hooks" in strategy.model_fields_set and not limits.hooks:
+        able = joined([name for name, engine in engines().items() if engine.limits.hooks], "or")
+        message = f"'hooks' does not apply to engine: {strategy.driver}, which calls no functions"
+        yield Diagnostic("E6005", message, specs.where(strategy, "hooks", key=True), hint=f"use engine: {able}")
+        return
+    if len(strategy.hooks) > limits.hooks:
+        message = f"hooks: {strategy.driver} calls at most {limits.hooks} functions, not {len(strategy.hooks)}"
+        yield Diagnostic("E6007", message, specs.where(strategy, "hooks", limits.hooks))
+    first: dict[tuple[str, str], int] = {}
+    for index, hook in enumerate(strategy.hooks):
+        yield from _wait(specs, strategy, ("hooks", index, "within"), hook.within, hook.within, whole=True)
+        for number, stage in enumerate(hook.stages):
+            other = first.setdefault((hook.function, stage), index)
+            if other != index:
+                message = f"{shown(hook.function)} is called in {stage} already"
+                note = Note("the other one", specs.where(strategy, "hooks", other))
+                place = specs.where(strategy, "hooks", index, "stages", number)
+                yield Diagnostic("E6013", message, place, notes=(note,))
 
 
 def _tested(strategy: DeploymentStrategy) -> timedelta:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
+from reconciler.model.members import MOST_STATED
+from reconciler.resources import _containers as _containers_api
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note, nearest
 from reconciler.spec.documents import Service, Task
 from reconciler.spec.messages import joined, shown
@@ -21,12 +24,16 @@ MEMORY = {
 }
 """Task sizes of Fargate: CPU units → MiB of memory (ECS Developer Guide, Task size)."""
 MOST_CONTAINERS = 10
+OPTIONAL = frozenset(_containers_api.OPTIONAL.values())
+MOST_FIELDS = MOST_STATED - 2 - MOST_CONTAINERS
+"""Fields of all containers that set members; those of the task are two, and its `logs` are one of each container."""
 LARGEST_DEFINITION = 64 * 1024
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for workload in specs.workloads:
         yield from _size(specs, workload)
+        yield from _reservations(specs, workload)
         yield from _containers(specs, workload)
         yield from _ports(specs, workload)
         yield from _order(specs, workload)
@@ -36,7 +43,34 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     task = workload.task
-    allowed = MEMORY.get(task.cpu)
+    missing = [field for field in ("cpu", "memory") if getattr(task, field) is None]
+    if queries.on_ec2(specs, workload):
+        yield from _reserved(specs, workload)
+    elif missing:
+        message = f"a task on Fargate needs {joined(map(shown, missing), 'and')}"
+        yield Diagnostic("E5030", message, specs.where(workload, "task", key=True))
+    else:
+        yield from _of_fargate(specs, workload)
+    for field, unit, whole in (("cpu", "CPU units", task.cpu), ("memory", "MiB", task.memory)):
+        total = sum(getattr(container, field) or 0 for container in task.containers.values())
+        if whole is not None and total > whole:
+            message = f"the containers reserve {total} {unit} in total, but the task has {whole}"
+            last = [name for name, container in task.containers.items() if getattr(container, field)][-1]
+            note = Note("the size of the task", specs.where(workload, "task", field))
+            yield Diagnostic("E5002", message, specs.where(workload, "task", "containers", last, field), notes=(note,))
+
+
+def _reserved(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    """On an instance, either the task or each of its containers says how much memory it needs."""
+    for name, container in workload.task.containers.items() if workload.task.memory is None else ():
+        if container.memory is None and container.memory_reservation is None:
+            message = f"{shown(name)} needs 'memory' or 'memory_reservation', because the task has no memory"
+            yield Diagnostic("E5030", message, specs.where(workload, "task", "containers", name, key=True))
+
+
+def _of_fargate(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    task = workload.task
+    allowed = MEMORY.get(task.cpu or 0)
     if allowed is None:
         message = f"cpu: Fargate offers {joined(map(str, MEMORY))}, not {task.cpu}"
         yield Diagnostic("E5001", message, specs.where(workload, "task", "cpu"))
@@ -49,13 +83,22 @@ def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
         )
         message = f"memory: with cpu {task.cpu} Fargate offers {sold}, not {task.memory}"
         yield Diagnostic("E5001", message, specs.where(workload, "task", "memory"))
-    for field, unit, whole in (("cpu", "CPU units", task.cpu), ("memory", "MiB", task.memory)):
-        total = sum(getattr(container, field) or 0 for container in task.containers.values())
-        if total > whole:
-            message = f"the containers reserve {total} {unit} in total, but the task has {whole}"
-            last = [name for name, container in task.containers.items() if getattr(container, field)][-1]
-            note = Note("the size of the task", specs.where(workload, "task", field))
-            yield Diagnostic("E5002", message, specs.where(workload, "task", "containers", last, field), notes=(note,))
+
+
+def _reservations(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    """What is reserved is less than what a container may use, and all of it together is there."""
+    task, reserved = workload.task, 0
+    for name, container in task.containers.items():
+        wanted, most = container.memory_reservation, container.memory or task.memory
+        reserved += wanted or container.memory or 0
+        if wanted is None or most is None or (wanted <= most and reserved <= (task.memory or reserved)):
+            continue
+        place = specs.where(workload, "task", "containers", name, "memory_reservation")
+        if wanted > most:
+            message = f"memory_reservation: {wanted} MiB are more than the {most} MiB that the container may use"
+        else:
+            message = f"the containers reserve {reserved} MiB in total, but the task has {task.memory}"
+        yield Diagnostic("E5002", message, place)
 
 
 def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
@@ -70,6 +113,11 @@ def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     size = len(workload.task.model_dump_json(exclude_defaults=True).encode())
     if size > LARGEST_DEFINITION:
         yield Diagnostic("E5003", f"the task definition has {size:,} bytes; AWS allows {LARGEST_DEFINITION:,}", place)
+    fields = sum(len(container.model_fields_set & OPTIONAL) for container in containers.values())
+    if fields > MOST_FIELDS:
+        named = joined(sorted(OPTIONAL)[:3], "and")
+        message = f"the containers have {fields} fields such as {named}; {MOST_FIELDS} can be told apart in a tag"
+        yield Diagnostic("E5003", message, place)
 
 
 def _ports(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:

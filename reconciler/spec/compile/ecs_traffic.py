@@ -1,19 +1,20 @@
-"""Compilation of a service whose traffic ECS shifts: how it is deployed, its pair of target groups, and the role that
-ECS works with.
+"""Compilation of a service whose traffic ECS shifts: how it is deployed, its pair of target groups, the functions that
+ECS calls, and the roles that it works with.
 
-The lifecycle hooks are the rollout's, which sends them with each deployment.
+The lifecycle hooks that pause a deployment are the rollout's, which sends them with each deployment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from reconciler.model.resource import Desired, Link, Ref
-from reconciler.resources.service import Deployment, Pair
+from reconciler.resources.service import Deployment, FunctionHook, Pair, hook_details, in_order
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.strategy import Strategy
-from reconciler.spec import names
+from reconciler.spec import members, names
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
@@ -29,7 +30,7 @@ TARGETS = ("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:Regis
 """What the managed policy AmazonECSInfrastructureRolePolicyForLoadBalancers allows; here for what the service uses."""
 
 
-def deployment(policy: Strategy) -> Deployment:
+def deployment(policy: Strategy, hooks: tuple[FunctionHook, ...]) -> Deployment:
     """The strategy as ECS carries it out. Blue stays for the time of verification and for the teardown's."""
     strategy = "BLUE_GREEN" if not policy.shares else "CANARY" if len(policy.shares) == 1 else "LINEAR"
     first = policy.shares[0] if policy.shares else None
@@ -41,6 +42,7 @@ def deployment(policy: Strategy) -> Deployment:
         step_percent=None if first is None else float(first.weight),
         step_bake=None if first is None else _minutes(first.pause),
         alarms=tuple(sorted(policy.alarms)),
+        hooks=hooks,
     )
 
 
@@ -86,3 +88,29 @@ def _generated(context: Context, service: Service) -> Desired[Any]:
         role.allow(["elasticloadbalancing:ModifyRule"], [rule]),
     ]
     return role.generated(context, service, names.infrastructure_role, PRINCIPAL, None, {"traffic": statements})
+
+
+def hooks(context: Context, service: Service) -> tuple[tuple[FunctionHook, ...], Desired[Any] | None]:
+    """The hooks of the strategy, and the role that is generated for those that name none."""
+    strategy = context.specs.get(DeploymentStrategy, service.deployment or "")
+    declared = () if strategy is None else strategy.hooks
+    functions = sorted({hook.function for hook in declared if hook.role is None})
+    made = _hook_role(context, service, functions)
+    found = (
+        FunctionHook(
+            function=hook.function,
+            stages=in_order(stage.upper() for stage in hook.stages),
+            role=Ref(made.address) if hook.role is None else context.role(hook.role),
+            details=hook_details(members.plain(hook.details)),
+            minutes=_minutes(hook.within),
+            on_timeout=hook.on_timeout.upper(),
+        )
+        for hook in declared
+    )
+    return tuple(sorted(found, key=str)), made if functions else None
+
+
+def _hook_role(context: Context, service: Service, functions: Sequence[str]) -> Desired[Any]:
+    """ECS developer guide, "Permissions required for Lambda functions in Amazon ECS blue/green deployments"."""
+    statements = [role.allow(["lambda:InvokeFunction"], functions)]
+    return role.generated(context, service, names.hook_role, PRINCIPAL, None, {"functions": statements})

@@ -13,9 +13,10 @@ from typing import Any
 from reconciler.model.ecr_image import ecr_image
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.spec import names, queries
-from reconciler.spec.compile import role, secret
+from reconciler.spec.compile import role, secret, task_members
 from reconciler.spec.compile.context import Context
 from reconciler.spec.documents import Registry, Service, Task
+from reconciler.spec.documents.logs import AWSLOGS, GROUP
 
 Workload = Service | Task
 TASKS = "ecs-tasks.amazonaws.com"
@@ -55,16 +56,45 @@ def _statements(context: Context, workload: Workload) -> Iterator[dict[str, Any]
         yield role.allow(["ecr:GetAuthorizationToken"], ["*"])
         pulls = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
         yield role.allow(pulls, repositories)
-    if workload.task.logs is not None:
-        group = context.arn("logs", f"log-group:{queries.log_group(workload)}:*")
-        yield role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [group])
-    references = [one for container in workload.task.containers.values() for one in container.secrets.values()]
+    groups = log_groups(context, workload)
+    if groups:
+        yield role.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{arn}:*" for arn in sorted(groups)])
+    if created := sorted(arn for arn, create in groups.items() if create):
+        yield role.allow(["logs:CreateLogGroup"], [f"{arn}:*" for arn in created])
+    yield from _environment_files(workload)
+    references = workload.task.secrets
     for service, action in (("ssm", "ssm:GetParameters"), ("secretsmanager", "secretsmanager:GetSecretValue")):
         arns = {secret.resource(context, reference) for reference in references if reference.service == service}
         if arns:
             yield role.allow([action], sorted(arns))
-    services = {reference.service for reference in references} | ({"logs"} if workload.task.logs is not None else set())
+    services = {reference.service for reference in references} | ({"logs"} if groups else set())
     yield from _decryption(context, workload, sorted(services))
+
+
+def log_groups(context: Context, workload: Workload) -> dict[str, bool]:
+    """ARN of each log group that a container's driver writes to → whether it is to create it."""
+    task = workload.task
+    found: dict[str, bool] = {}
+    if queries.has_log_group(workload):
+        found[context.arn("logs", f"log-group:{queries.log_group(workload)}")] = False
+    for container in task.containers.values():
+        logs = task_members.logs_of(task.logs, container)
+        if logs is None or logs.driver != AWSLOGS:
+            continue
+        options = task_members.own_options(task.logs, container)
+        region = options.get("awslogs-region", context.stack.region)
+        name = options.get(GROUP, queries.log_group(workload))
+        arn = f"arn:{context.partition}:logs:{region}:{context.account}:log-group:{name}"
+        found[arn] = found.get(arn, False) or options.get("awslogs-create-group") == "true"
+    return found
+
+
+def _environment_files(workload: Workload) -> Iterator[dict[str, Any]]:
+    """Source: ECS developer guide, "Pass environment variables", required IAM permissions."""
+    files = sorted({arn for container in workload.task.containers.values() for arn in container.environment_files})
+    if files:
+        yield role.allow(["s3:GetObject"], files)
+        yield role.allow(["s3:GetBucketLocation"], sorted({arn.partition("/")[0] for arn in files}))
 
 
 def _decryption(context: Context, workload: Workload, services: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -7,11 +7,12 @@ is also what no document can say, such as the members of a task definition that 
 from __future__ import annotations
 
 from reconciler.model.resource import Keep, Path
-from reconciler.resources._containers import Port
-from reconciler.spec.compile.context import unstated
+from reconciler.resources._containers import LOG_OPTIONS, Port
+from reconciler.spec.compile import task_members
+from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import DeploymentStrategy, Service, Task
 from reconciler.spec.documents.container import Container
-from reconciler.spec.documents.task_definition import TaskDefinition
+from reconciler.spec.documents.logs import AWSLOGS, Logs
 
 Workload = Service | Task
 
@@ -23,23 +24,33 @@ def of_definition(workload: Workload) -> dict[Path, Keep]:
     # The generated role is for a task that has none.
     kept |= {("execution_role",): Keep.PRESENT} if task.execution_role is None else {}
     kept |= {("task_role",): Keep.PRESENT} if task.role is None else {}
-    logs = task.logs
-    logging = {
-        "log_group": Keep.VALUE if logs is None else Keep.PRESENT if logs.group is None else None,
-        "log_stream_prefix": Keep.VALUE if logs is None else Keep.PRESENT,
-        "log_region": Keep.VALUE if logs is None else Keep.PRESENT,
-    }
     for name, container in task.containers.items():
-        own = _of_container(container) | {(field,): how for field, how in logging.items() if how is not None}
+        own = _of_container(container) | _of_logs(task.logs, container)
         kept |= {("containers", name, *path): how for path, how in own.items()}
     return kept
 
 
-def members_of_definition(task: TaskDefinition) -> dict[Path, Keep]:
-    """The API members that every task definition keeps, adopted or not. That of a port is a field of ours."""
-    kept: dict[Path, Keep] = {("aws",): Keep.MEMBERS}
+def _of_logs(task: Logs | None, container: Container) -> dict[Path, Keep]:
+    """A log group that no field states stays as it is, and so do the region and the prefix in it."""
+    logs = task_members.logs_of(task, container)
+    if logs is None:
+        return {(field,): Keep.VALUE for field in LOG_OPTIONS.values()}
+    if logs.driver != AWSLOGS:
+        return {}
+    options = task_members.own_options(task, container)
+    stated = set(options) | ({"awslogs-group"} if task is not None and task.group is not None else set())
+    return {(field,): Keep.PRESENT for option, field in LOG_OPTIONS.items() if option not in stated}
+
+
+def members_of_definition(context: Context, workload: Workload) -> dict[Path, Keep]:
+    """The API members that every task definition keeps, adopted or not, and those that fields set. That of a port is a
+    field of ours."""
+    task = workload.task
+    kept: dict[Path, Keep] = {("aws",): Keep.MEMBERS, **task_members.keeping((), task_members.of_task(task))}
     for name, container in task.containers.items():
+        stated = task_members.of_container(context, workload, name)
         kept["containers", name, "aws"] = Keep.MEMBERS
+        kept |= task_members.keeping(("containers", name), stated)
         for port in container.all_ports:
             if not container.aws.get("portMappings"):
                 kept["containers", name, "ports", f"{port.port}/{port.protocol}", "app_protocol"] = Keep.VALUE
@@ -94,6 +105,7 @@ def of_service(service: Service, strategy: DeploymentStrategy | None) -> dict[Pa
         deployment = {("deployment", limit): Keep.VALUE for limit in limits}
     else:
         deployment = unstated(strategy.rolling, **{limit: f"deployment.{limit}" for limit in limits})
+    deployment |= {} if strategy is None else unstated(strategy, hooks="deployment.hooks")
     own = unstated(service, exec="exec", desired_count="desired_count", service_connect="service_connect")
     return own | deployment | of_capacity(service) | of_placement(service)
 

@@ -30,13 +30,13 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
         ),
-        tags=_in_region(context),
+        tags=in_region(context),
         kept=unstated(role, policies="policies") | ({} if "policies" in role.model_fields_set else _MANAGED),
     )
 
 
-def _in_region(context: Context) -> dict[str, str]:
-    """IAM is in no region, and stacks of one name in two regions are two stacks."""
+def in_region(context: Context) -> dict[str, str]:
+    """The tags of what belongs to IAM. IAM is in no region, and stacks of one name in two regions are two stacks."""
     return {ownership.REGION: context.stack.region}
 
 
@@ -69,8 +69,10 @@ def generated(
     principal: str,
     source: str | None,
     statements: Mapping[str, Iterable[Mapping[str, Any]]],
+    managed: tuple[str, ...] = (),
 ) -> Desired[Any]:
-    """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out.
+    """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out, and
+    `managed` policies by their ARNs.
 
     `source` is the ARN, or a pattern, of what the service assumes the role for. Another account's is refused: the
     service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem"). None where AWS
@@ -89,9 +91,9 @@ def generated(
             path=context.stack.roles.path,
             permissions_boundary=context.stack.roles.permissions_boundary,
             policies={policy: said for policy, said in policies.items() if said["Statement"]},
-            managed=(),
+            managed=managed,
         ),
-        tags=_in_region(context),
+        tags=in_region(context),
         kept={("trust",): Keep.VALUE, ("path",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},
     )
     return replace(want, if_needed=want.adopt)

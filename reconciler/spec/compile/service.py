@@ -8,10 +8,11 @@ does, a role that it works with (ecs_traffic.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
-from reconciler.model.members import digests, with_fields
+from reconciler.model.member_values import merged
+from reconciler.model.members import digests, laid, stated_tag, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
@@ -19,7 +20,8 @@ from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import members
-from reconciler.spec.compile import ecs_traffic, kept
+from reconciler.spec.compile import ecs_traffic, kept, service_members
+from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, link, seconds
@@ -27,6 +29,7 @@ from reconciler.spec.compile.delivery import compile_delivery, container_port, e
 from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
 from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
+from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
@@ -42,12 +45,17 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
-    said = members.said(service)
+    strategy = strategy_of(context.specs, service)
+    rolling = None if ours or shifts or strategy is None else strategy.rolling
+    stated = service_members.of_service(context, service, rolling)
+    said = merged(members.said(service), laid(stated))
+    volume_role, of_volumes = service_members.volume_role(context, service)
+    if of_volumes is not None:
+        yield of_volumes
     initial = None if scaled is None else max(scaled.min, min(scaled.max, service.desired_count))
-    shifted = _shifted_by_ecs(context, service, delivery) if shifts else {}
-    generated = shifted.pop("generated", None)
-    if generated is not None:
-        yield generated
+    shifted = {"deployment": None if ours else _deployment(context, service)}
+    if shifts:
+        shifted = yield from _shifted_by_ecs(context, service, delivery)
     yield context.desired(
         service,
         address,
@@ -62,31 +70,37 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             load_balancers=None if ours else _targets(service),
             first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not shifts else None,
             grace_period=seconds(service.grace_period),
-            **(shifted or {"deployment": None if ours else _deployment(context, service)}),
+            **shifted,
             exec=service.exec,
             service_connect=compile_service_connect(context, service) if by_ecs else None,
             starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
             controller=engine.controller,
             aws=said,
+            volume_role=volume_role,
             **capacity(context, service),
         ),
-        kept=kept.of_service(service, strategy_of(context.specs, service)),
-        tags=digests(members.api_of(service), said, address) if said else None,
+        kept=kept.of_service(service, strategy),
+        members=keeping((), stated),
+        tags=digests(members.api_of(service), said, address) | stated_tag(keeping((), stated)) if said else None,
     )
+    yield from standard_alarms(context, service)
     if scaled is not None:
         yield compile_scaling(context, service, address)
     if engine.controller is Controller.CODE_DEPLOY:
         yield from compile_deployment_group(context, service, delivery)
 
 
-def _shifted_by_ecs(context: Context, service: Service, delivery: RolloutSpec) -> dict[str, Any]:
-    """The fields of a service whose traffic ECS shifts, with the role if it is `generated`."""
-    role, generated = ecs_traffic.infrastructure_role(context, service)
+def _shifted_by_ecs(
+    context: Context, service: Service, delivery: RolloutSpec
+) -> Generator[Desired[Any], None, dict[str, Any]]:
+    """The fields of a service whose traffic ECS shifts, after the roles that are generated for it."""
+    role, traffic_role = ecs_traffic.infrastructure_role(context, service)
+    hooks, hook_role = ecs_traffic.hooks(context, service)
+    yield from (made for made in (traffic_role, hook_role) if made is not None)
     return {
-        "deployment": ecs_traffic.deployment(delivery.policy),
+        "deployment": ecs_traffic.deployment(delivery.policy, hooks),
         "pair": ecs_traffic.pair(service, delivery),
         "infrastructure_role": role,
-        "generated": generated,
     }
 
 

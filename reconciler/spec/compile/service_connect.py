@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model.resource import Link, Ref
-from reconciler.model.service_connect import OFF, ConnectedPort, ServiceConnect, Tls
+from reconciler.model.service_connect import OFF, ConnectedPort, HeaderRule, ServiceConnect, Tls
 from reconciler.spec import queries
 from reconciler.spec.compile.cluster import namespace_address
 from reconciler.spec.compile.context import Context, seconds
@@ -16,7 +16,7 @@ def compile_service_connect(context: Context, service: Service) -> ServiceConnec
     declared = service.service_connect
     if declared is None:
         return OFF
-    logs = declared.logs and service.task.logs is not None
+    logs = declared.logs and queries.has_log_group(service)
     return ServiceConnect(
         enabled=True,
         namespace=_namespace(context, service),
@@ -47,6 +47,9 @@ def _port(context: Context, service: Service, one: ConnectedService) -> Connecte
         alias_port=one.alias.port or found.port,
         idle_timeout=None if one.timeouts is None else seconds(one.timeouts.idle),
         request_timeout=None if one.timeouts is None else seconds(one.timeouts.request),
+        test_header=None
+        if one.alias.test_header is None
+        else HeaderRule(name=one.alias.test_header.name, value=one.alias.test_header.value),
         tls=None
         if one.tls is None
         else Tls(

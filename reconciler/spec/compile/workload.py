@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.model.member_values import merged
+from reconciler.model.members import laid, stated_tag
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._containers import LOG_OPTIONS, Container, ContainerHealthCheck, Port, Ulimit
 from reconciler.resources._ecs import Network as Placed
 from reconciler.resources.log_group import LogGroupSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.spec import members, names, queries
-from reconciler.spec.compile import kept, registry, role, secret
+from reconciler.spec.compile import kept, registry, role, secret, task_members
+from reconciler.spec.compile.cluster import exec_statements
 from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
 from reconciler.spec.documents import Registry
+from reconciler.spec.documents.logs import AWSLOGS
+from reconciler.spec.documents.task_definition import DISTINCT, Choice
 
 
 def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[Any]]:
@@ -27,7 +32,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
             assert declared is not None, "a checked reference"
             path = ("task", "containers", name, "image")
             yield registry.image(context, workload, declared, reference.tag, *path)
-    if task.logs is not None:
+    if task.logs is not None and queries.has_log_group(workload):
         yield context.desired(
             workload,
             log_group_address(workload),
@@ -39,6 +44,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         yield generated
     if queries.has_generated_role(workload):
         yield task_role(context, workload)
+    kept_members = kept.members_of_definition(context, workload)
     yield context.desired(
         workload,
         Address("task-definition", workload.name),
@@ -46,8 +52,8 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         "task",
         origins=origins(context, workload),
         kept=kept.of_definition(workload),
-        members=kept.members_of_definition(task),
-        tags=registry.images_tag(context, workload),
+        members=kept_members,
+        tags={**(registry.images_tag(context, workload) or {}), **stated_tag(kept_members)},
     )
 
 
@@ -60,10 +66,25 @@ def task_role(context: Context, workload: Workload) -> Desired[Any]:
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     statement = role.allow([f"ssmmessages:{channel}" for channel in channels], ["*"])
     statements = {
-        "exec": [statement] if workload.exec else [],
+        "exec": [statement, *exec_statements(context, workload)] if workload.exec else [],
+        "volumes": _file_systems(context, workload),
         "additional": map(role.written, workload.task.role_statements),
     }
     return role.generated(context, workload, names.task_role, TASKS, tasks(context), statements)
+
+
+def _file_systems(context: Context, workload: Workload) -> Iterator[dict[str, Any]]:
+    """What the mounts of file systems need (EFS user guide, "Using IAM to control file system data access")."""
+    for name, written in queries.authorised_mounts(workload).items():
+        volume = workload.task.volumes[name].efs
+        assert volume is not None, "it is a volume of EFS"
+        actions = [f"elasticfilesystem:Client{what}" for what in (("Mount", "Write") if written else ("Mount",))]
+        system = context.arn("elasticfilesystem", f"file-system/{volume.file_system}")
+        statement = role.allow(actions, [system])
+        if volume.access_point is not None:
+            point = context.arn("elasticfilesystem", f"access-point/{volume.access_point}")
+            statement["Condition"] = {"StringEquals": {"elasticfilesystem:AccessPointArn": point}}
+        yield statement
 
 
 def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
@@ -81,9 +102,14 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
         task_role=own,
         architecture=task.architecture,
         containers={name: _container(context, workload, name) for name in task.containers},
-        aws=members.said(task),
+        aws=_launched(context, workload) | merged(members.said(task), laid(task_members.of_task(task))),
         **({} if task.ephemeral_storage is None else {"ephemeral_storage": task.ephemeral_storage}),
     )
+
+
+def _launched(context: Context, workload: Workload) -> dict[str, Any]:
+    """What ECS validates a task definition against, where that is not Fargate."""
+    return {"requiresCompatibilities": ["EC2"]} if queries.on_ec2(context.specs, workload) else {}
 
 
 def _container(context: Context, workload: Workload, name: str) -> Container:
@@ -96,7 +122,7 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         assert reference.uri is not None, "an image is a registry and a tag, or a URI"
         image = reference.uri
     check = container.health_check
-    aws = members.said(container)
+    aws = merged(members.said(container), laid(task_members.of_container(context, workload, name)))
     alone = workload.task if len(workload.task.containers) == 1 else container
     declared: dict[str, Any] = {
         "image": image,
@@ -122,15 +148,9 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "stop_timeout": seconds(container.stop_timeout),
         "depends_on": dict(container.depends_on),
         "ulimits": {key: Ulimit(soft=limit.soft, hard=limit.hard) for key, limit in container.ulimits.items()},
-        **_logging(aws),
+        **_logging(context, workload, name),
         "aws": _without_ports(aws),
     }
-    if workload.task.logs is not None:
-        declared |= {
-            "log_group": Ref(log_group_address(workload)),
-            "log_stream_prefix": workload.name_in_aws,
-            "log_region": context.stack.region,
-        }
     return Container(**{field: value for field, value in declared.items() if value is not None})
 
 
@@ -154,17 +174,19 @@ def _ports(workload: Workload, name: str, mappings: Sequence[Mapping[str, Any]])
     return tuple(ports.values())
 
 
-def _logging(aws: dict[str, Any]) -> dict[str, Any]:
-    """The fields for a log group that is said by ECS's names; `aws` is left with the rest."""
-    log = aws.get("logConfiguration") or {}
-    options = dict(log.get("options") or {})
-    if log.get("logDriver") != "awslogs" or "awslogs-group" not in options:
+def _logging(context: Context, workload: Workload, name: str) -> dict[str, Any]:
+    """The fields of a container whose output CloudWatch Logs stores."""
+    task, container = workload.task.logs, workload.task.containers[name]
+    logs = task_members.logs_of(task, container)
+    if logs is None or logs.driver != AWSLOGS:
         return {}
-    fields = {field: options.pop(name, "") for name, field in LOG_OPTIONS.items()}
-    rest = {name: value for name, value in {**log, "options": options}.items() if value and name != "logDriver"}
-    del aws["logConfiguration"]
-    aws |= {"logConfiguration": rest} if rest else {}
-    return fields
+    options = task_members.own_options(task, container)
+    usual = {
+        "log_group": Ref(log_group_address(workload)),
+        "log_stream_prefix": workload.name_in_aws,
+        "log_region": context.stack.region,
+    }
+    return {field: options.get(option, usual[field]) for option, field in LOG_OPTIONS.items()}
 
 
 def _without_ports(aws: dict[str, Any]) -> dict[str, Any]:
@@ -180,6 +202,28 @@ def placement(context: Context, workload: Workload) -> Placed:
         security_groups=context.security_groups(placed.security_groups),
         public_ip=placed.public_ip,
     )
+
+
+def chosen(workload: Workload) -> dict[str, list[dict[str, str]]]:
+    """How ECS chooses instances, by its names, as far as the document states it."""
+    found: dict[str, list[dict[str, str]]] = {}
+    if workload.placement.strategy is not None:
+        found["placementStrategy"] = [_choice(one) for one in workload.placement.strategy]
+    if workload.placement.constraints is not None:
+        found["placementConstraints"] = [
+            {"type": "distinctInstance"} if one == DISTINCT else {"type": "memberOf", "expression": one}
+            for one in workload.placement.constraints
+        ]
+    return found
+
+
+_FIELDS = {"zone": "attribute:ecs.availability-zone", "instance": "instanceId"}
+
+
+def _choice(choice: Choice) -> dict[str, str]:
+    if choice.spread is not None:
+        return {"type": "spread", "field": _FIELDS.get(choice.spread, choice.spread)}
+    return {"type": "random"} if choice.binpack is None else {"type": "binpack", "field": choice.binpack}
 
 
 def origins(context: Context, workload: Workload) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Members
-from reconciler.spec.documents.secret import Secret
+from reconciler.spec.documents.logs import ContainerLogs, Firelens
+from reconciler.spec.documents.secret import Credentials, Secret, SecretReference
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
@@ -20,8 +21,11 @@ from reconciler.spec.documents.values import (
     Words,
     lasting,
     matching,
+    no_repeats,
     problem,
+    text,
 )
+from reconciler.spec.documents.volume import AbsolutePath, Mount, MountsFrom, Tmpfs
 from reconciler.spec.messages import shown
 
 _IMAGE = re.compile(
@@ -115,6 +119,63 @@ class Ulimit(Block):
     hard: Annotated[Whole, Field(ge=0)]
 
 
+class Restart(Block):
+    """Restarts the container when it ends, without a new task; plain `true` means as AWS does it."""
+
+    short_form = {"type": "boolean"}
+
+    enabled: Flag = True
+    ignored_exit_codes: Annotated[
+        tuple[Annotated[Whole, Field(ge=0, le=255)], ...], AfterValidator(no_repeats), Field(max_length=50)
+    ] = ()
+    """Exit codes after which it is not restarted."""
+    attempt_period: Annotated[Duration, lasting("60s", "1800s")] | None = None
+    """Time that the container must have run to be restarted; AWS's default is 300s."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | Restart) else {"enabled": value}
+
+
+Capability = Annotated[str, *matching(r"[A-Z_]+", 32, "the name of a Linux capability, such as NET_RAW")]
+
+
+def _addable(value: Any) -> Any:
+    name = text(value)
+    if name != "SYS_PTRACE":
+        raise problem("E1107", f"Fargate adds no capability but SYS_PTRACE, and not {shown(name)}")
+    return name
+
+
+class Capabilities(Block):
+    """Linux capabilities of the container's processes, beyond or without Docker's defaults."""
+
+    add: Annotated[
+        tuple[Annotated[str, BeforeValidator(_addable), WithJsonSchema({"enum": ["SYS_PTRACE"]})], ...],
+        AfterValidator(no_repeats),
+    ] = ()
+    drop: Annotated[tuple[Capability, ...], AfterValidator(no_repeats)] = ()
+
+
+EnvironmentFile = Annotated[
+    str,
+    *matching(
+        r"arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[\x21-\x7e]+\.env",
+        1024,
+        "the ARN of an object in S3 whose name ends in .env",
+    ),
+]
+Sysctl = Annotated[
+    str,
+    *matching(
+        r"net\.[a-z0-9_.-]+|fs\.mqueue\.[a-z_]+|kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)",
+        255,
+        "a kernel parameter with a namespace, such as net.core.somaxconn",
+    ),
+]
+
+
 Condition = Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
 LimitName = Literal[
     "core",
@@ -164,14 +225,49 @@ class Container(Block):
     stop_timeout: Annotated[Duration, lasting("0s", "120s")] | None = None
     """Time between SIGTERM and SIGKILL; AWS's default is 30s."""
     ulimits: dict[LimitName, Ulimit] = Field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    """Volumes of the task, and where the container has them."""
+    volumes_from: tuple[MountsFrom, ...] = ()
+    """Containers whose mounts this one has as well."""
+    tmpfs: tuple[Tmpfs, ...] = ()
+    logs: ContainerLogs | None = None
+    """Instead of the task's `logs`."""
+    firelens: Firelens | None = None
+    environment_files: Annotated[tuple[EnvironmentFile, ...], AfterValidator(no_repeats), Field(max_length=10)] = ()
+    """ARNs of files in S3 with a variable a line. ECS reads them when a task starts; `environment` comes first."""
+    registry_credentials: Credentials | None = None
+    """The secret of Secrets Manager with the user name and password of the image's registry. Not for ECR."""
+    restart: Restart | None = None
+    labels: dict[Words, Text] = Field(default_factory=dict)
+    """Docker labels."""
+    init: Flag = False
+    """Runs an init process that forwards signals and reaps processes."""
+    capabilities: Capabilities | None = None
+    start_timeout: Annotated[Duration, lasting("2s", "120s")] | None = None
+    """Time for the conditions of `depends_on` to be met by this container."""
+    memory_reservation: Annotated[Whole, Field(ge=6)] | None = None
+    """MiB that are reserved; the container may use more, up to `memory`."""
+    working_directory: AbsolutePath | None = None
+    interactive: Flag = False
+    """Keeps standard input open."""
+    tty: Flag = False
+    """Allocates a terminal."""
+    system_controls: dict[Sysctl, Text] = Field(default_factory=dict)
     aws: Members = Field(default_factory=dict)
-    """Further members of ECS's ContainerDefinition, by its names, such as `linuxParameters`."""
+    """Further members of ECS's ContainerDefinition, by its names, such as `versionConsistency`."""
 
     @model_validator(mode="after")
     def _port_or_ports(self) -> Container:
         if self.port is not None and self.ports:
             raise problem("E1112", "a container has either 'port' or 'ports', not both", at=("port",))
         return self
+
+    @property
+    def references(self) -> tuple[SecretReference, ...]:
+        """What ECS reads from SSM or Secrets Manager to start the container."""
+        options = () if self.logs is None else tuple(self.logs.secret_options.values())
+        credentials = () if self.registry_credentials is None else (self.registry_credentials,)
+        return (*self.secrets.values(), *options, *credentials)
 
     @property
     def all_ports(self) -> tuple[ContainerPort, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from reconciler.model import duration
 from reconciler.rollout.engine import default_engine, engines
-from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.values import (
+    ONE_OR_MANY,
     Clock,
     Duration,
     Flag,
@@ -27,8 +28,20 @@ from reconciler.spec.documents.values import (
 )
 from reconciler.spec.documents.week import DAYS, Days, TimeZone
 from reconciler.spec.messages import joined, shown
+from reconciler.spec.scalar import Written
 
 DeploymentType = Literal["rolling", "blue_green", "canary", "linear"]
+Stage = Literal[
+    "reconcile_service",
+    "pre_scale_up",
+    "post_scale_up",
+    "test_traffic_shift",
+    "post_test_traffic_shift",
+    "pre_production_traffic_shift",
+    "production_traffic_shift",
+    "post_production_traffic_shift",
+]
+"""The lifecycle stages of an ECS deployment that call functions."""
 ROLLING: Final = "rolling"
 """The type, and the block of its name."""
 
@@ -101,7 +114,7 @@ class Verify(Block):
 
     period: Annotated[Duration, lasting("0s", "24h")] = Field(default=duration.parse("5m"), alias="for")
     alarms: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(max_length=100)] = ()
-    """CloudWatch alarms, by name."""
+    """CloudWatch alarms: Alarm documents, the standard alarms of a service, or any others, by name."""
     max_5xx: Annotated[Percent, Field(ge=0, le=100)] | None = None
     """Percent of responses."""
 
@@ -110,6 +123,39 @@ class Teardown(Block):
     """How long blue keeps running; until then a rollback is one write to the listener."""
 
     after: Annotated[Duration, lasting("0s", "14d")] = duration.parse("1h")
+
+
+def _finite(value: Any, at: tuple[str | int, ...] = ()) -> Any:
+    """JSON has no infinite numbers."""
+    if isinstance(value, Written) and value.value is None:
+        raise problem("E1106", "the number is too large", at=at)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        _finite(item, (*at, key))
+    return value
+
+
+class Hook(Block):
+    """A Lambda function that ECS calls in stages of each deployment, and that can have the deployment rolled back."""
+
+    function: Annotated[
+        str,
+        *matching(
+            r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(?::[A-Za-z0-9$_-]{1,128})?",
+            256,
+            "the ARN of a Lambda function, of a version or of an alias",
+        ),
+    ]
+    stages: Annotated[tuple[Stage, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
+    """When it is called; canary and linear deployments have the stages of production traffic in each step."""
+    role: Reference | None = None
+    """A Role, or an ARN, that ecs.amazonaws.com can assume to invoke the function. Default: one is generated for each
+    service."""
+    details: Annotated[Members, AfterValidator(_finite)] = Field(default_factory=dict)
+    """What the function is given as `hookDetails`, beside what ECS says of the deployment."""
+    within: Annotated[Duration, lasting("1m", "24h")] = duration.parse("24h")
+    """Time limit for all calls in a stage; a function that answers IN_PROGRESS is called again."""
+    on_timeout: Literal["rollback", "continue"] = "rollback"
 
 
 class Window(Block):
@@ -123,6 +169,43 @@ class Window(Block):
     time_zone: TimeZone = "UTC"
 
 
+class RollingAlarms(Block):
+    """CloudWatch alarms that fail a deployment while ECS carries it out; a plain list has their names."""
+
+    short_form = {"type": "array", "items": {"type": "string"}}
+
+    names: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=10)]
+    rollback: Flag = True
+    """Returns to the last working version."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"names": value} if isinstance(value, list | tuple) else value
+
+
+class FailureThreshold(Block):
+    """How many tasks may fail before the circuit breaker fails the deployment."""
+
+    count: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    percent: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    """Of the desired count."""
+    bounded: Flag = True
+    """Keeps a percentage within AWS's lowest and highest number of tasks."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> FailureThreshold:
+        if (self.count is None) == (self.percent is None):
+            raise problem("E1103", "a threshold needs either 'count' or 'percent'")
+        if self.count is not None and "bounded" in self.model_fields_set:
+            raise problem("E1112", "'bounded' is for a threshold in percent", at=("bounded",))
+        return self
+
+
+MAX_PERCENT: Final = (ROLLING, "max_percent")
+"""The path to it in a strategy."""
+
+
 class Rolling(Block):
     """ECS's rolling deployment."""
 
@@ -134,6 +217,11 @@ class Rolling(Block):
     """Fails the deployment if tasks keep failing."""
     rollback: Flag = True
     """Returns to the last working version if the circuit breaker fails the deployment."""
+    reset_on_healthy_task: Flag = True
+    """The circuit breaker counts failures from 0 again when a task becomes healthy."""
+    failure_threshold: FailureThreshold | None = None
+    """Default: half of the desired count, within AWS's limits."""
+    alarms: RollingAlarms | None = None
 
 
 class DeploymentStrategy(Document):
@@ -163,6 +251,8 @@ class DeploymentStrategy(Document):
     on_new_revision: Literal["supersede", "queue", "reject"] = "supersede"
     """What happens to a newer version that appears during a rollout."""
     windows: Annotated[tuple[Window, ...], Field(max_length=50)] = ()
+    hooks: tuple[Hook, ...] = ()
+    """Functions that ECS calls in each deployment; only with `engine: ecs_native`."""
 
     @property
     def driver(self) -> str:

@@ -91,3 +91,18 @@ Secret: TypeAlias = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "pattern": "^(ssm|secretsmanager|arn):"}),
 ]
+
+
+def _credentials(value: Any) -> SecretReference:
+    found = _secret(value)
+    if found.service != "secretsmanager" or found.key or found.stage or found.version:
+        raise problem("E7003", "the credentials of a registry are a whole secret of Secrets Manager")
+    return found
+
+
+Credentials: TypeAlias = Annotated[
+    SecretReference,
+    BeforeValidator(_credentials),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": "^(secretsmanager|arn):"}),
+]

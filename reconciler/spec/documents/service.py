@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
+from reconciler.spec.documents.alarm import StandardAlarms
 from reconciler.spec.documents.base import Block, Document, Members, Named
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
@@ -123,8 +124,17 @@ class Service(Document):
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    managed_tags: Flag = False
+    """Tags each task with its cluster and its service."""
+    propagate_tags: Literal["service", "task_definition"] | None = None
+    """Where tasks take their tags from. Default: they have none but ECS's."""
+    availability_zone_rebalancing: Flag = True
+    """Moves tasks when Availability Zones have different numbers of them."""
+    alarms: StandardAlarms | None = None
+    """`standard` creates CloudWatch alarms: CPU and memory above 90 percent for five minutes, and for each target group
+    unhealthy targets, or more than ten 5xx responses a minute, for three minutes."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateService, by ECS's names, such as `enableECSManagedTags`."""
+    """Further members of CreateService, by ECS's names, such as `serviceRegistries`."""
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:

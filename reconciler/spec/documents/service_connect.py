@@ -8,13 +8,21 @@ from pydantic import Field
 
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.values import Duration, Flag, Port, Reference, lasting, matching
+from reconciler.spec.documents.values import Duration, Flag, Port, Reference, Words, lasting, matching
 
 DiscoveryName = Annotated[str, *matching(r"[a-z0-9_][a-z0-9_-]*", 64, "lower-case letters, digits, '_' and '-' only")]
 DnsName = Annotated[
     str, *matching(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", 127, "lower-case letters, digits, '_', '.' and '-' only")
 ]
 Arn = Annotated[str, *matching(r"arn:[\x21-\x7e]+", 2048, "an ARN")]
+
+
+class TestHeader(Block):
+    """A header by which requests reach the new version while it is being tested."""
+
+    name: Annotated[str, *matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", 256, "the name of an HTTP header")]
+    value: Words | None = None
+    """Its exact value."""
 
 
 class Alias(Block):
@@ -24,6 +32,8 @@ class Alias(Block):
     """Default: the service's `name` in the namespace."""
     port: Port | None = None
     """Default: the container's port."""
+    test_header: TestHeader | None = None
+    """Requests with it go to the new version during a deployment by `engine: ecs_native`. Not for tcp."""
 
 
 class Timeouts(Block):

@@ -2,61 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.container import Container, ContainerName
+from reconciler.spec.documents.logs import Logs
 from reconciler.spec.documents.role import Statement
-from reconciler.spec.documents.values import Flag, Many, Reference, Whole, matching, no_repeats, problem
-from reconciler.spec.messages import joined
-
-RETENTIONS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+from reconciler.spec.documents.secret import SecretReference
+from reconciler.spec.documents.values import (
+    Architecture,
+    Flag,
+    KmsKey,
+    Many,
+    Reference,
+    Whole,
+    matching,
+    no_repeats,
+    problem,
 )
-"""Days that CloudWatch Logs can keep log lines."""
+from reconciler.spec.documents.volume import Volume, VolumeName
+from reconciler.spec.messages import shown
 
-
-def _retention(days: int) -> int:
-    if days not in RETENTIONS:
-        nearest = min(RETENTIONS, key=lambda allowed: (abs(allowed - days), allowed))
-        raise problem(
-            "E1107", f"logs can be kept for {joined(map(str, RETENTIONS))} days, not {days}", hint=f"{nearest}?"
-        )
-    return days
-
-
-Retention = Annotated[Whole, AfterValidator(_retention), Field(json_schema_extra={"enum": list(RETENTIONS)})]
-LogGroupName = Annotated[str, *matching(r"[.\-_/#A-Za-z0-9]+", 512, "letters, digits and . - _ / # only")]
-
-
-KmsKey = Annotated[
-    str,
-    *matching(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", 2048, "the ARN of a KMS key, not of an alias"),
-]
 KmsKeys = Annotated[tuple[KmsKey, ...], AfterValidator(no_repeats)]
 
 
-class Logs(Block):
-    """Where the containers' output is stored: CloudWatch Logs."""
-
-    retention_days: Retention | None = None
-    """Default: log lines never expire."""
-    group: LogGroupName | None = None
-    """Name of the log group. Default: /ecs/ and the document's name."""
+_SPREAD = r"zone|instance|attribute:[A-Za-z0-9_./-]+"
+DISTINCT: Final = "distinct_instance"
+Constraint = Annotated[str, *matching(r".+", 2000, "distinct_instance, or an expression")]
 
 
 class TaskDefinition(Block):
-    """A Fargate task: containers that start and stop together and share an address."""
+    """A task: containers that start and stop together and share an address."""
 
     api = "_definition"
 
-    cpu: Whole
-    """CPU units; 1024 are one vCPU. Fargate offers 256, 512, 1024, 2048, 4096, 8192 and 16384."""
-    memory: Whole
-    """MiB. For the combinations with cpu see `reconciler explain E5001`."""
+    cpu: Annotated[Whole, Field(ge=1)] | None = None
+    """CPU units; 1024 are one vCPU. Fargate offers 256, 512, 1024, 2048, 4096, 8192 and 16384. Optional on EC2."""
+    memory: Annotated[Whole, Field(ge=1)] | None = None
+    """MiB. For the combinations with cpu see `reconciler explain E5001`. Optional on EC2, if each container has it."""
     containers: dict[ContainerName, Container]
     logs: Logs | None = None
     """Default: the containers' output is discarded."""
@@ -71,11 +56,15 @@ class TaskDefinition(Block):
     kms_keys: KmsKeys = ()
     """ARNs of the customer managed KMS keys that the task's secrets or log group are encrypted with. The generated
     execution role may decrypt with them."""
-    architecture: Literal["X86_64", "ARM64"] = "X86_64"
+    architecture: Architecture = "X86_64"
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
-    """GiB; the default is 20."""
+    """GiB; the default is 20. Only on Fargate."""
+    volumes: dict[VolumeName, Volume] = Field(default_factory=dict)
+    """By name. The containers mount them with `mounts`."""
+    pid_mode: Literal["task"] | None = None
+    """`task`: the containers see each other's processes. Default: each container sees its own."""
     aws: Members = Field(default_factory=dict)
-    """Further members of RegisterTaskDefinition, by ECS's names, such as `volumes`."""
+    """Further members of RegisterTaskDefinition, by ECS's names, such as `enableFaultInjection`."""
 
     @model_validator(mode="after")
     def _generated_roles(self) -> TaskDefinition:
@@ -86,16 +75,50 @@ class TaskDefinition(Block):
             for field in fields:
                 if getattr(self, field) and getattr(self, role) is not None:
                     raise problem("E1112", f"{field} is for a generated role, and not for {role}", at=(field,))
-        secrets = any(container.secrets for container in self.containers.values())
-        if self.kms_keys and self.logs is None and not secrets:
+        if self.kms_keys and not (self.logs is not None and self.logs.stored) and not any(self.secrets):
             raise problem("E1103", "'kms_keys' needs logs, or secrets in a container", at=("kms_keys",))
         return self
 
+    @property
+    def secrets(self) -> tuple[SecretReference, ...]:
+        """Everything that ECS reads from SSM or Secrets Manager to start the task."""
+        options = () if self.logs is None else tuple(self.logs.secret_options.values())
+        return (*(one for container in self.containers.values() for one in container.references), *options)
+
+
+class Choice(Block):
+    """How ECS chooses instances for tasks: one of the fields. Plain `random` is without an order."""
+
+    short_form = {"const": "random"}
+
+    spread: Annotated[str, *matching(_SPREAD, 128, "zone, instance or attribute:NAME")] | None = None
+    """Evenly over availability zones (`zone`), instances (`instance`) or the values of an attribute."""
+    binpack: Literal["cpu", "memory"] | None = None
+    """On the instances with the least of it left, so that as few as possible are needed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        if value == "random":
+            return {}
+        if not isinstance(value, dict):
+            raise problem("E1107", f"expected random, {{spread: …}} or {{binpack: …}}, found {shown(value)}")
+        if len(value) != 1:
+            raise problem("E1112", "each item is one of random, {spread: …} and {binpack: …}")
+        return value
+
 
 class Placement(Block):
-    """The subnets and security groups of tasks."""
+    """The subnets and security groups of tasks, and on EC2 how instances are chosen for them."""
 
     subnets: Annotated[Many, Field(min_length=1, max_length=16)]
     security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
     public_ip: Flag = False
-    """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet."""
+    """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet. Only on Fargate.
+    """
+    strategy: Annotated[tuple[Choice, ...], Field(max_length=5)] | None = None
+    """On EC2: how instances are chosen, the first item first. Default for a new service: spread over the
+    availability zones. An empty list is no order."""
+    constraints: Annotated[tuple[Constraint, ...], AfterValidator(no_repeats), Field(max_length=10)] | None = None
+    """On EC2: `distinct_instance`, or an expression of ECS's cluster query language that instances have to match, such
+    as `attribute:ecs.instance-type =~ m7g.*`."""

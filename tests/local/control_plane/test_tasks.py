@@ -227,6 +227,22 @@ def test_secrets_reach_the_container_or_end_the_task(laptop: Laptop, stage: Stag
     assert "unexpected ARN format with parameters" in _stopped_reason(stage)[1]
 
 
+def test_environment_files_are_read_from_s3_or_end_the_task(laptop: Laptop, stage: Stage) -> None:
+    """Developer guide, "Pass environment variables": without comments, and the definition's own come first."""
+    s3 = laptop.client("s3")
+    s3.create_bucket(Bucket="settings", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(Bucket="settings", Key="a/web.env", Body=b"# none\n\nMODE=file\nURL=http://a?b=c\n")
+    files = [{"type": "s3", "value": "arn:aws:s3:::settings/a/web.env"}]
+    environment = [{"name": "MODE", "value": "plain"}]
+    stage.definition(container={"environmentFiles": files, "environment": environment})
+    _run(stage)
+    found = laptop.tasks.started[-1].containers[0].environment
+    assert (found["MODE"], found["URL"]) == ("plain", "http://a?b=c")
+    stage.definition(container={"environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::settings/b.env"}]})
+    _run(stage)
+    assert "failed to download env files" in _stopped_reason(stage)[1]
+
+
 def test_a_role_must_trust_ecs(stage: Stage) -> None:
     """Stopped tasks error messages: "ECS was unable to assume the role"."""
     trust = {

@@ -12,6 +12,7 @@ import pytest
 from reconciler.clock import SystemClock
 from reconciler.local import containers, programs, usage
 from reconciler.local.addresses import Addresses
+from reconciler.local.container_options import Mount, RestartPolicy
 from reconciler.local.data_plane import DataPlane
 from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
 from tests.local.data_plane.control import Recorder
@@ -350,3 +351,42 @@ def test_a_task_that_is_over_has_no_usage(plane: DataPlane, control: Recorder) -
         return control.usage[-1] == {}
 
     control.until(gone)
+
+
+def said(control: Recorder, stream: str) -> list[str]:
+    return [text for _, of, text in control.lines if of == stream]
+
+
+def test_containers_share_the_volumes_of_their_task(plane: DataPlane, control: Recorder) -> None:
+    """A link below the image's folder and a variable lead to one folder, and file systems are those of all tasks."""
+    own, system = Mount("scratch", "/app/scratch"), Mount("all-data", "/data", "fs-1/sub")
+    writes = shell("echo own > scratch/a; echo all > $RECONCILER_VOLUME_ALL_DATA/b; sleep 60", mounts=(own, system))
+    reads = shell(
+        "while ! cat ../volume/a 2>/dev/null; do sleep 0.05; done; cat ../data/b; exit 3",
+        name="reader",
+        mounts=(Mount("scratch", "/volume"), system),
+        depends_on=(Dependency("main", "START"),),
+    )
+    plane.runner.start(task(writes, replace(reads, essential=False)))
+    control.until(lambda: ("t1", "reader", 3) in control.exits)
+    assert said(control, "stream/reader") == ["own", "all"]
+    other = shell("cat $RECONCILER_VOLUME_ALL_DATA/b; test ! -e scratch/a", mounts=(own, system))
+    plane.runner.start(task(other, name="t2"))
+    control.until(lambda: ("t2", "main", 0) in control.exits)
+
+
+def test_a_container_is_restarted_unless_it_ended_too_soon_or_as_it_should(plane: DataPlane, control: Recorder) -> None:
+    """It runs again under its policy, in the same task, and an exit code that is ignored ends it."""
+    count = "echo run; test $(cat runs 2>/dev/null | wc -l) -ge 2 && exit 7; echo x >> runs; exit 1"
+    plane.runner.start(task(shell(count, restart=RestartPolicy(0.0, (7,)))))
+    control.until(lambda: ("t1", "main", 7) in control.exits)
+    assert said(control, "stream/main") == ["run"] * 3
+    plane.runner.start(task(shell("exit 1", restart=RestartPolicy(3600.0)), name="t2"))
+    control.until(lambda: ("t2", "main", 1) in control.exits)
+
+
+def test_a_working_directory_is_below_the_image(plane: DataPlane, control: Recorder) -> None:
+    """It is made where the image has none, as by Docker."""
+    plane.runner.start(task(shell("pwd; exit 4", working_directory="/srv/work")))
+    control.until(lambda: ("t1", "main", 4) in control.exits)
+    assert said(control, "stream/main")[0].endswith("/main/srv/work")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import ClassVar
 
@@ -61,6 +61,14 @@ class Model:
     def progress(self, state: State) -> Iterator[tuple[str, State]]:
         """What AWS does next by itself."""
         yield from world.progress(state)
+
+    def timers(self, state: State, idle: Callable[[], bool]) -> Iterator[tuple[str, State]]:
+        """What AWS does once a time of its own is over, which may be at any moment. `idle`: a look changes nothing."""
+        yield from ()
+
+    def at_last(self, state: State) -> Iterator[tuple[str, State]]:
+        """What AWS does when nobody has done anything for long, and nothing else happens."""
+        yield from ()
 
     def disturbances(self, state: State) -> Iterator[tuple[str, State]]:
         """What may happen between two steps of ours, at a price."""

@@ -21,16 +21,8 @@ from typing import ClassVar
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Calls
 from reconciler.rollout.actions import RolloutAction
-from reconciler.rollout.engine import (
-    NOTHING,
-    Controller,
-    Engine,
-    Limits,
-    Phase,
-    Prefetched,
-    RolloutStep,
-    TrafficShifter,
-)
+from reconciler.rollout.blue_green.engine import DeployedByAws
+from reconciler.rollout.engine import NOTHING, Controller, Limits, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.engines.codedeploy import calls, decisions, facts, observation, scripted
 from reconciler.rollout.engines.codedeploy.facts import deployed
 from reconciler.rollout.release import RolloutTarget
@@ -39,9 +31,8 @@ from reconciler.rollout.state import ObservedService
 from reconciler.rollout.strategy import Strategy
 
 
-class CodeDeploy(Engine):
+class CodeDeploy(DeployedByAws):
     name: ClassVar[str] = "codedeploy"
-    types: ClassVar[tuple[str, ...]] = ("blue_green", "canary", "linear")
     controller: ClassVar[Controller] = Controller.CODE_DEPLOY
     shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.CODEDEPLOY
     limits: ClassVar[Limits] = facts.LIMITS
@@ -65,13 +56,8 @@ class CodeDeploy(Engine):
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         return decisions.allowed_requests(policy, deployed(seen), now)
 
-    def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
-        """A service that was created without tasks starts those of its first version with its count."""
-        first = seen.marks.live is None and step.phase is Phase.INITIAL_DEPLOYMENT and not seen.desired
-        return super().starts(step, seen) or (first and any(one.release == seen.wanted for one in seen.sets))
-
-    def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
-        return calls.apply(decision, subject)
+    def carry_out(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+        return calls.carry_out(decision, subject)
 
     def owned(self, seen: ObservedService) -> tuple[str, ...]:
         """Deployments carry no tags; those of the service's deployment group are the stack's."""

@@ -28,7 +28,7 @@ from reconciler.rollout.actions import (
 from reconciler.rollout.blue_green import context, health, machine, requests
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.codedeploy import limits, outside
+from reconciler.rollout.engines.codedeploy import limits, outside, preconditions
 from reconciler.rollout.engines.codedeploy.actions import (
     CreateDeployment,
     ShiftTraffic,
@@ -128,8 +128,10 @@ def _translated(policy: Strategy, seen: DeployedService, decided: RolloutStep, n
     decisions = () if kept else tuple(dict.fromkeys(each for does in calls.values() for each in does))
     decisions = _before_the_record(decisions) if decided.phase is Phase.TEARDOWN else decisions
     decisions += _recorded(s) if not decisions else ()
-    if s.seen.alarms and any(isinstance(one, CreateDeployment) for one in decisions):
-        return _alarmed(s, decided)
+    if any(isinstance(one, CreateDeployment) for one in decisions):
+        held = preconditions.lacking(s, decided)
+        if held is not None:
+            return held
     if decided.decisions and all(isinstance(one, ScaleTaskSet) for one in decided.decisions):
         return _left_running(s, decided)
     step = replace(decided, decisions=decisions, because=_because(seen, decided))
@@ -146,14 +148,6 @@ def _before_the_record(decisions: tuple[RolloutAction, ...]) -> tuple[RolloutAct
     """A rollout has ended well once CodeDeploy has agreed to it: somebody may have stopped the deployment just now."""
     shift = next((one for one in decisions if isinstance(one, ShiftTraffic)), None)
     return (shift,) if shift is not None else tuple(sorted(decisions, key=lambda one: isinstance(one, WriteState)))
-
-
-def _alarmed(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
-    """Its alarms end a deployment at once, and would count against a version that has not run yet."""
-    names, several = ", ".join(s.seen.alarms), len(s.seen.alarms) > 1
-    because = f"a new version is waiting: {names} {'are' if several else 'is'} in alarm, so CodeDeploy would stop it"
-    wake, state = s.now + POLL_EVERY, RolloutHealth.DEGRADED
-    return replace(decided, phase=Phase.IDLE, decisions=(), wake_at=wake, because=because, health=state, ended=None)
 
 
 def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:

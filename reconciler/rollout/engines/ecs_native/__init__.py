@@ -23,16 +23,8 @@ from typing import ClassVar
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Calls
 from reconciler.rollout.actions import RolloutAction
-from reconciler.rollout.engine import (
-    NOTHING,
-    Controller,
-    Engine,
-    Limits,
-    Phase,
-    Prefetched,
-    RolloutStep,
-    TrafficShifter,
-)
+from reconciler.rollout.blue_green.engine import DeployedByAws
+from reconciler.rollout.engine import NOTHING, Controller, Limits, Prefetched, RolloutStep, TrafficShifter
 from reconciler.rollout.engines.ecs_native import calls, decisions, facts, observation, scripted
 from reconciler.rollout.engines.ecs_native.facts import native
 from reconciler.rollout.release import RolloutTarget
@@ -41,9 +33,8 @@ from reconciler.rollout.state import ObservedService
 from reconciler.rollout.strategy import Strategy
 
 
-class EcsNative(Engine):
+class EcsNative(DeployedByAws):
     name: ClassVar[str] = "ecs_native"
-    types: ClassVar[tuple[str, ...]] = ("blue_green", "canary", "linear")
     controller: ClassVar[Controller] = Controller.ECS
     shifts_traffic: ClassVar[TrafficShifter] = TrafficShifter.ECS
     limits: ClassVar[Limits] = facts.LIMITS
@@ -65,13 +56,8 @@ class EcsNative(Engine):
     def allowed_requests(self, policy: Strategy, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         return decisions.allowed_requests(policy, native(seen), now)
 
-    def starts(self, step: RolloutStep, seen: ObservedService) -> bool:
-        """A service that was created without tasks starts those of its first version with its count."""
-        first = seen.marks.live is None and step.phase is Phase.INITIAL_DEPLOYMENT and not seen.desired
-        return super().starts(step, seen) or (first and any(one.release == seen.wanted for one in seen.sets))
-
-    def apply(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
-        return calls.apply(decision, subject)
+    def carry_out(self, decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+        return calls.carry_out(decision, subject)
 
     def owned(self, seen: ObservedService) -> tuple[str, ...]:
         """Deployments carry no tags; those of the service are the stack's."""

@@ -15,12 +15,14 @@ from reconciler.rollout.engines.ecs_native.facts import (
     native,
 )
 from reconciler.rollout.state import ObservedService, TaskSet, all_on
+from reconciler.rollout.strategy import Function
 
 
 @dataclass(frozen=True, slots=True)
 class StartDeployment(EngineAction):
     """UpdateService with a revision, and with the hooks of the deployment that it starts. ECS starts none if nothing
     differs. `task_definition` is the wanted release's unless given. A deployment that is active is superseded by it.
+    `functions` are those that ECS calls in it, which are the service's.
     """
 
     release: str
@@ -28,6 +30,7 @@ class StartDeployment(EngineAction):
     attempt: str
     task_definition: str = ""
     hooks: tuple[PauseHook, ...] = ()
+    functions: tuple[Function, ...] = ()
 
     @property
     def revision(self) -> str | None:
@@ -46,7 +49,8 @@ class StartDeployment(EngineAction):
         return replace(found, sets=(*seen.sets, green), deployment=made, shifting_since=None)
 
     def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
-        return f"ECS starts green: {tasks_text(seen.desired)}"
+        called = f"; it calls {', '.join(map(str, self.functions))}" if self.functions else ""
+        return f"ECS starts green: {tasks_text(seen.desired)}{called}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,8 @@ from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model.resource import Calls
-from reconciler.rollout import describe, listener_weights, observe_deployments, preparation
-from reconciler.rollout.actions import (
-    EngineAction,
-    RolloutAction,
-    SetWeights,
-    SuspendScaling,
-    UpdateHealthCheck,
-    WriteState,
-)
+from reconciler.rollout import describe, observe_deployments
+from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engines.ecs_native.actions import ContinueDeployment, StartDeployment, StopDeployment
 from reconciler.rollout.engines.ecs_native.facts import SCALED_UP, WITH_TEST_TRAFFIC, HookAction, PauseHook
@@ -27,18 +20,8 @@ PAUSE: Final = "PAUSE"
 LOAD_BALANCERS: Final = "loadBalancers"
 
 
-def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
+def carry_out(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
     match decision:
-        case WriteState():
-            yield from describe.write_state(decision, subject)
-        case SuspendScaling():
-            yield from preparation.scale(decision, subject)
-        case UpdateHealthCheck():
-            yield from preparation.tune(decision, subject)
-        case SetWeights():
-            entry = subject.production if decision.listener == "production" else subject.test
-            assert entry is not None, "decisions are made about observed listeners only"
-            yield from listener_weights.point(subject, entry, decision.weights, decision.was)
         case StartDeployment():
             yield from _start(decision, subject)
         case ContinueDeployment():
@@ -47,8 +30,6 @@ def apply(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
             )
         case StopDeployment():
             yield ecs.stop_service_deployment(serviceDeploymentArn=decision.id, stopType="ROLLBACK")
-        case EngineAction():
-            raise TypeError(f"the ecs_native engine has no action {type(decision).__name__}")
         case _:
             raise TypeError(f"the ecs_native engine makes no AWS call for {type(decision).__name__}")
 

@@ -2,7 +2,8 @@
 
 What ECS does by itself is found first: it has ended or undone our deployment, or somebody else has started one. Then
 the state machine decides, and its actions become calls of ECS: one that ECS is about to do anyway becomes none, and one
-that it cannot do yet waits.
+that it cannot do yet waits. It is one module because what the state machine is shown and what becomes of its actions
+are two halves of one translation.
 """
 
 from __future__ import annotations
@@ -26,32 +27,44 @@ from reconciler.rollout.actions import (
 from reconciler.rollout.blue_green import context, machine, requests
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.engines.ecs_native import endings, hooks, limits
+from reconciler.rollout.engines.ecs_native import endings, functions, hooks, limits
 from reconciler.rollout.engines.ecs_native.actions import ContinueDeployment, StartDeployment, StopDeployment
-from reconciler.rollout.engines.ecs_native.facts import MINUTE, Deployment, HookAction, NativeService, PauseHook
+from reconciler.rollout.engines.ecs_native.facts import (
+    MINUTE,
+    SHIFTED,
+    Deployment,
+    HookAction,
+    NativeService,
+    PauseHook,
+)
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED, Scaling
+from reconciler.rollout.state import UNNAMED, WHOLE, Scaling, all_on
 from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Promotion, Strategy
 
 ON_ITS_OWN = "ECS goes on with its deployment by itself"
+BEFORE_ALL = context.FIRST_STAGES | {DeadlineKind.TO, DeadlineKind.AT}
+"""Deadline kinds during which green has not been seen with all of production."""
 
 
 def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
     other = endings.foreign_deployment(seen)
     if other is not None:
         return endings.foreign(seen, other, now)
-    policy, seen = _as_deployed(strategy, seen), _noticed(strategy, seen)
+    policy, seen = _as_deployed(strategy, seen), _noticed(strategy, seen, now)
     request = seen.marks.pending_request
     over = endings.ended(policy, seen, now)
     if over is not None:
         return over
     if request is None:
-        waiting = endings.stuck(seen) or _cleaning_up(seen, now)
+        waiting = endings.stuck(seen) or endings.giving_way(policy, seen, now) or _cleaning_up(seen, now)
         if waiting is not None:
             pause = seen.marks.suspended
             return waiting if pause is None else request_handler.paused(pause, waiting)
+    longer = functions.more_time(policy, seen, now)
+    if longer is not None:
+        return longer
     decided = machine.step(policy, seen, now)
     if request is not None and (_accepted(decided, request) or limits.always_says(request, seen)):
         refusal = limits.refusal(request, context.of(policy, seen, now), seen)
@@ -63,13 +76,13 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
     if late is not None:
         return late
     declared = () if seen.marks.live is None else hooks.declared(strategy)  # nobody is served yet
-    return _translated(policy, seen, decided, now, declared)
+    return _without_scaling_in(policy, seen, decided, _translated(policy, seen, decided, now, declared), now)
 
 
 def allowed_requests(policy: Strategy, seen: NativeService, now: datetime) -> tuple[RequestVerb, ...]:
     if endings.foreign_deployment(seen) is not None:
         return endings.UNDOING
-    policy, seen = _as_deployed(policy, seen), _noticed(policy, seen)
+    policy, seen = _as_deployed(policy, seen), _noticed(policy, seen, now)
     s = context.of(policy, seen, now)
     offered = requests.verbs(policy, seen, machine.step(policy, seen, now), now)
     asked = {verb: Request(verb, s.flight, "offered", now, "nobody", seconds=60) for verb in offered}
@@ -106,7 +119,7 @@ def _as_deployed(policy: Strategy, seen: NativeService) -> Strategy:
     return policy
 
 
-def _noticed(policy: Strategy, seen: NativeService) -> NativeService:
+def _noticed(policy: Strategy, seen: NativeService, now: datetime) -> NativeService:
     """A test listener that is not ours, ECS's own timer at the gate as the deadline, and the share of production that
     ECS has given to green meanwhile as the one that was to be given.
     """
@@ -114,10 +127,16 @@ def _noticed(policy: Strategy, seen: NativeService) -> NativeService:
     active, due, production, green = seen.active, seen.marks.deadline, seen.production, seen.target
     if active is None or due is None or green is None or production is None or due.release != green.release:
         return seen
+    if due.stage is DeadlineKind.RETIRE:  # ECS sees to the requests under way, and may be about to remove blue
+        return replace(seen, marks=replace(seen.marks, deadline=replace(due, at=now)))
     gate = hooks.gate(active)
     if due.stage is DeadlineKind.GATE and gate is not None and gate.then is HookAction.CONTINUE:
         return replace(seen, marks=replace(seen.marks, deadline=replace(due, at=gate.expires)))
     weight, steps = production[green.slot], replace(policy, shares=active.shares)
+    others = any(one.id != green.id for one in seen.alive)
+    if weight < WHOLE and others and due.stage in BEFORE_ALL and active.gave_all(now):
+        given = replace(due, stage=DeadlineKind.AT, weight=WHOLE)  # somebody has taken it back
+        return replace(seen, marks=replace(seen.marks, deadline=given))
     if active.shifts and not weight and due.stage in context.FIRST_STAGES:  # ECS has continued it by itself
         begun = replace(due, stage=DeadlineKind.TO, at=None, weight=steps.weights[0])
         return replace(seen, marks=replace(seen.marks, deadline=begun))
@@ -130,6 +149,17 @@ def _noticed(policy: Strategy, seen: NativeService) -> NativeService:
 
 
 # -- in ECS's calls
+
+
+def _without_scaling_in(
+    policy: Strategy, seen: NativeService, decided: RolloutStep, result: RolloutStep, now: datetime
+) -> RolloutStep:
+    """Scaling in stays suspended also while ECS does what was decided, or has to get on first."""
+    flight, waits = context.of(policy, seen, now).flight, bool(decided.decisions) and not result.decisions
+    begun = any(one.release == flight for one in seen.alive)
+    if waits and begun and seen.scaling is Scaling.ACTIVE:
+        return replace(result, decisions=(SuspendScaling(suspend=True),), wake_at=now)
+    return result
 
 
 def _translated(
@@ -206,9 +236,13 @@ def _calls(
     match action:
         case CreateTaskSet(release, slot, _, salt, definition):
             if active is None or (active.release != release and not active.going_back):
-                yield StartDeployment(release, slot, salt, definition, () if definition else declared)
+                yield StartDeployment(
+                    release, slot, salt, definition, () if definition else declared, s.policy.functions
+                )
         case SetWeights(listener="production", weights=weights):
-            yield from (action,) if active is None else _production(seen, active, weights)
+            yield from (
+                (action,) if active is None or _is_left(seen, active, weights) else _production(seen, active, weights)
+            )
         case SetPrimary(identifier):
             yield from _first(s, identifier)
         case DeleteTaskSet(identifier):
@@ -220,6 +254,15 @@ def _calls(
             yield WriteState(before, replace(after, previous=before.previous))
         case _:
             yield action
+
+
+def _is_left(seen: NativeService, active: Deployment, weights: tuple[int, int]) -> bool:
+    """Whether production is to go back to the only version there is, to which ECS has shifted it: somebody has moved it
+    away since, and ECS does not shift it again.
+    """
+    green = seen.target
+    alone = green is not None and all(one.id == green.id for one in seen.alive)
+    return alone and green is not None and active.stage in SHIFTED and weights == all_on(green.slot)
 
 
 def _production(seen: NativeService, active: Deployment, weights: tuple[int, int]) -> Iterator[RolloutAction]:
@@ -275,4 +318,4 @@ def _because(seen: NativeService, decided: RolloutStep) -> str:
         return f"{decided.because}; ECS rolls the deployment back at {gate.expires:%a %d %b %H:%M} UTC"
     if active.going_back:
         return f"{decided.because}; ECS is rolling back"
-    return decided.because
+    return f"{decided.because}; {functions.text(active)}" if active.calling else decided.because

@@ -17,7 +17,7 @@ from reconciler.rollout.engines.ecs_native.facts import Deployment, HookAction, 
 from reconciler.rollout.release import Version
 from reconciler.rollout.request_handler import reason
 from reconciler.rollout.requests import Request, RequestVerb, Response
-from reconciler.rollout.state import UNNAMED, all_on
+from reconciler.rollout.state import UNNAMED, WHOLE, all_on
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult
 from reconciler.rollout.strategy import Strategy
 
@@ -69,6 +69,8 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
         return None
     if due is None or due.stage is DeadlineKind.RETIRE or due.release != ours.release:
         return None
+    if seen.marks.suspended is not None or _gives_way(policy, ours, due):
+        return None
     noted = seen.marks.ended_of(ours.release)
     if (noted is not None and noted.at + ONE_SECOND >= ours.born) or _is_another(policy, ours, due):
         return None
@@ -84,11 +86,12 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
     else:
         phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
         fields["quarantine"], state = seen.marks.with_quarantined(ours.release), RolloutHealth.DEGRADED
-    asked = _undoing(seen, ours)
+    asked = _undoing(seen, ours, now)
     if asked is not None:
         fields["response"] = Response(asked.id)
     marks = stored(seen.marks, fields, seen.judges)
-    return RolloutStep(phase, marks, now, result.why, state, ours.release, ended=result)
+    because = result.why or "ECS has finished the deployment"
+    return RolloutStep(phase, marks, now, because, state, ours.release, ended=result)
 
 
 def _is_another(policy: Strategy, ours: Deployment, due: Deadline) -> bool:
@@ -98,29 +101,55 @@ def _is_another(policy: Strategy, ours: Deployment, due: Deadline) -> bool:
     return ours.finished <= due.at - policy.healthy_within
 
 
-def _undoing(seen: NativeService, ours: Deployment) -> Request | None:
-    """The request for which it was stopped, if this process's predecessor did not get to answer it."""
+def _gives_way(policy: Strategy, ours: Deployment, due: Deadline) -> bool:
+    """Whether it was stopped only because all tasks of green were interrupted: the deadline of the next attempt was
+    stored on the way, and says that green had production.
+    """
+    if due.stage is not DeadlineKind.UP or due.at is None or due.weight != WHOLE or not ours.shifts:
+        return False
+    return ours.born < due.at - policy.healthy_within
+
+
+def giving_way(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep | None:
+    """Nothing is decided before ECS has taken back a version whose tasks were all interrupted; then it starts again."""
+    ours, due = seen.active, seen.marks.deadline
+    if ours is None or not ours.going_back or due is None or due.release != ours.release:
+        return None
+    if not _gives_way(policy, ours, due):
+        return None
+    because = "all tasks of green were interrupted; it starts again once ECS has rolled the deployment back"
+    return RolloutStep(Phase.SCALING_UP, (), now + POLL_EVERY, because, RolloutHealth.DEGRADED, ours.release)
+
+
+def _undoing(seen: NativeService, ours: Deployment, now: datetime) -> Request | None:
+    """The request for which it was stopped, if this process's predecessor did not get to answer it.
+
+    What is over asks for more: to go back from a version that was promoted, or to another one than the previous.
+    """
     asked = seen.marks.pending_request
-    return asked if asked is not None and asked.verb in UNDOING and asked.release == ours.release else None
+    if asked is None or asked.verb not in UNDOING or asked.to or asked.stale(now):
+        return None
+    return asked if asked.release == ours.release and ours.status is not Status.SUCCESSFUL else None
 
 
 def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResult:
     at = now.replace(microsecond=0)
     due = seen.marks.deadline
-    shifted = ours.shifts or (due is not None and due.stage not in FIRST_STAGES)
-    phase = Phase.SHIFTING if shifted else Phase.SCALING_UP
+    shifted = ours.shifts or (due is not None and due.stage not in FIRST_STAGES and not ours.rejected)
+    phase = Phase.SHIFTING if shifted else Phase.TESTING if ours.rejected else Phase.SCALING_UP
     if ours.status is Status.SUCCESSFUL:
         return RolloutResult(ours.release, Outcome.PROMOTED, Phase.BAKING, at, Actor.TIMER)
     if seen.marks.live is None:
         why = next((one.reason for one in seen.sets if one.id == ours.target and one.reason), ours.why)
         return RolloutResult(ours.release, Outcome.FAILED, Phase.INITIAL_DEPLOYMENT, at, Actor.ENGINE, _said(why))
-    asked = _undoing(seen, ours)
+    asked = _undoing(seen, ours, now)
     if asked is not None:
         back = shifted and asked.verb is RequestVerb.ROLLBACK
         outcome = Outcome.ROLLED_BACK if back else Outcome.ABORTED
         phase = Phase.ROLLING_BACK if shifted else Phase.FAILED
         return RolloutResult(ours.release, outcome, phase, at, Actor.PERSON, reason(asked))
-    if ours.status in (Status.STOPPED, Status.STOP_REQUESTED):
+    superseded = ours.stopped and ours.release != seen.wanted and seen.startable
+    if superseded or ours.status in (Status.STOPPED, Status.STOP_REQUESTED):
         return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, SUPERSEDED)
     outcome = Outcome.ROLLED_BACK if shifted else Outcome.FAILED
     return RolloutResult(ours.release, outcome, phase, at, Actor.ENGINE, _said(ours.why))

@@ -10,6 +10,7 @@ from typing import Final
 from reconciler.rollout.engine import Limits
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.strategy import Share
+from reconciler.rollout.tracker import LATEST
 
 MINUTE: Final = timedelta(minutes=1)
 
@@ -31,6 +32,7 @@ LIMITS: Final = Limits(
     fixed_steps=True,
     least_linear_step=3,
     whole=True,
+    hooks=10,
 )
 
 
@@ -52,10 +54,14 @@ OVER: Final = frozenset({Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCC
 GOING_BACK: Final = frozenset({Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.STOP_REQUESTED})
 
 SHIFTING: Final = frozenset({"PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"})
-SHIFTED: Final = frozenset({"POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"})
+UNSHIFTED: Final = frozenset(
+    {"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT"}
+)
 WITH_TEST_TRAFFIC: Final = "POST_TEST_TRAFFIC_SHIFT"
 SCALED_UP: Final = "POST_SCALE_UP"
+BAKE_TIME: Final = "BAKE_TIME"
 CLEAN_UP: Final = "CLEAN_UP"
+SHIFTED: Final = frozenset({"POST_PRODUCTION_TRAFFIC_SHIFT", BAKE_TIME, CLEAN_UP})
 """Lifecycle stages that mean something here; ECS has others, and may get more."""
 
 
@@ -88,10 +94,27 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A hook of a deployment that has reached its stage and calls a function, by the function's ARN. `stages` are those
+    of all hooks that call it: ECS does not say which one it was.
+    """
+
+    function: str
+    stages: tuple[str, ...] = ()
+    runs: bool = False
+    failed: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.function.rpartition(":function:")[2] or self.function
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """`release` and `task_definition` are those of the target, which is the deployment's task set `target` (an id).
     `stage` is ECS's, or "". `declared` and `shares` are its own hooks and traffic steps, which stay as they were when
-    it was created. `why` is the reason that ECS gives for its status.
+    it was created. `functions` are called by its other hooks. `updated` is when ECS last changed it. `stopped`:
+    somebody asked ECS to stop it. `why` is the reason that ECS gives for its status.
     """
 
     id: str
@@ -103,8 +126,11 @@ class Deployment:
     task_definition: str = ""
     hooks: tuple[Hook, ...] = ()
     declared: tuple[PauseHook, ...] = ()
+    functions: tuple[FunctionCall, ...] = ()
     shares: tuple[Share, ...] = ()
+    updated: datetime | None = None
     finished: datetime | None = None
+    stopped: bool = False
     why: str = ""
 
     @property
@@ -120,10 +146,28 @@ class Deployment:
         """Whether production traffic is being shifted by it, or has been; of one that is being undone, as far as its
         hooks tell: a rollback has stages of the same names.
         """
+        if self.rejected:
+            return False
         if not self.active or self.going_back:
             passed = sum(one.passed for one in self.hooks)
-            return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, "BAKE_TIME")
+            return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, BAKE_TIME)
         return self.stage in SHIFTING or self.stage in SHIFTED
+
+    def gave_all(self, now: datetime) -> bool:
+        """Whether all of production was shifted so long ago that a read of the listener shows it."""
+        baking = self.active and not self.going_back and self.stage == BAKE_TIME
+        return baking and self.updated is not None and now - self.updated >= LATEST
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a function has failed in a stage before production traffic."""
+        before = UNSHIFTED if self.shares else UNSHIFTED | {"PRE_PRODUCTION_TRAFFIC_SHIFT"}
+        return any(one.failed and before.issuperset(one.stages) for one in self.functions)
+
+    @property
+    def calling(self) -> tuple[str, ...]:
+        """The names of the functions whose answers it waits for."""
+        return tuple(sorted({one.name for one in self.functions if one.runs}))
 
     @property
     def cleans_up(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, Final
 
 from reconciler.model.resource import Calls
@@ -24,6 +25,7 @@ from reconciler.rollout.engines.ecs_native.facts import (
     SHIFTING,
     WITH_TEST_TRAFFIC,
     Deployment,
+    FunctionCall,
     Hook,
     HookAction,
     NativeService,
@@ -155,8 +157,11 @@ def _named(
         task_definition=revision,
         hooks=tuple(_hooks(item)),
         declared=tuple(_declared(configuration)),
+        functions=tuple(_functions(item, configuration)),
         shares=_shares(configuration),
+        updated=item.get("updatedAt"),
         finished=item.get("finishedAt"),
+        stopped=item.get("stoppedAt") is not None,
         why=item.get("statusReason") or (item.get("rollback") or {}).get("reason") or "",
     )
 
@@ -168,6 +173,16 @@ def _hooks(item: Mapping[str, Any]) -> Iterable[Hook]:
             status = one.get("status")
             passed = status == "SUCCEEDED" or (status == "TIMED_OUT" and then is HookAction.CONTINUE)
             yield Hook(one["hookId"], then, one["expiresAt"], status == "AWAITING_ACTION", passed)
+
+
+def _functions(item: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterable[FunctionCall]:
+    declared = [one for one in configuration.get("lifecycleHooks") or () if one.get("targetType") != PAUSE]
+    for one in item.get("lifecycleHookDetails") or ():
+        if one.get("targetType") != PAUSE:
+            arn, status = one.get("targetArn") or "", one.get("status")
+            stages = chain.from_iterable(hook["lifecycleStages"] for hook in declared if hook["hookTargetArn"] == arn)
+            failed = status == "FAILED" or (status == "TIMED_OUT" and one.get("timeoutAction") != HookAction.CONTINUE)
+            yield FunctionCall(arn, tuple(stages), status == "IN_PROGRESS", failed)
 
 
 def _declared(configuration: Mapping[str, Any]) -> Iterable[PauseHook]:

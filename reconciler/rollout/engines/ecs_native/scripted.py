@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.rollout.engines.ecs_native.facts import (
+    BAKE_TIME,
     CLEAN_UP,
     MINUTE,
     WITH_TEST_TRAFFIC,
@@ -20,7 +21,6 @@ from reconciler.rollout.state import WHOLE, TaskSet, all_on, shared
 from reconciler.rollout.strategy import Strategy
 
 ROLLBACK_TIME: Final = timedelta(seconds=30)
-BAKE_TIME: Final = "BAKE_TIME"
 
 
 def goes_on(seen: NativeService, policy: Strategy, now: datetime) -> NativeService:
@@ -82,7 +82,7 @@ def _shifting(seen: NativeService, active: Deployment, green: TaskSet, now: date
     if weight < WHOLE:
         return seen
     sets = tuple(replace(one, primary=one.id == green.id) for one in seen.sets)
-    return replace(seen, sets=sets, shifting_since=now, deployment=replace(active, stage=BAKE_TIME))
+    return replace(seen, sets=sets, shifting_since=now, deployment=replace(active, stage=BAKE_TIME, updated=now))
 
 
 def _baking(seen: NativeService, active: Deployment, policy: Strategy, now: datetime) -> NativeService:

@@ -1,0 +1,135 @@
+"""The engine `ecs_native` while something happens that it has not asked for: production that somebody moves, tasks that
+are interrupted, a request that comes too late, a service that is suspended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from reconciler.rollout.actions import SetWeights, SuspendScaling
+from reconciler.rollout.engine import Phase
+from reconciler.rollout.engines.ecs_native.actions import StartDeployment
+from reconciler.rollout.engines.ecs_native.facts import Status
+from reconciler.rollout.release import Version
+from reconciler.rollout.requests import Pause, RequestVerb
+from reconciler.rollout.state import WHOLE, Scaling
+from reconciler.rollout.stored_state import DeadlineKind, Outcome
+from reconciler.rollout.tracker import LATEST
+from tests.rollout.facts import GREEN, HOUR, MINUTE, NOW, due, kinds, marked, only, said, written
+from tests.rollout.test_ecs_native import (
+    BAKING,
+    BLUE,
+    SHIFTING,
+    STARTED,
+    TESTED,
+    TIMED,
+    UNDOING,
+    both,
+    decided,
+    facts,
+    switched,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+def test_the_end_of_a_deployment_has_a_reason() -> None:
+    """Also one that ends well."""
+    over = replace(BAKING, status=Status.SUCCESSFUL, finished=NOW)
+    assert decided(facts(deployment=over, marks=marked(due(DeadlineKind.WARM), started=STARTED))).because
+
+
+@pytest.mark.parametrize("verb", [RequestVerb.ROLLBACK, RequestVerb.ABORT])
+def test_a_request_to_stop_what_has_succeeded_is_not_accepted_with_its_end(verb: RequestVerb) -> None:
+    """It is answered once the end is recorded: a rollback by another deployment, an abort by a refusal."""
+    over = replace(BAKING, status=Status.SUCCESSFUL, finished=NOW)
+    marks = marked(due(DeadlineKind.WARM), started=STARTED, request=said(verb))
+    step = decided(facts(deployment=over, marks=marks))
+    assert step.ended is not None
+    assert (step.ended.outcome, written(step).response) == (Outcome.PROMOTED, None)
+
+
+def test_a_request_for_another_version_is_more_than_the_end() -> None:
+    """The deployment that it had stopped has ended; the version that was asked for is still to come."""
+    marks = marked(due(DeadlineKind.WARM), request=said(RequestVerb.ROLLBACK, to="old"))
+    assert written(decided(facts(deployment=UNDOING, marks=marks))).response is None
+
+
+def test_nothing_is_recorded_of_a_service_that_is_suspended() -> None:
+    """What has ended is recorded once the service is resumed."""
+    over = replace(BAKING, status=Status.SUCCESSFUL, finished=NOW)
+    marks = marked(due(DeadlineKind.WARM), started=STARTED, suspended=Pause("ana"))
+    found = facts(deployment=over, marks=marks)
+    assert decided(found).decisions == ()
+    assert decided(replace(found, marks=replace(found.marks, suspended=None))).ended is not None
+
+
+# -- production that somebody has moved
+
+
+@pytest.mark.parametrize("stage", [DeadlineKind.GATE, DeadlineKind.TO])
+def test_production_that_was_taken_back_in_the_bake_time_is_a_rollback(stage: DeadlineKind) -> None:
+    """ECS would remove blue at the end of it. Until a read of the listener must show what ECS has shifted, it waits."""
+    baking = replace(BAKING, updated=NOW - LATEST)
+    step = decided(both(baking, stage))
+    assert (step.phase, written(step).quarantined("b")) == (Phase.ROLLING_BACK, True)
+    for early in (replace(baking, updated=NOW - LATEST + SECOND), replace(baking, updated=None), SHIFTING):
+        assert decided(both(early, stage)).ended is None
+
+
+def test_a_version_that_lost_production_is_stopped_at_once() -> None:
+    """ECS sees to the requests under way. It would remove blue, which has production, if its bake time ended first."""
+    step = decided(both(BAKING, DeadlineKind.RETIRE, marks=marked(quarantine=("b",))))
+    assert kinds(step)[0] == "StopDeployment"
+
+
+def test_a_first_version_that_lost_production_gets_it_back() -> None:
+    """ECS has shifted it and does not do so again; there is no other version that production could go to."""
+    alone = replace(BAKING, updated=NOW - LATEST)
+    marks = marked(due(DeadlineKind.UP), started=STARTED)
+    step = decided(facts(GREEN, deployment=alone, marks=marks, live=STARTED, looks=3))
+    assert [one.weights for one in step.decisions if isinstance(one, SetWeights)] == [(0, WHOLE)]
+    others = decided(both(replace(BAKING, updated=NOW), DeadlineKind.TO))
+    assert not [one for one in others.decisions if isinstance(one, SetWeights)]
+
+
+def test_scaling_in_is_suspended_again_while_ecs_finishes() -> None:
+    """Blue's time is over by our clock, and not by ECS's."""
+    assert only(decided(switched(DeadlineKind.WARM, -MINUTE, scaling=Scaling.ACTIVE))) == SuspendScaling(suspend=True)
+    assert decided(switched(DeadlineKind.WARM, -MINUTE, scaling=Scaling.SUSPENDED)).decisions == ()
+
+
+# -- tasks that are interrupted
+
+
+def test_a_version_whose_tasks_were_interrupted_is_brought_up_again() -> None:
+    """It gave way, which is no rollback: ECS takes it back, and then it is started once more."""
+    later = TIMED.healthy_within
+    marks = marked(replace(due(DeadlineKind.UP, later), weight=WHOLE), started=STARTED)
+    taken_back = replace(UNDOING, born=NOW - HOUR)
+    waits = decided(facts(BLUE, GREEN, deployment=taken_back, marks=marks, production=(90, 10), looks=-3))
+    gave_way = facts(deployment=taken_back, marks=marks, definition=GREEN.task_definition)
+    gone = replace(taken_back, status=Status.ROLLBACK_SUCCESSFUL, finished=NOW)
+    for step in (waits, decided(gave_way)):
+        assert (step.phase, step.decisions, step.ended) == (Phase.SCALING_UP, (), None)
+    assert kinds(decided(replace(gave_way, deployment=gone))) == [StartDeployment.__name__]
+
+
+def test_a_version_that_ecs_rolls_back_before_anybody_looks_has_failed() -> None:
+    """The deadline is that of its own start: nobody has made it give way."""
+    first = marked(due(DeadlineKind.UP, TIMED.healthy_within), started=Version("b", GREEN.task_definition))
+    step = decided(facts(deployment=replace(UNDOING, born=NOW), marks=first))
+    assert step.ended is not None
+    assert step.ended.outcome is Outcome.ROLLED_BACK
+
+
+@pytest.mark.parametrize(("stopped", "outcome"), [(True, Outcome.SUPERSEDED), (False, Outcome.FAILED)])
+def test_a_version_that_was_stopped_for_a_newer_one_has_not_failed(stopped: bool, outcome: Outcome) -> None:
+    """The process was killed between the call and its record. What ECS rolls back by itself has failed all the same."""
+    undone = replace(TESTED, status=Status.ROLLBACK_IN_PROGRESS, stopped=stopped)
+    step = decided(facts(deployment=undone, wanted="c", marks=marked(due(DeadlineKind.GATE), started=STARTED)))
+    assert step.ended is not None
+    assert (step.ended.outcome, written(step).quarantined("b")) == (outcome, not stopped)
