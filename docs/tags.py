@@ -135,6 +135,13 @@ GROUPS = (
                 NOBODY,
                 "The members are written once more, and the tag with them.",
             ),
+            Tag(
+                ownership.FIELDS,
+                "fields that the document states and that may be left to AWS, separated by spaces",
+                "slow_start stickiness",
+                NOBODY,
+                "A field that is removed from the specs keeps its value.",
+            ),
         ),
     ),
     Group(

@@ -148,7 +148,8 @@ class TargetGroupSettings:
     deregistration_delay: float = 300.0
     slow_start: float = 0.0
     algorithm: str = "round_robin"
-    stickiness: float = 0.0  # seconds of lb_cookie stickiness; 0: none
+    stickiness: float = 0.0  # seconds; 0: none
+    cookie: str = ""  # the application's, which keeps its client; "" for one of the load balancer's
 
 
 @dataclass(frozen=True, slots=True)

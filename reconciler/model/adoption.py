@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from reconciler.model import member_values, members
+from reconciler.model import member_values, members, stated_fields
 from reconciler.model.diff import ABSENT, Change, diff, value_at
 from reconciler.model.ownership import NAME
 from reconciler.model.plan import Note
@@ -55,7 +55,8 @@ def entry(address: Address, path: Path) -> str:
 
 
 def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
-    """`want` with the values of `found` in the fields that it keeps."""
+    """`want` with the values of `found` in the fields that it keeps, and AWS's defaults in those that it stated."""
+    want = stated_fields.restored(want, found)
     if not want.kept and not want.adopt:
         return want
     spec = _merged(want.spec, found.spec, want.kept, consent_of(want), ())

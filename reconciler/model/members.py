@@ -192,18 +192,6 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def with_fields(api: ApiMembers, said: Values) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`said`, without the members for which the resource has fields, and the values of those fields by their paths.
-
-    A list of keys and values is a mapping.
-    """
-    rest, found = dict(said), dict[str, Any]()
-    for member, name in api.fields.items():
-        top, _, inner = member.partition(".")
-        if top in rest and inner in ("", *rest[top]):
-            value = rest.pop(top) if not inner else rest[top][inner]
-            if inner:
-                rest[top] = {key: item for key, item in rest[top].items() if key != inner}
-                rest = {key: item for key, item in rest.items() if key != top or item}
-            keyed = isinstance(value, list) and all(isinstance(item, Mapping) and "Key" in item for item in value)
-            found[name] = {item["Key"]: item["Value"] for item in value} if keyed else value
-    return rest, found
+    """`said`, without the members for which the resource has fields, and the values of those fields by their names."""
+    rest = {name: value for name, value in said.items() if name not in api.fields}
+    return rest, {api.fields[name]: value for name, value in said.items() if name in api.fields}

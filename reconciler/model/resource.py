@@ -1,7 +1,4 @@
-"""Resource model: addresses, AWS calls as values, desired and observed resources.
-
-Nothing here knows AWS beyond the fact that it answers calls.
-"""
+"""Resource model: addresses, AWS calls as values, desired and observed resources. Nothing here knows AWS's types."""
 
 from __future__ import annotations
 
@@ -180,7 +177,7 @@ class Desired(Generic[S]):
     fields by dotted path, if they differ. `kept` are the fields that keep their values in AWS if the resource exists:
     members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`:
     it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
-    accepts. `moved`: its document or part had another name before.
+    accepts. `moved`: its document or part had another name before. `defaults`: see model/stated_fields.py.
     """
 
     address: Address
@@ -189,6 +186,7 @@ class Desired(Generic[S]):
     after: frozenset[Address] = frozenset()
     adopt: bool = False
     kept: Mapping[Path, Keep] = field(default_factory=lambda: NOTHING)
+    defaults: Mapping[str, Mapping[Path, Any]] = field(default_factory=lambda: NOTHING)
     keeps_name: bool = False
     if_needed: bool = False
     accept_loss: frozenset[str] = NONE

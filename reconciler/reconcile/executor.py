@@ -254,9 +254,9 @@ class _Execution:
         wrote: list[Call] = []
         declined: frozenset[str] = frozenset()
         try:
-            put = {key: value for key, value in action.tags.put.items() if key != ownership.MEMBERS}
-            if put or action.tags.drop:
-                self.aws.run(kind.update_tags(old, put, action.tags.drop), wrote=wrote.append)
+            first, last = action.tags.in_order()
+            if first:
+                self.aws.run(kind.update_tags(old, first.put, first.drop), wrote=wrote.append)
             if changes:
                 updating = kind.update(old, new, changes)
                 identifier = self.aws.run(
@@ -265,9 +265,8 @@ class _Execution:
                 if identifier is not None:
                     self.aws.mine.add(identifier)
                     self._has_id(action.address, identifier)
-            if len(put) < len(action.tags.put):  # it says that the members have been written
-                written = {ownership.MEMBERS: action.tags.put[ownership.MEMBERS]}
-                self.aws.run(kind.update_tags(old, written, ()), wrote=wrote.append)
+            if last:
+                self.aws.run(kind.update_tags(old, last.put, last.drop), wrote=wrote.append)
         except errors.Declined as error:
             declined = error.fields
             self.expectations.declined(old, declined)

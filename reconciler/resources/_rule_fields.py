@@ -56,6 +56,8 @@ class ListenerRuleSpec(resource.Spec):
     """CIDR blocks."""
     action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+    sticky: Annotated[bool | None, OwnedBy("rollout")] = None
+    """The rollout decides whether clients stay with a target group."""
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
     @field_validator("hosts")

@@ -57,9 +57,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         def build(tags: _elb.Tags, _: list[Any]) -> list[Observed[ListenerRuleSpec]]:
             there = {arn: places[arn] for arn in items if arn in tags}
             found = _elb.addresses(self.kind, there, wanted, tags, scope)
-            said = {want.address: want.spec.aws for want in scope.wanted}
+            specs = {want.address: want.spec for want in scope.wanted}
             return [
-                _observed(address, arn, *items[arn], tags[arn], held, said.get(address, {}))
+                _observed(address, arn, *items[arn], tags[arn], held, specs.get(address))
                 for arn, address in found.items()
             ]
 
@@ -238,9 +238,10 @@ def _observed(
     item: Mapping[str, Any],
     tags: Mapping[str, str],
     held: Mapping[str, Sequence[int]],
-    said: dict[str, Any],
+    want: ListenerRuleSpec | None,
 ) -> Observed[ListenerRuleSpec]:
-    shown = {**_elb_actions.shown(item, "Actions"), "Conditions": list(others(item))}
+    said, sticky = ({}, None) if want is None else (want.aws, want.sticky)
+    shown = {**_elb_actions.shown(item, "Actions", sticky=sticky), "Conditions": list(others(item))}
     facts = _facts(listener, item, held) | {"item": shown, "unstated": members.unstated(API, said, shown)}
     aws = members.seen(API, said, shown, tags, address) if said else {}
     spec = read(listener, item).model_copy(update={"aws": aws})

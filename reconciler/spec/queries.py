@@ -10,6 +10,7 @@ from reconciler.spec import names
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.service import Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
@@ -64,6 +65,11 @@ def pre_deployment(specs: Specs, service: Service) -> Task | None:
 
 def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
     return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
+
+
+def listeners(traffic: Traffic) -> tuple[str, ...]:
+    """The listeners of a service whose versions are tested before they receive production traffic."""
+    return tuple(dict.fromkeys((traffic.listener, traffic.test_listener)))
 
 
 def cluster_name(specs: Specs, workload: Service | Task) -> str:

@@ -46,6 +46,7 @@ def watch(world: World, group: TargetGroup) -> None:
 def _watch(world: World, group: TargetGroup, *, in_use: bool) -> None:
     settings, attributes = group.settings, group.attributes
     sticky = attributes.get("stickiness.enabled") == "true"
+    kind = attributes.get("stickiness.type", "lb_cookie")
     world.probe.watch(
         TargetGroupSettings(
             arn=group.arn,
@@ -65,7 +66,8 @@ def _watch(world: World, group: TargetGroup, *, in_use: bool) -> None:
             deregistration_delay=float(attributes.get("deregistration_delay.timeout_seconds", "300")),
             slow_start=float(attributes.get("slow_start.duration_seconds", "0")),
             algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
-            stickiness=float(attributes.get("stickiness.lb_cookie.duration_seconds", "86400")) if sticky else 0.0,
+            stickiness=float(attributes.get(f"stickiness.{kind}.duration_seconds", "86400")) if sticky else 0.0,
+            cookie=attributes.get("stickiness.app_cookie.cookie_name", "") if kind == "app_cookie" else "",
         )
     )
 

@@ -46,6 +46,8 @@ def create_target_group(world: World, params: Params) -> Params:
         raise Refusal(
             "InvalidConfigurationRequest", "The AWS emulator has target groups of type ip and instance over HTTP only"
         )
+    if params.get("ProtocolVersion", "HTTP1") != "HTTP1":
+        raise Refusal("InvalidConfigurationRequest", "The load balancer of the AWS emulator speaks HTTP/1.1 to targets")
     for needed, what in (("Protocol", "A protocol"), ("Port", "A port"), ("VpcId", "A VPC ID")):
         if params.get(needed) is None:
             raise invalid(f"{what} must be specified")

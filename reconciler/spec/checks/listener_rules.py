@@ -26,8 +26,6 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         if service.traffic is not None:
             behind[service.traffic.load_balancer].append((service, service.traffic))
             yield from _conditions(specs, service, service.traffic.match, "traffic", "match")
-            yield from _tested(specs, service, service.traffic)
-            yield from _health_check(specs, service, service.traffic)
     for balancer in specs.load_balancers:
         yield from _rules(specs, balancer)
         yield from _shared(specs, balancer, behind[balancer.name])
@@ -126,22 +124,3 @@ def _conditions(specs: Specs, document: Document, match: Match, *at: str | int) 
             hint = f"write /{path}" if len(path) < 60 else ""
             message = f"path: {shown(path)} never matches, because paths begin with /"
             yield Diagnostic("E4014", message, specs.where(document, *at, "path", index), hint=hint)
-
-
-def _tested(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
-    """The test listener has the rule as well, and a test is a GET request."""
-    strategy = queries.switching(specs, service)
-    if strategy is None or not strategy.test or not traffic.match.method or "GET" in traffic.match.method:
-        return
-    message = f"a test sends GET requests, which the rule of {shown(service.name)} does not take"
-    note = Note("the tests", specs.where(strategy, "test", key=True))
-    place = specs.where(service, "traffic", "match", "method", key=True)
-    yield Diagnostic("E4016", message, place, hint="add GET, or leave out the tests", notes=(note,))
-
-
-def _health_check(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
-    check = traffic.health_check
-    if check.timeout >= check.interval:
-        field = "timeout" if "timeout" in check.model_fields_set else "interval"
-        message = f"{field}: a health check's timeout must be shorter than its interval"
-        yield Diagnostic("E4013", message, specs.where(service, "traffic", "health_check", field))

@@ -38,12 +38,14 @@ class Context:
         after: Iterable[Address] = (),
         origins: Mapping[str, str] | None = None,
         kept: Mapping[Path, Keep] = NOTHING,
+        defaults: Mapping[str, Mapping[Path, Any]] = NOTHING,
         members: Mapping[Path, Keep] = NOTHING,
     ) -> Desired[Any]:
         """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2.
 
         `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there. `members` are
-        those of its API's members, of which every resource keeps what its document does not state.
+        those of its API's members, of which every resource keeps what its document does not state. `defaults` are AWS's
+        values for fields that `document` has stated before.
         """
         declared = {**self.stack.tags, **document.tags, **(tags or {})}
         return Desired(
@@ -53,6 +55,7 @@ class Context:
             after=frozenset(after),
             adopt=document.adopt is not None,
             kept={**(NOTHING if document.adopt is None else kept), **members},
+            defaults=defaults,
             keeps_name=name is not None,
             accept_loss=frozenset() if document.adopt is None else frozenset(document.adopt.accept_loss),
             protect=document.protect,

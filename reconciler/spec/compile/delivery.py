@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired
-from reconciler.rollout import release
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import members, queries
+from reconciler.spec import queries
 from reconciler.spec.compile import registry
-from reconciler.spec.compile.context import Context, whole_seconds
+from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.policy import compile_policy
+from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.listener_rule import Match
-from reconciler.spec.documents.service import Traffic
 from reconciler.spec.specs import Specs
 
 
@@ -90,32 +88,6 @@ def entry(service: Service, listener: str) -> Address:
     if service.traffic.match.given:
         return Address("listener-rule", f"{service.name}-{listener}")
     return listener_address(service.traffic.load_balancer, listener)
-
-
-def container_port(service: Service) -> int:
-    """The port that the load balancer sends to; a check has made sure that there is one."""
-    traffic = service.traffic
-    assert traffic is not None
-    if traffic.port is not None:
-        return traffic.port
-    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
-    return ports[0]
-
-
-def health_check(traffic: Traffic) -> release.HealthCheck:
-    _, fields = with_fields(members.api_of(traffic), members.said(traffic))
-    check, others = traffic.health_check, {"port", "protocol"}
-    grpc = fields.get("health_check.matcher")
-    return release.HealthCheck(
-        path=check.path,
-        interval=whole_seconds(check.interval),
-        timeout=whole_seconds(check.timeout),
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
-        matcher=grpc or check.matcher,
-        grpc=grpc is not None,
-        **{name: fields[f"health_check.{name}"] for name in others if f"health_check.{name}" in fields},
-    )
 
 
 def _images(service: Service) -> tuple[Address, ...]:

@@ -155,7 +155,7 @@ def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Servi
     ]
 
 
-def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Action]:
+def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Any]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
     service, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
     if declared is not None:
@@ -165,8 +165,15 @@ def default_action(context: Context, balancer: LoadBalancer, listener: str) -> d
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
     engine = engines()[compile_policy(strategy, service).engine]
-    ours = engine.shifts_traffic is not TrafficShifter.NOBODY
-    return {"initial_action" if ours else "default_action": forward(service)}
+    if engine.shifts_traffic is TrafficShifter.NOBODY:
+        return {"default_action": forward(service)}
+    return shifted(service, strategy)
+
+
+def shifted(service: Service, strategy: DeploymentStrategy | None) -> dict[str, Any]:
+    """The fields of a listener or a rule whose traffic a rollout shifts."""
+    sticky = strategy is not None and strategy.stickiness is not None
+    return {"initial_action": forward(service), **({"sticky": True} if sticky else {})}
 
 
 def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:

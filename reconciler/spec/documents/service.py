@@ -2,71 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents.base import Block, Document, Members, Named
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.listener_rule import ListenerName, Match
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
+from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
+    Line,
     Port,
     Reference,
     Whole,
     lasting,
-    matching,
     no_repeats,
     problem,
 )
 
 PlatformVersion = Literal["LATEST", "1.4.0"]
-TargetGroupName = Annotated[
-    str, *matching(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", 32, "letters, digits and inner '-' only")
-]
-_PATH = r"/[\x21-\x7e]*"
-
-
-class TargetHealthCheck(Block):
-    """The load balancer's health check of the tasks. All fields are always sent to AWS."""
-
-    path: Annotated[str, *matching(_PATH, 1024, "a path begins with / and has no spaces")] = "/"
-    interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
-    timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")
-    healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
-    unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
-    matcher: Annotated[
-        str,
-        *matching(
-            r"[2-4]\d\d(?:(?:,[2-4]\d\d)*|-[2-4]\d\d)",
-            128,
-            "status codes from 200 to 499, such as 200, 200,204 or 200-299",
-        ),
-    ] = "200"
-
-
-class TargetGroup(Named):
-    """A target group; plain text is its name."""
-
-    short_form = {"type": "string"}
-
-    name: TargetGroupName
-    aws_name: TargetGroupName | None = None
-    """Its name in AWS. Default: its name here."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Traffic(Block):
@@ -80,16 +41,48 @@ class Traffic(Block):
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
+    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    """How the load balancer connects to the tasks; AWS checks no certificate of theirs."""
+    protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
+    """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
     """Time for a task to finish its requests before it is stopped."""
+    stickiness: Stickiness | None = None
+    """Sends a client's requests to the task that answered its first one. Default: off."""
+    slow_start: Annotated[Duration, lasting("30s", "15m")] | None = None
+    """Time in which the share of a new task grows to that of the others. Default: none."""
+    algorithm: Literal["round_robin", "least_outstanding_requests", "weighted_random"] | None = None
+    """How the load balancer selects a task. Default: round_robin."""
+    anomaly_mitigation: Flag | None = None
+    """Sends fewer requests to tasks whose responses stand out as faulty; needs the algorithm weighted_random."""
+    cross_zone: Flag | None = None
+    """Whether requests go to tasks of all Availability Zones. Default: as the load balancer has it."""
+    attributes: dict[str, Line] = Field(default_factory=dict)
+    """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
     listener: ListenerName = "production"
     test_listener: ListenerName = "test"
     """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `ProtocolVersion`
-    and `Attributes`."""
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
+
+    @property
+    def health_path(self) -> str:
+        return self.health_check.path or ("/AWS.ALB/healthcheck" if self.protocol_version == "GRPC" else "/")
+
+    @property
+    def matcher(self) -> str:
+        return self.health_check.matcher or ("12" if self.protocol_version == "GRPC" else "200")
+
+    @model_validator(mode="after")
+    def _how_tasks_are_selected(self) -> Traffic:
+        if self.slow_start is not None and self.algorithm not in (None, "round_robin"):
+            message = f"'slow_start' needs the algorithm round_robin, not {self.algorithm}"
+            raise problem("E1112", message, at=("slow_start",))
+        if self.anomaly_mitigation and self.algorithm != "weighted_random":
+            raise problem("E1103", "'anomaly_mitigation' needs algorithm: weighted_random", at=("anomaly_mitigation",))
+        return self
 
 
 class Service(Document):

@@ -451,6 +451,29 @@ def test_stickiness_keeps_a_client_with_its_group_and_its_target(stage: Stage) -
         assert raw(place, asking).endswith(b"green")
 
 
+def test_a_cookie_of_the_application_keeps_a_client_with_its_target(stage: Stage) -> None:
+    """From when the application sets it, and for as long as the client has it."""
+    sticky = TargetGroupSettings("blue", "blue", stickiness=60, cookie="SESSION")
+
+    def signed_in(name: bytes) -> Callable[[Connection], None]:
+        def script(connection: Connection) -> None:
+            while b"GET /" in (head := connection.head()):
+                connection.answer(name, headers=b"Set-Cookie: SESSION=1\r\n" if b"/sign-in" in head else b"")
+
+        return script
+
+    with Scripted(signed_in(b"b1")) as first, Scripted(signed_in(b"b2")) as second:
+        stage.health.set("blue", first.state(), second.state(), settings=sticky)
+        place = stage.serve(default(to(blue=1)))
+        assert b"AWSALB" not in raw(place, b"GET / HTTP/1.0\r\n\r\n")
+        said = raw(place, b"GET /sign-in HTTP/1.0\r\n\r\n")
+        (cookie,) = re.findall(rb"Set-Cookie: (AWSALBAPP-0=\w+)", said)
+        both = b"GET / HTTP/1.0\r\nCookie: SESSION=1; " + cookie + b"\r\n\r\n"
+        assert {raw(place, both)[-2:] for _ in range(4)} == {said[-2:]}
+        alone = b"GET / HTTP/1.0\r\nCookie: " + cookie + b"\r\n\r\n"
+        assert {raw(place, alone)[-2:] for _ in range(4)} == {b"b1", b"b2"}
+
+
 def test_a_listener_that_is_gone_is_closed_and_may_come_back(stage: Stage) -> None:
     """Its idle connections too; the others go on."""
     both = [

@@ -1,0 +1,136 @@
+"""Compilation of a service's target groups: what they are, their health check, and their attributes.
+
+An attribute that the document does not state is not compiled, so that it stays as AWS has it; the tag of the words
+that were stated (model/stated_fields.py) brings back AWS's default where one has been removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from reconciler.model import stated_fields
+from reconciler.model.members import with_fields
+from reconciler.model.resource import Address, Desired, Link, Path, Ref
+from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
+from reconciler.rollout import release
+from reconciler.spec import members
+from reconciler.spec.compile import kept
+from reconciler.spec.compile.context import Context, link, seconds, whole_seconds
+from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents.service import Traffic
+from reconciler.spec.documents.target_group import Stickiness
+
+DEFAULTS: Final[Mapping[str, Mapping[Path, Any]]] = {
+    "stickiness": {("attributes", "stickiness.enabled"): "false"},
+    "slow_start": {("attributes", "slow_start.duration_seconds"): "0"},
+    "algorithm": {("attributes", "load_balancing.algorithm.type"): "round_robin"},
+    "anomaly_mitigation": {("attributes", "load_balancing.algorithm.anomaly_mitigation"): "off"},
+    "cross_zone": {("attributes", "load_balancing.cross_zone.enabled"): "use_load_balancer_configuration"},
+}
+"""What each field of `traffic` is in AWS where nobody has set it (ELB API Reference, TargetGroupAttribute)."""
+
+
+def compile_target_groups(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
+    """`ours`: versions take turns in them, so that the health check belongs to the version."""
+    traffic = service.traffic
+    if traffic is None:
+        return
+    aws, fields = with_fields(members.api_of(traffic), members.said(traffic))
+    check = health_check(traffic)
+    declared = HealthCheck(
+        path=check.path,
+        port=check.port,
+        protocol=check.protocol,
+        interval=check.interval,
+        timeout=check.timeout,
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+        matcher=check.matcher,
+    )
+    stated = [word for word in DEFAULTS if getattr(traffic, word) is not None]
+    for number, group in enumerate(traffic.target_groups):
+        yield context.desired(
+            service,
+            Address("target-group", group.name),
+            TargetGroupSpec(
+                name=group.name_in_aws,
+                port=container_port(service),
+                protocol=traffic.protocol,
+                vpc=_vpc(context, service),
+                target_type=fields.get("target_type", "ip"),
+                protocol_version=traffic.protocol_version,
+                health_check=None if ours else declared,
+                initial_health_check=declared if ours else None,
+                attributes=_attributes(traffic),
+                aws=aws,
+            ),
+            "traffic",
+            "target_groups",
+            number,
+            tags=stated_fields.tag(stated),
+            defaults=DEFAULTS,
+            kept=kept.of_target_group(service),
+        )
+
+
+def health_check(traffic: Traffic) -> release.HealthCheck:
+    check = traffic.health_check
+    return release.HealthCheck(
+        path=traffic.health_path,
+        interval=whole_seconds(check.interval),
+        timeout=whole_seconds(check.timeout),
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+        matcher=traffic.matcher,
+        port=str(check.port),
+        protocol=check.protocol,
+        grpc=traffic.protocol_version == "GRPC",
+    )
+
+
+def container_port(service: Service) -> int:
+    """The port that the load balancer sends to; a check has made sure that there is one."""
+    traffic = service.traffic
+    assert traffic is not None
+    if traffic.port is not None:
+        return traffic.port
+    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
+    return ports[0]
+
+
+def _attributes(traffic: Traffic) -> dict[str, str]:
+    found = {"deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)), **traffic.attributes}
+    if traffic.stickiness is not None:
+        found |= _sticky(traffic.stickiness)
+    if traffic.slow_start is not None:
+        found["slow_start.duration_seconds"] = str(seconds(traffic.slow_start))
+    if traffic.algorithm is not None:
+        found["load_balancing.algorithm.type"] = traffic.algorithm
+    if traffic.anomaly_mitigation is not None:
+        found["load_balancing.algorithm.anomaly_mitigation"] = "on" if traffic.anomaly_mitigation else "off"
+    if traffic.cross_zone is not None:
+        found["load_balancing.cross_zone.enabled"] = "true" if traffic.cross_zone else "false"
+    return found
+
+
+def _sticky(stickiness: Stickiness) -> dict[str, str]:
+    kind = "lb_cookie" if stickiness.cookie is None else "app_cookie"
+    named = {} if stickiness.cookie is None else {"stickiness.app_cookie.cookie_name": stickiness.cookie}
+    return {
+        "stickiness.enabled": "true",
+        "stickiness.type": kind,
+        f"stickiness.{kind}.duration_seconds": str(seconds(stickiness.duration)),
+        **named,
+    }
+
+
+def _vpc(context: Context, service: Service) -> Link:
+    assert service.traffic is not None
+    balancer = context.specs.get(LoadBalancer, service.traffic.load_balancer)
+    if balancer is not None and balancer.network is not None:
+        return link("vpc", balancer.network, literal="vpc-")
+    subnets = service.placement.subnets + (balancer.subnets if balancer is not None else ())
+    network = context.network_of(subnets)
+    assert network is not None, "a load balancer outside every network says `network:`"
+    return Ref(Address("vpc", network.name))

@@ -1,0 +1,103 @@
+"""Attributes of target groups: stated in the specs, set by somebody else, and left out of the specs again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.controller.until import has_ended
+from reconciler.model import ownership
+from reconciler.model.plan import Plan
+from reconciler.model.type_registry import discover
+from reconciler.reconcile import pass_
+from tests.harness.emulated_stack import EmulatedStack, emulated_stack
+
+DOCUMENTS = """
+kind: Stack
+name: shop
+region: us-west-2
+---
+kind: Network
+name: net
+cidr: 10.0.0.0/16
+subnets:
+  - {name: public-a, zone: us-west-2a, cidr: 10.0.0.0/24, access: public}
+  - {name: public-b, zone: us-west-2b, cidr: 10.0.1.0/24, access: public}
+security_groups:
+  - {name: front, ingress: [{port: 80, from: anywhere}]}
+  - {name: app, ingress: [{port: 80, from: front}]}
+---
+kind: Cluster
+name: prod
+---
+kind: LoadBalancer
+name: front
+subnets: [public-a, public-b]
+security_groups: [front]
+listeners: {production: {port: 80}}
+---
+kind: Service
+name: web
+cluster: prod
+placement: {subnets: [public-a], security_groups: [app], public_ip: true}
+task: {cpu: 256, memory: 512, containers: {app: {image: "public.ecr.aws/nginx/nginx:1.27", port: 80}}}
+traffic:
+  load_balancer: front
+  container: app
+  target_groups: [web]
+  deregistration_delay: 30s
+  stickiness: {cookie: SESSION, duration: 1h}
+  slow_start: 1m
+"""
+STATED = "  stickiness: {cookie: SESSION, duration: 1h}\n  slow_start: 1m\n"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[EmulatedStack]:
+    (tmp_path / "stack.yaml").write_text(DOCUMENTS)
+    with emulated_stack(folder=tmp_path) as stage:
+        assert not stage.apply(has_ended).went_wrong
+        yield stage
+
+
+def planned(stage: EmulatedStack) -> Plan:
+    return pass_.look(stage.aws, discover(), stage.desired_state)[1]
+
+
+def group(stage: EmulatedStack) -> tuple[str, dict[str, str], str | None]:
+    """The ARN, attributes and tag of the fields."""
+    elb = stage.laptop.client("elbv2")
+    (found,) = elb.describe_target_groups()["TargetGroups"]
+    arn = found["TargetGroupArn"]
+    attributes = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+    tags = {one["Key"]: one["Value"] for one in elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]}
+    return arn, {one["Key"]: one["Value"] for one in attributes}, tags.get(ownership.FIELDS)
+
+
+def test_a_field_that_is_removed_goes_back_to_the_default_of_aws(stage: EmulatedStack) -> None:
+    """And one that somebody else has set, and that the specs never stated, stays as it is."""
+    arn, attributes, tag = group(stage)
+    assert attributes["stickiness.enabled"] == "true"
+    assert attributes["stickiness.type"] == "app_cookie"
+    assert attributes["stickiness.app_cookie.cookie_name"] == "SESSION"
+    assert attributes["stickiness.app_cookie.duration_seconds"] == "3600"
+    assert attributes["slow_start.duration_seconds"] == "60"
+    assert tag == "slow_start stickiness"
+
+    elb = stage.laptop.client("elbv2")
+    set_elsewhere = {"Key": "load_balancing.cross_zone.enabled", "Value": "false"}
+    elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[set_elsewhere])
+    assert planned(stage).actions == ()
+
+    stage.change({STATED: "  slow_start: 1m\n"})
+    (action,) = planned(stage).actions
+    assert [str(change) for change in action.changes] == ["attributes.stickiness.enabled"]
+    assert not stage.apply(has_ended).went_wrong
+    _, attributes, tag = group(stage)
+    assert attributes["stickiness.enabled"] == "false"
+    assert attributes["slow_start.duration_seconds"] == "60"
+    assert attributes["load_balancing.cross_zone.enabled"] == "false"
+    assert tag == "slow_start"
+    assert planned(stage).actions == ()
