@@ -259,5 +259,6 @@ def _attached(delivery: RolloutSpec, service: Observed[Any], context: Resolution
         if one.group not in shown:
             kept.append(one)
         elif declared and one.group in context.receiving and not arrived:
-            kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
+            same = any((one.container, one.port) == (other.container, other.port) for other in declared)
+            kept.append(one if same else replace(declared[0], group=one.group))  # the new tasks have no other port
     return (*declared, *kept)

@@ -1,4 +1,4 @@
-"""Attributes of target groups: stated in the specs, set by somebody else, and left out of the specs again."""
+"""Target groups of a service: their attributes, stated and left out again, and several of them."""
 
 from __future__ import annotations
 
@@ -101,3 +101,56 @@ def test_a_field_that_is_removed_goes_back_to_the_default_of_aws(stage: Emulated
     assert attributes["load_balancing.cross_zone.enabled"] == "false"
     assert tag == "slow_start"
     assert planned(stage).actions == ()
+
+
+def test_a_rolling_service_receives_the_requests_of_several_listeners(stage: EmulatedStack) -> None:
+    """A second port, behind a listener of its own and a rule; and one target group less is one deployment more."""
+    admin = "  - {load_balancer: front, container: app, port: 8080, target_groups: [admin], listener: admin}\n"
+    tools = (
+        "  - {load_balancer: front, container: app, port: 8080, target_groups: [tools],"
+        " match: {path: /tools/*, priority: 5}}\n"
+    )
+    stage.change(
+        {
+            "{production: {port: 80}}": "{production: {port: 80}, admin: {port: 81}}",
+            "from: anywhere}]": "from: anywhere}, {port: 81, from: 10.0.0.0/8}]",
+            "ingress: [{port: 80, from: front}]": "ingress: [{port: 80, from: front}, {port: 8080, from: front}]",
+            "port: 80}}}": "ports: [80, 8080]}}}",
+            "  container: app\n": "  container: app\n  port: 80\n",
+            "  slow_start: 1m\n": f"  slow_start: 1m\nadditional_traffic:\n{admin}{tools}",
+        }
+    )
+    applied(stage)
+    assert attached(stage) == {("web", 80), ("admin", 8080), ("tools", 8080)}
+    assert {one: healthy(stage, one) for one in ("web", "admin", "tools")} == {"web": 1, "admin": 1, "tools": 1}
+    applied(stage)
+
+    stage.change({admin: ""})
+    applied(stage)
+    assert attached(stage) == {("web", 80), ("tools", 8080)}
+
+
+def applied(stage: EmulatedStack) -> None:
+    """Until nothing is left to do: a rule takes its requests, and an old group leaves its listener, after the tasks."""
+    for _ in range(4):
+        assert not stage.apply(has_ended).went_wrong
+        if not planned(stage).actions:
+            return
+    raise AssertionError(planned(stage).actions)
+
+
+def names(stage: EmulatedStack) -> dict[str, str]:
+    groups = stage.laptop.client("elbv2").describe_target_groups()["TargetGroups"]
+    return {one["TargetGroupArn"]: one["TargetGroupName"] for one in groups}
+
+
+def attached(stage: EmulatedStack) -> set[tuple[str, int]]:
+    (service,) = stage.laptop.client("ecs").describe_services(cluster="prod", services=["web"])["services"]
+    known = names(stage)
+    return {(known[one["targetGroupArn"]], one["containerPort"]) for one in service["loadBalancers"]}
+
+
+def healthy(stage: EmulatedStack, name: str) -> int:
+    (arn,) = (arn for arn, known in names(stage).items() if known == name)
+    targets = stage.laptop.client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    return sum(one["TargetHealth"]["State"] == "healthy" for one in targets)

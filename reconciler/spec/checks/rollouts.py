@@ -34,6 +34,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     note = Note(f"the {strategy.type} deployment", specs.where(strategy, "type"))
     traffic = service.traffic
+    if service.additional_traffic:
+        message = f"a {strategy.type} deployment shifts the traffic of one pair of target groups"
+        place = specs.where(service, "additional_traffic", key=True)
+        yield Diagnostic("E6013", message, place, notes=(note,))
     if traffic is None:
         message = f"a {strategy.type} deployment shifts traffic, but {shown(service.name)} has no 'traffic'"
         yield Diagnostic("E6011", message, specs.where(service, "deployment"), notes=(note,))
@@ -41,7 +45,7 @@ def _two_sides(specs: Specs, service: Service, strategy: DeploymentStrategy) -> 
     if len(traffic.target_groups) < 2:
         message = f"a {strategy.type} deployment needs a second target group"
         yield Diagnostic("E6010", message, specs.where(service, "traffic", "target_groups"), notes=(note,))
-    balancer = queries.balancer(specs, service)
+    balancer = queries.balancer(specs, traffic)
     if balancer is None:
         return
     if traffic.test_listener == traffic.listener:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Service
-from reconciler.spec.documents.service import Traffic
+from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
 
@@ -23,45 +23,45 @@ _OWN_FIELDS = {
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
+        for path, traffic in service.forwardings:
+            yield from _health_check(specs, service, traffic, *path)
+            yield from _attributes(specs, service, traffic, *path)
+            yield from _protocol_version(specs, service, traffic, *path)
         if service.traffic is not None:
-            yield from _health_check(specs, service, service.traffic)
-            yield from _attributes(specs, service, service.traffic)
-            yield from _protocol_version(specs, service, service.traffic)
             yield from _tested(specs, service, service.traffic)
 
 
-def _health_check(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
+def _health_check(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
     check = traffic.health_check
     if check.timeout >= check.interval:
         field = "timeout" if "timeout" in check.model_fields_set else "interval"
         message = f"{field}: a health check's timeout must be shorter than its interval"
-        yield Diagnostic("E4013", message, specs.where(service, "traffic", "health_check", field))
+        yield Diagnostic("E4013", message, specs.where(service, *at, "health_check", field))
     least, most = (0, 99) if traffic.protocol_version == "GRPC" else (200, 499)
     if check.matcher and not all(least <= int(code) <= most for code in re.findall(r"\d+", check.matcher)):
         message = f"matcher: codes of {traffic.protocol_version} are from {least} to {most}, not {check.matcher}"
-        yield Diagnostic("E1109", message, specs.where(service, "traffic", "health_check", "matcher"))
+        yield Diagnostic("E1109", message, specs.where(service, *at, "health_check", "matcher"))
 
 
-def _attributes(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
+def _attributes(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
     for key in traffic.attributes:
         field = "stickiness" if key.startswith("stickiness.") else _OWN_FIELDS.get(key)
         if field is not None:
-            place = specs.where(service, "traffic", "attributes", key, key=True)
+            place = specs.where(service, *at, "attributes", key, key=True)
             yield Diagnostic("E4015", f"{key} has a field of its own", place, hint=f"write {field}: …")
 
 
-def _protocol_version(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
+def _protocol_version(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
     """HTTP/2 needs a secure listener (ELB User Guide, Target groups, Protocol version)."""
-    balancer = queries.balancer(specs, service)
+    balancer = queries.balancer(specs, traffic)
     if traffic.protocol_version == "HTTP1" or balancer is None:
         return
-    names = [traffic.listener] if queries.switching(specs, service) is None else queries.listeners(traffic)
-    for name in names:
+    for name in queries.listeners(specs, service, traffic):
         listener = balancer.listeners.get(name)
         if listener is not None and listener.protocol != "HTTPS":
             message = f"protocol_version: {traffic.protocol_version} needs an HTTPS listener, and {name} is not one"
             note = Note("the listener", specs.where(balancer, "listeners", name, key=True))
-            yield Diagnostic("E4021", message, specs.where(service, "traffic", "protocol_version"), notes=(note,))
+            yield Diagnostic("E4021", message, specs.where(service, *at, "protocol_version"), notes=(note,))
             return
 
 

@@ -17,6 +17,7 @@ from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.listener_rule import Match
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.specs import Specs
 
 
@@ -50,10 +51,12 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     return replace(
         plain,
         container=traffic.container,
-        port=container_port(service),
-        groups=tuple(Address("target-group", group.name) for group in traffic.target_groups),
-        production=entry(service, traffic.listener),
-        test=entry(service, traffic.test_listener) if traffic.test_listener in listeners else None,
+        port=container_port(service, traffic),
+        groups=tuple(
+            Address("target-group", group.name) for _, one in service.forwardings for group in one.target_groups
+        ),
+        production=entry(service, traffic, traffic.listener),
+        test=entry(service, traffic, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),
         health=health_check(traffic),
         headers=_headers(traffic.match),
@@ -82,12 +85,12 @@ def strategy_of(specs: Specs, service: Service) -> DeploymentStrategy | None:
     return None if service.deployment is None else specs.get(DeploymentStrategy, service.deployment)
 
 
-def entry(service: Service, listener: str) -> Address:
-    """Where requests of the service come in: its own rule, or all of a listener."""
-    assert service.traffic is not None
-    if service.traffic.match.given:
-        return Address("listener-rule", f"{service.name}-{listener}")
-    return listener_address(service.traffic.load_balancer, listener)
+def entry(service: Service, traffic: Forwarding, listener: str) -> Address:
+    """Where requests of the service come in: its own rule, or all of a listener. No service's name has a dot."""
+    if not traffic.match.given:
+        return listener_address(traffic.load_balancer, listener)
+    further = "" if traffic is service.traffic else f".{traffic.target_groups[0].name}"
+    return Address("listener-rule", f"{service.name}{further}-{listener}")
 
 
 def _images(service: Service) -> tuple[Address, ...]:

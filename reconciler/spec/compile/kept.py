@@ -11,6 +11,7 @@ from reconciler.resources._containers import Port
 from reconciler.spec.compile.context import unstated
 from reconciler.spec.documents import DeploymentStrategy, Service, Task
 from reconciler.spec.documents.container import Container
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.documents.task_definition import TaskDefinition
 
 Workload = Service | Task
@@ -98,10 +99,8 @@ def of_service(service: Service, strategy: DeploymentStrategy | None) -> dict[Pa
     return own | deployment | of_capacity(service) | of_placement(service)
 
 
-def of_target_group(service: Service) -> dict[Path, Keep]:
+def of_target_group(traffic: Forwarding) -> dict[Path, Keep]:
     """Its port is not in the document, and ECS registers each task with the port of the container."""
-    traffic = service.traffic
-    assert traffic is not None
     names = (
         "path",
         "port",

@@ -25,6 +25,7 @@ from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 from reconciler.spec.documents.listener_rule import Answer, Match
 from reconciler.spec.documents.load_balancer import CertificateReference
+from reconciler.spec.documents.service import Forwarding
 
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
@@ -144,36 +145,37 @@ def listener_address(balancer: str, name: str) -> Address:
     return Address("listener", f"{balancer}-{name}")
 
 
-def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Service]:
-    """The services that one listener serves."""
+def users(context: Context, balancer: LoadBalancer, listener: str) -> list[tuple[Service, Forwarding]]:
+    """The services that one listener serves, with their traffic there."""
     return [
-        service
+        (service, traffic)
         for service in context.specs.services
-        if service.traffic is not None
-        and service.traffic.load_balancer == balancer.name
-        and listener in (service.traffic.listener, service.traffic.test_listener)
+        for _, traffic in service.forwardings
+        if traffic.load_balancer == balancer.name
+        and listener in (traffic.listener, getattr(traffic, "test_listener", None))
     ]
 
 
 def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Any]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
-    service, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
+    found, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
     if declared is not None:
         return {"default_action": answer(declared)}
-    if service is None:
+    if found is None:
         served = users(context, balancer, listener)
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
+    service, traffic = found
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
     engine = engines()[compile_policy(strategy, service).engine]
     if engine.shifts_traffic is TrafficShifter.NOBODY:
-        return {"default_action": forward(service)}
-    return shifted(service, strategy)
+        return {"default_action": forward(traffic)}
+    return shifted(traffic, strategy)
 
 
-def shifted(service: Service, strategy: DeploymentStrategy | None) -> dict[str, Any]:
+def shifted(traffic: Forwarding, strategy: DeploymentStrategy | None) -> dict[str, Any]:
     """The fields of a listener or a rule whose traffic a rollout shifts."""
     sticky = strategy is not None and strategy.stickiness is not None
-    return {"initial_action": forward(service), **({"sticky": True} if sticky else {})}
+    return {"initial_action": forward(traffic), **({"sticky": True} if sticky else {})}
 
 
 def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:
@@ -182,19 +184,17 @@ def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:
     return said if actions is None else {**said, member: elb_actions.beyond(actions)}
 
 
-def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> Service | None:
+def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> tuple[Service, Forwarding] | None:
     """The service that receives what no rule of a listener catches."""
-    for service in users(context, balancer, listener):
-        assert service.traffic is not None
-        if not service.traffic.match.given:
-            return service
+    for service, traffic in users(context, balancer, listener):
+        if not traffic.match.given:
+            return service, traffic
     return None
 
 
-def forward(service: Service) -> Action:
+def forward(traffic: Forwarding) -> Action:
     """All to the first target group; the second stays named with weight 0."""
-    assert service.traffic is not None
-    first, *others = service.traffic.target_groups
+    first, *others = traffic.target_groups
     idle = [Forward(target_group=_group(other.name), weight=0) for other in others]
     return Action(forward=(Forward(target_group=_group(first.name), weight=100), *idle))
 

@@ -30,6 +30,7 @@ from reconciler.spec.compile.target_group import compile_target_groups, containe
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
+from reconciler.spec.documents.service import Traffic
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -91,35 +92,38 @@ def _shifted_by_ecs(context: Context, service: Service, delivery: RolloutSpec) -
 
 
 def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
-    traffic = service.traffic
-    if traffic is None or not traffic.match.given:
-        return
-    balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
-    declared = balancer.listeners if balancer is not None else {}
     strategy = strategy_of(context.specs, service)
-    for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
-        if listener not in declared:
+    for path, traffic in service.forwardings:
+        balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
+        if balancer is None or not traffic.match.given:
             continue
-        yield context.desired(
-            service,
-            entry(service, listener),
-            ListenerRuleSpec(
-                listener=Ref(listener_address(traffic.load_balancer, listener)),
-                **conditions(traffic.match),
-                **(shifted(service, strategy) if ours else {"action": forward(service)}),
-            ),
-            "traffic",
-            "match",
-            kept=unstated_conditions(traffic.match),
-        )
+        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
+        for listener in dict.fromkeys((traffic.listener, *test)):
+            if listener not in balancer.listeners:
+                continue
+            yield context.desired(
+                service,
+                entry(service, traffic, listener),
+                ListenerRuleSpec(
+                    listener=Ref(listener_address(traffic.load_balancer, listener)),
+                    **conditions(traffic.match),
+                    **(shifted(traffic, strategy) if ours else {"action": forward(traffic)}),
+                ),
+                *path,
+                "match",
+                kept=unstated_conditions(traffic.match),
+            )
 
 
 def _targets(service: Service) -> tuple[Target, ...]:
-    traffic = service.traffic
-    if traffic is None:
-        return ()
-    group = Ref(Address("target-group", traffic.target_groups[0].name))
-    return (Target(target_group=group, container=traffic.container, port=container_port(service)),)
+    return tuple(
+        Target(
+            target_group=Ref(Address("target-group", traffic.target_groups[0].name)),
+            container=traffic.container,
+            port=container_port(service, traffic),
+        )
+        for _, traffic in service.forwardings
+    )
 
 
 def _deployment(context: Context, service: Service) -> Deployment:

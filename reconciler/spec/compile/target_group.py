@@ -18,7 +18,7 @@ from reconciler.spec import members
 from reconciler.spec.compile import kept
 from reconciler.spec.compile.context import Context, link, seconds, whole_seconds
 from reconciler.spec.documents import LoadBalancer, Service
-from reconciler.spec.documents.service import Traffic
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.documents.target_group import Stickiness
 
 DEFAULTS: Final[Mapping[str, Mapping[Path, Any]]] = {
@@ -33,9 +33,13 @@ DEFAULTS: Final[Mapping[str, Mapping[Path, Any]]] = {
 
 def compile_target_groups(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
     """`ours`: versions take turns in them, so that the health check belongs to the version."""
-    traffic = service.traffic
-    if traffic is None:
-        return
+    for path, traffic in service.forwardings:
+        yield from _of(context, service, traffic, path, ours=ours)
+
+
+def _of(
+    context: Context, service: Service, traffic: Forwarding, path: tuple[str | int, ...], *, ours: bool
+) -> Iterator[Desired[Any]]:
     aws, fields = with_fields(members.api_of(traffic), members.said(traffic))
     check = health_check(traffic)
     declared = HealthCheck(
@@ -55,9 +59,9 @@ def compile_target_groups(context: Context, service: Service, *, ours: bool) -> 
             Address("target-group", group.name),
             TargetGroupSpec(
                 name=group.name_in_aws,
-                port=container_port(service),
+                port=container_port(service, traffic),
                 protocol=traffic.protocol,
-                vpc=_vpc(context, service),
+                vpc=_vpc(context, service, traffic),
                 target_type=fields.get("target_type", "ip"),
                 protocol_version=traffic.protocol_version,
                 health_check=None if ours else declared,
@@ -65,16 +69,16 @@ def compile_target_groups(context: Context, service: Service, *, ours: bool) -> 
                 attributes=_attributes(traffic),
                 aws=aws,
             ),
-            "traffic",
+            *path,
             "target_groups",
             number,
             tags=stated_fields.tag(stated),
             defaults=DEFAULTS,
-            kept=kept.of_target_group(service),
+            kept=kept.of_target_group(traffic),
         )
 
 
-def health_check(traffic: Traffic) -> release.HealthCheck:
+def health_check(traffic: Forwarding) -> release.HealthCheck:
     check = traffic.health_check
     return release.HealthCheck(
         path=traffic.health_path,
@@ -89,17 +93,15 @@ def health_check(traffic: Traffic) -> release.HealthCheck:
     )
 
 
-def container_port(service: Service) -> int:
+def container_port(service: Service, traffic: Forwarding) -> int:
     """The port that the load balancer sends to; a check has made sure that there is one."""
-    traffic = service.traffic
-    assert traffic is not None
     if traffic.port is not None:
         return traffic.port
     ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
     return ports[0]
 
 
-def _attributes(traffic: Traffic) -> dict[str, str]:
+def _attributes(traffic: Forwarding) -> dict[str, str]:
     found = {"deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)), **traffic.attributes}
     if traffic.stickiness is not None:
         found |= _sticky(traffic.stickiness)
@@ -125,9 +127,8 @@ def _sticky(stickiness: Stickiness) -> dict[str, str]:
     }
 
 
-def _vpc(context: Context, service: Service) -> Link:
-    assert service.traffic is not None
-    balancer = context.specs.get(LoadBalancer, service.traffic.load_balancer)
+def _vpc(context: Context, service: Service, traffic: Forwarding) -> Link:
+    balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     if balancer is not None and balancer.network is not None:
         return link("vpc", balancer.network, literal="vpc-")
     subnets = service.placement.subnets + (balancer.subnets if balancer is not None else ())

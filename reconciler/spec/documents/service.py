@@ -30,8 +30,8 @@ from reconciler.spec.documents.values import (
 PlatformVersion = Literal["LATEST", "1.4.0"]
 
 
-class Traffic(Block):
-    """How requests reach the service's tasks."""
+class Forwarding(Block):
+    """How requests reach one port of the service's tasks."""
 
     api = "target_group"
 
@@ -39,8 +39,7 @@ class Traffic(Block):
     container: ContainerName
     port: Port | None = None
     """The container's port; optional if it has only one."""
-    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
-    """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
+    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
     protocol: Literal["HTTP", "HTTPS"] = "HTTP"
     """How the load balancer connects to the tasks; AWS checks no certificate of theirs."""
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
@@ -62,8 +61,6 @@ class Traffic(Block):
     """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
     listener: ListenerName = "production"
-    test_listener: ListenerName = "test"
-    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
 
@@ -76,13 +73,22 @@ class Traffic(Block):
         return self.health_check.matcher or ("12" if self.protocol_version == "GRPC" else "200")
 
     @model_validator(mode="after")
-    def _how_tasks_are_selected(self) -> Traffic:
+    def _how_tasks_are_selected(self) -> Forwarding:
         if self.slow_start is not None and self.algorithm not in (None, "round_robin"):
             message = f"'slow_start' needs the algorithm round_robin, not {self.algorithm}"
             raise problem("E1112", message, at=("slow_start",))
         if self.anomaly_mitigation and self.algorithm != "weighted_random":
             raise problem("E1103", "'anomaly_mitigation' needs algorithm: weighted_random", at=("anomaly_mitigation",))
         return self
+
+
+class Traffic(Forwarding):
+    """How requests reach the service's tasks."""
+
+    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
+    """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
+    test_listener: ListenerName = "test"
+    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
 
 
 class Service(Document):
@@ -103,6 +109,8 @@ class Service(Document):
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
     placement: Placement
     traffic: Traffic | None = None
+    additional_traffic: Annotated[tuple[Forwarding, ...], Field(max_length=4)] = ()
+    """Further ports, listeners or load balancers, for rolling deployments. Each needs a target group of its own."""
     deployment: Reference | None = None
     """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
@@ -118,6 +126,18 @@ class Service(Document):
     platform_version: PlatformVersion = "LATEST"
     aws: Members = Field(default_factory=dict)
     """Further members of CreateService, by ECS's names, such as `enableECSManagedTags`."""
+
+    @property
+    def forwardings(self) -> tuple[tuple[tuple[str | int, ...], Forwarding], ...]:
+        """All of its traffic, each with the path to it."""
+        first = () if self.traffic is None else ((("traffic",), self.traffic),)
+        return (*first, *((("additional_traffic", index), one) for index, one in enumerate(self.additional_traffic)))
+
+    @model_validator(mode="after")
+    def _first_traffic(self) -> Service:
+        if self.additional_traffic and self.traffic is None:
+            raise problem("E1103", "'additional_traffic' comes after 'traffic'", at=("additional_traffic",))
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:
