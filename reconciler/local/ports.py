@@ -240,12 +240,13 @@ class Condition:
 
     Wildcards are `*` and `?`, in host-header, path-pattern, http-header and query-string.
     `name` is the header's for http-header. Query-string values are "key=value", or "value" alone for any key.
-    Host and header values compare without case, paths with it.
+    Host and header values compare without case, paths with it. `regex`: the values are regular expressions.
     """
 
     field: Literal["host-header", "path-pattern", "http-header", "http-request-method", "query-string", "source-ip"]
     values: tuple[str, ...]
     name: str = ""
+    regex: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         return _conditions.overlap(theirs, new.spec)
 
     def waiting(self, new: Desired[ListenerRuleSpec]) -> Desired[ListenerRuleSpec]:
-        return replace(new, spec=new.spec.model_copy(update=_conditions.NONE_YET))
+        others = {"aws": {**new.spec.aws, "Conditions": []}} if new.spec.aws.get("Conditions") else {}
+        return replace(new, spec=new.spec.model_copy(update={**_conditions.NONE_YET, **others}))
 
     def claiming(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_rolling_service_receives_the_requests_of_several_listeners(stage: Emu
     admin = "  - {load_balancer: front, container: app, port: 8080, target_groups: [admin], listener: admin}\n"
     tools = (
         "  - {load_balancer: front, container: app, port: 8080, target_groups: [tools],"
-        " match: {path: /tools/*, priority: 5}}\n"
+        " match: {path_regex: ^/tools/, priority: 5}}\n"
     )
     stage.change(
         {
@@ -125,8 +126,12 @@ def test_a_rolling_service_receives_the_requests_of_several_listeners(stage: Emu
     assert {one: healthy(stage, one) for one in ("web", "admin", "tools")} == {"web": 1, "admin": 1, "tools": 1}
     applied(stage)
 
-    stage.change({admin: ""})
+    assert rules(stage) == [{"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/tools/"]}}]
+
+    stage.change({admin: "", "path_regex: ^/tools/": "host: tools.example.com"})
     applied(stage)
+    (only,) = rules(stage)
+    assert only["HostHeaderConfig"] == {"Values": ["tools.example.com"]}
     assert attached(stage) == {("web", 80), ("tools", 8080)}
 
 
@@ -137,6 +142,17 @@ def applied(stage: EmulatedStack) -> None:
         if not planned(stage).actions:
             return
     raise AssertionError(planned(stage).actions)
+
+
+def rules(stage: EmulatedStack) -> list[dict[str, Any]]:
+    """The conditions of the only rule of the production listener."""
+    elb = stage.laptop.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    (arn,) = (one["ListenerArn"] for one in listeners if one["Port"] == 80)
+    (rule,) = (one for one in elb.describe_rules(ListenerArn=arn)["Rules"] if not one["IsDefault"])
+    found: list[dict[str, Any]] = rule["Conditions"]
+    return found
 
 
 def names(stage: EmulatedStack) -> dict[str, str]:

@@ -7,6 +7,7 @@ A forward to one group is shown both ways, `TargetGroupArn` and `ForwardConfig`;
 from __future__ import annotations
 
 import copy
+import re
 
 from reconciler.local.elb.checks import invalid, target_group
 from reconciler.local.elb.routes import CONDITION_MEMBERS
@@ -120,27 +121,41 @@ def canonical_conditions(conditions: list[Params]) -> list[Params]:
             raise invalid(f"Condition field '{field}' must be one of '[{', '.join(CONDITION_MEMBERS)}]'")
         member = CONDITION_MEMBERS[field]
         config = copy.deepcopy(condition.get(member) or {"Values": condition.get("Values", [])})
-        if config.get("RegexValues") or condition.get("RegexValues"):
-            raise invalid("The local AWS emulator has no regular expressions in conditions")
-        if not config.get("Values"):
+        if condition.get("RegexValues"):
+            raise invalid(f"Regular expressions must be specified in {member}")
+        if config.get("RegexValues"):
+            _check_regexes(field, config)
+        elif not config.get("Values"):
             raise invalid("A condition value must be specified")
         if field == "http-header" and not config.get("HttpHeaderName"):
             raise invalid("A header name must be specified for an http-header condition")
-        if field == "host-header":
+        values = "RegexValues" if config.get("RegexValues") else "Values"
+        if field == "host-header" and values == "Values":
             config["Values"] = [value.lower() for value in config["Values"]]
         if field != "query-string":
-            config["Values"] = sorted(config["Values"])
+            config[values] = sorted(config[values])
         entry: Params = {"Field": field, member: config}
-        if field in ("host-header", "path-pattern"):
+        if field in ("host-header", "path-pattern") and values == "Values":
             entry["Values"] = list(config["Values"])
         shown.append(entry)
-    count = sum(len(item[CONDITION_MEMBERS[item["Field"]]]["Values"]) for item in shown)
+    configs = [item[CONDITION_MEMBERS[item["Field"]]] for item in shown]
+    count = sum(len(config.get("RegexValues") or config["Values"]) for config in configs)
     if count > VALUES_PER_RULE:
         raise invalid(f"Rules can have at most {VALUES_PER_RULE} condition values")
     once = [item["Field"] for item in shown if item["Field"] in ("host-header", "path-pattern", "source-ip")]
     if len(set(once)) < len(once):
         raise invalid("A rule can have one host-header, one path-pattern and one source-ip condition at most")
     return sorted(shown, key=lambda item: str(item["Field"]))
+
+
+def _check_regexes(field: str, config: Params) -> None:
+    if field not in ("host-header", "path-pattern", "http-header") or config.get("Values"):
+        raise invalid(f"A {field} condition cannot have these regular expressions")
+    for text in config["RegexValues"]:
+        try:
+            re.compile(text)
+        except re.error:
+            raise invalid(f"The regular expression '{text}' is not valid") from None
 
 
 def _field_of(condition: Params) -> str:

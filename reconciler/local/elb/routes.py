@@ -106,6 +106,8 @@ def _route(rule: Rule) -> Route:
 
 def _condition(condition: dict[str, Any]) -> Condition:
     config = condition[CONDITION_MEMBERS[condition["Field"]]]
+    if regexes := config.get("RegexValues"):
+        return Condition(condition["Field"], tuple(regexes), config.get("HttpHeaderName", ""), regex=True)
     values = config["Values"]
     if condition["Field"] == "query-string":
         values = [f"{item['Key']}={item['Value']}" if item.get("Key") else item["Value"] for item in values]

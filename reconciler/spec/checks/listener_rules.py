@@ -117,7 +117,7 @@ def _quotas(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Ite
 
 def _conditions(specs: Specs, document: Document, match: Match, *at: str | int) -> Iterator[Diagnostic]:
     wildcards = sum(value.count("*") + value.count("?") for value in match.values)
-    for what, count in (("values", len(match.values)), ("wildcards", wildcards)):
+    for what, count in (("values", len(match.values) + len(match.regexes)), ("wildcards", wildcards)):
         if count > MOST_CONDITIONS:
             message = f"match: {count} {what}; a rule allows {MOST_CONDITIONS}"
             yield Diagnostic("E4014", message, specs.where(document, *at, key=True))

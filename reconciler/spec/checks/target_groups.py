@@ -77,6 +77,11 @@ def _tested(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagno
         )
         place = specs.where(service, "traffic", "protocol_version")
         yield Diagnostic("E4016", message, place, hint="leave out the tests", notes=(note,))
+    for field in ("host_regex", "header_regex"):
+        if getattr(traffic.match, field):
+            message = f"a test cannot tell which request matches '{field}'"
+            place = specs.where(service, "traffic", "match", field, key=True)
+            yield Diagnostic("E4016", message, place, hint="leave out the tests", notes=(note,))
     if traffic.match.method and "GET" not in traffic.match.method:
         message = f"a test sends GET requests, which the rule of {shown(service.name)} does not take"
         place = specs.where(service, "traffic", "match", "method", key=True)

@@ -8,9 +8,9 @@ refuses a target group that no listener names.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from reconciler.model import elb_actions
+from reconciler.model import elb_actions, stated_fields
 from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
@@ -89,6 +89,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             "rules",
             name,
             kept=unstated_conditions(rule.match),
+            **stated_regexes(rule.match),
         )
 
 
@@ -103,8 +104,31 @@ def conditions(match: Match) -> dict[str, Any]:
         "headers": dict(match.header),
         "queries": match.query,
         "sources": tuple(map(str, match.source_ip)),
-        "aws": _beyond(members.said(match), "Actions"),
+        "aws": _with_regexes(_beyond(members.said(match), "Actions"), match),
     }
+
+
+def _with_regexes(said: dict[str, Any], match: Match) -> dict[str, Any]:
+    """The members of a rule with its regular expressions, which AWS keeps as conditions of their own."""
+    found: list[dict[str, Any]] = []
+    if match.path_regex:
+        found.append({"Field": "path-pattern", "PathPatternConfig": {"RegexValues": sorted(match.path_regex)}})
+    if match.host_regex:
+        found.append({"Field": "host-header", "HostHeaderConfig": {"RegexValues": sorted(match.host_regex)}})
+    for name, values in sorted(match.header_regex.items()):
+        config = {"HttpHeaderName": name, "RegexValues": sorted(values)}
+        found.append({"Field": "http-header", "HttpHeaderConfig": config})
+    return {**said, "Conditions": [*found, *said.get("Conditions", ())]} if found else said
+
+
+REGEXES: Final = ("path_regex", "host_regex", "header_regex")
+
+
+def stated_regexes(match: Match) -> dict[str, Any]:
+    """What says of a rule which regular expressions it has, so that they go when their line does."""
+    none: dict[Path, Any] = {("aws", "Conditions"): []}
+    tags = stated_fields.tag(field for field in REGEXES if getattr(match, field))
+    return {"tags": tags, "defaults": dict.fromkeys(REGEXES, none)}
 
 
 def unstated_conditions(match: Match) -> dict[Path, Keep]:

@@ -23,7 +23,14 @@ from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, seconds
 from reconciler.spec.compile.delivery import compile_delivery, entry, strategy_of
-from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, shifted, unstated_conditions
+from reconciler.spec.compile.load_balancer import (
+    conditions,
+    forward,
+    listener_address,
+    shifted,
+    stated_regexes,
+    unstated_conditions,
+)
 from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.target_group import compile_target_groups, container_port
@@ -112,6 +119,7 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
                 *path,
                 "match",
                 kept=unstated_conditions(traffic.match),
+                **stated_regexes(traffic.match),
             )
 
 
