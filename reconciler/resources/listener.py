@@ -220,7 +220,8 @@ def _load_balancers(scope: Scope) -> list[str]:
     """Whose listeners to read: our own, those that the specs name by ARN, and those with a listener known as ours."""
     ours = {found.id for found in scope.ours("load-balancer")}
     named = {link for want in scope.wanted if isinstance(link := want.spec.load_balancer, str)}
-    swept = {_load_balancer_of(arn) for arn in scope.swept_arns("elasticloadbalancing", "listener/app/")}
+    kinds = ("listener/app/", "listener/net/")
+    swept = {_load_balancer_of(arn) for kind in kinds for arn in scope.swept_arns("elasticloadbalancing", kind)}
     return sorted(ours | named | swept)
 
 

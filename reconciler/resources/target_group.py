@@ -48,6 +48,10 @@ API: Final = ApiMembers(
 )
 
 
+CONNECTIONS: Final = frozenset({"TCP", "TLS"})
+"""Protocols of target groups of a network load balancer, which are checked by a connection."""
+
+
 class HealthCheck(resource.Spec):
     """Seconds and counts. What is left out is as AWS has it; at creation it is what AWS documents, and sent."""
 
@@ -216,7 +220,7 @@ def _written_check(spec: TargetGroupSpec, now: HealthCheck | None) -> dict[str, 
     default = HealthCheck(
         path="/AWS.ALB/healthcheck" if grpc else "/",
         port="traffic-port",
-        protocol=spec.protocol,
+        protocol="TCP" if spec.protocol in CONNECTIONS else spec.protocol,
         interval=30,
         timeout=5,
         healthy_threshold=5,
@@ -227,13 +231,13 @@ def _written_check(spec: TargetGroupSpec, now: HealthCheck | None) -> dict[str, 
     for layer in (now, spec.health_check):
         if layer is not None:
             check |= layer.model_dump(exclude_none=True)
+    answer = {"HealthCheckPath": check["path"], "Matcher": {"GrpcCode" if grpc else "HttpCode": check["matcher"]}}
     return {
-        "HealthCheckPath": check["path"],
+        **({} if check["protocol"] == "TCP" else answer),
         "HealthCheckPort": check["port"],
         "HealthCheckProtocol": check["protocol"],
         "HealthCheckIntervalSeconds": check["interval"],
         "HealthCheckTimeoutSeconds": check["timeout"],
         "HealthyThresholdCount": check["healthy_threshold"],
         "UnhealthyThresholdCount": check["unhealthy_threshold"],
-        "Matcher": {"GrpcCode" if grpc else "HttpCode": check["matcher"]},
     }

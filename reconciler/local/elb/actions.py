@@ -11,7 +11,7 @@ import re
 
 from reconciler.local.elb.checks import invalid, target_group
 from reconciler.local.elb.routes import CONDITION_MEMBERS
-from reconciler.local.elb.state import Params, groups_of
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, Params, groups_of
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -38,6 +38,8 @@ def canonical_actions(world: World, actions: list[Params], load_balancer_arn: st
     if len(actions) > 1:
         kinds = ", ".join(action["Type"] for action in actions[:-1])
         raise Refusal("InvalidLoadBalancerAction", f"The local AWS emulator has no '{kinds}' actions")
+    if world.elb.load_balancers[load_balancer_arn].type == "network" and actions[0]["Type"] != "forward":
+        raise Refusal("InvalidLoadBalancerAction", "A listener of a network load balancer must forward")
     return [_canonical(world, actions[0], load_balancer_arn)]
 
 
@@ -102,6 +104,12 @@ def _check_group(world: World, arn: str, load_balancer_arn: str) -> None:
         raise Refusal(
             "TargetGroupAssociationLimit",
             f"The following target groups cannot be associated with more than one load balancer: {arn}",
+        )
+    if (group.settings["Protocol"] in NETWORK_PROTOCOLS) is not (balancer.type == "network"):
+        raise Refusal(
+            "InvalidConfigurationRequest",
+            f"Target group '{group.name}' has protocol {group.settings['Protocol']}, which load balancers of type "
+            f"{balancer.type} do not support",
         )
     if group.settings["VpcId"] != balancer.vpc_id:
         raise Refusal(

@@ -45,12 +45,15 @@ def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Itera
         for rule in known[name].it.ingress
     )
     if not any(allowed) and not any(queries.keeps(known[name].network, known[name].it, "ingress") for name in inner):
-        closed = f"{joined(inner, 'and')} does not allow inbound traffic from {joined(outer)}"
+        source = joined(outer) if outer else "its subnets"
+        closed = f"{joined(inner, 'and')} does not allow inbound traffic from {source}"
         message = f"port {port} of the tasks is closed to the load balancer: {closed}"
         place = specs.where(service, "placement", "security_groups")
         yield Diagnostic(
             "E4020", message, place, hint=f"add {{port: {port}, from: {outer[0]}}}" if outer else "", notes=places
         )
+    if not outer:
+        return
     if all(name in known and known[name].it.egress is not None for name in outer) and not any(
         rule.protocol in ("tcp", "all")
         and port in rule.port

@@ -46,6 +46,9 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     if scaling.requests is not None and service.traffic is None:
         message = "requests: the service has no 'traffic'"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"))
+    elif scaling.requests is not None and service.traffic is not None and service.traffic.of_connections:
+        message = "requests: a network load balancer counts no requests"
+        yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
     elif scaling.requests is not None and queries.switching(specs, service) is not None:
         message = "requests: the metric counts one target group, but this deployment switches between two"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")

@@ -37,9 +37,10 @@ def _health_check(specs: Specs, service: Service, traffic: Forwarding, *at: str 
         field = "timeout" if "timeout" in check.model_fields_set else "interval"
         message = f"{field}: a health check's timeout must be shorter than its interval"
         yield Diagnostic("E4013", message, specs.where(service, *at, "health_check", field))
-    least, most = (0, 99) if traffic.protocol_version == "GRPC" else (200, 499)
+    least, most = (0, 99) if traffic.protocol_version == "GRPC" else (200, 599 if traffic.of_connections else 499)
     if check.matcher and not all(least <= int(code) <= most for code in re.findall(r"\d+", check.matcher)):
-        message = f"matcher: codes of {traffic.protocol_version} are from {least} to {most}, not {check.matcher}"
+        codes = "gRPC" if traffic.protocol_version == "GRPC" else traffic.health_protocol
+        message = f"matcher: codes of {codes} are from {least} to {most}, not {check.matcher}"
         yield Diagnostic("E1109", message, specs.where(service, *at, "health_check", "matcher"))
 
 

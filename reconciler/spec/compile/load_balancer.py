@@ -41,14 +41,16 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         LoadBalancerSpec(
             name=balancer.name_in_aws,
             scheme=balancer.scheme,
-            type="application",
+            type=balancer.type,
             subnets=context.subnets(balancer.subnets),
             security_groups=context.security_groups(balancer.security_groups),
             attributes=attributes,
             aws=aws,
             **fields,
         ),
-        kept=unstated(balancer, scheme="scheme", deletion_protection=("attributes", "deletion_protection.enabled")),
+        kept=unstated(
+            balancer, scheme="scheme", type="type", deletion_protection=("attributes", "deletion_protection.enabled")
+        ),
     )
     for name, listener in balancer.listeners.items():
         for index, certificate in enumerate(listener.certificates):

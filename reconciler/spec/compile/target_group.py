@@ -43,14 +43,14 @@ def _of(
     aws, fields = with_fields(members.api_of(traffic), members.said(traffic))
     check = health_check(traffic)
     declared = HealthCheck(
-        path=check.path,
+        path=check.path or None,
         port=check.port,
         protocol=check.protocol,
         interval=check.interval,
         timeout=check.timeout,
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
-        matcher=check.matcher,
+        matcher=check.matcher or None,
     )
     stated = [word for word in DEFAULTS if getattr(traffic, word) is not None]
     for number, group in enumerate(traffic.target_groups):
@@ -63,7 +63,7 @@ def _of(
                 protocol=traffic.protocol,
                 vpc=_vpc(context, service, traffic),
                 target_type=fields.get("target_type", "ip"),
-                protocol_version=traffic.protocol_version,
+                protocol_version=None if traffic.of_connections else traffic.protocol_version,
                 health_check=None if ours else declared,
                 initial_health_check=declared if ours else None,
                 attributes=_attributes(traffic),
@@ -88,7 +88,7 @@ def health_check(traffic: Forwarding) -> release.HealthCheck:
         unhealthy_threshold=check.unhealthy_threshold,
         matcher=traffic.matcher,
         port=str(check.port),
-        protocol=check.protocol,
+        protocol=traffic.health_protocol,
         grpc=traffic.protocol_version == "GRPC",
     )
 

@@ -40,8 +40,9 @@ class Forwarding(Block):
     port: Port | None = None
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
-    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
-    """How the load balancer connects to the tasks; AWS checks no certificate of theirs."""
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
+    """How the load balancer connects to the tasks; AWS checks no certificate of theirs. A network load balancer uses
+    TCP or TLS."""
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
     """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
@@ -65,11 +66,25 @@ class Forwarding(Block):
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
 
     @property
+    def of_connections(self) -> bool:
+        """Whether the load balancer forwards connections, of which it does not read the requests."""
+        return self.protocol in ("TCP", "TLS")
+
+    @property
+    def health_protocol(self) -> str:
+        return self.health_check.protocol or ("TCP" if self.of_connections else "HTTP")
+
+    @property
     def health_path(self) -> str:
+        """Empty where a connection is enough."""
+        if self.health_protocol == "TCP":
+            return ""
         return self.health_check.path or ("/AWS.ALB/healthcheck" if self.protocol_version == "GRPC" else "/")
 
     @property
     def matcher(self) -> str:
+        if self.health_protocol == "TCP":
+            return ""
         return self.health_check.matcher or ("12" if self.protocol_version == "GRPC" else "200")
 
     @model_validator(mode="after")

@@ -36,7 +36,8 @@ class TargetHealthCheck(Block):
     """Default: /, and with GRPC the method /AWS.ALB/healthcheck."""
     port: HealthCheckPort = TRAFFIC_PORT
     """A port of the tasks, or traffic-port: the one that requests go to."""
-    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    protocol: Literal["HTTP", "HTTPS", "TCP"] | None = None
+    """Default: HTTP, and TCP for a target group of TCP or TLS."""
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
     timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")
     healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
