@@ -10,6 +10,7 @@ from reconciler.spec import names
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
@@ -62,8 +63,15 @@ def pre_deployment(specs: Specs, service: Service) -> Task | None:
     return next((task for task in specs.tasks if task.before == service.name), None)
 
 
-def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
-    return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
+def balancer(specs: Specs, traffic: Forwarding | None) -> LoadBalancer | None:
+    return specs.get(LoadBalancer, traffic.load_balancer) if traffic is not None else None
+
+
+def listeners(specs: Specs, service: Service, traffic: Forwarding) -> tuple[str, ...]:
+    """The listeners that requests arrive at: with a test listener, where versions are tested before production."""
+    if not isinstance(traffic, Traffic) or switching(specs, service) is None:
+        return (traffic.listener,)
+    return tuple(dict.fromkeys((traffic.listener, traffic.test_listener)))
 
 
 def served_by_listener(specs: Specs) -> dict[tuple[str, str], list[Service]]:
@@ -81,16 +89,14 @@ def cluster_name(specs: Specs, workload: Service | Task) -> str:
     return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
 
 
-def traffic_port(service: Service) -> int | None:
+def traffic_port(service: Service, traffic: Forwarding) -> int | None:
     """The container port that requests go to; None where it is not clear, which is an error elsewhere."""
-    if service.traffic is None:
-        return None
-    container = service.task.containers.get(service.traffic.container)
+    container = service.task.containers.get(traffic.container)
     if container is None:
         return None
     ports = [port.port for port in container.all_ports if port.protocol == "tcp"]
-    if service.traffic.port is not None:
-        return service.traffic.port if service.traffic.port in ports else None
+    if traffic.port is not None:
+        return traffic.port if traffic.port in ports else None
     return ports[0] if len(ports) == 1 else None
 
 

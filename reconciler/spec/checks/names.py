@@ -67,8 +67,9 @@ def claims(specs: Specs) -> Iterator[Claim]:
     for workload in specs.workloads:
         yield from _workload(specs, workload)
     for service in specs.services:
-        for index, group in enumerate(service.traffic.target_groups if service.traffic else ()):
-            yield _own(specs, "target group", service, group, "traffic", "target_groups", index)
+        for path, traffic in service.forwardings:
+            for index, group in enumerate(traffic.target_groups):
+                yield _own(specs, "target group", service, group, *path, "target_groups", index)
 
 
 def _own(specs: Specs, what: str, document: Document, named: Named, *path: str | int) -> Claim:
