@@ -14,7 +14,11 @@ from typing import Any
 from reconciler.aws.catalogue import service_facts
 from reconciler.model.resource import Call
 
-TARGETS_INSIDE = {"SetRulePriorities": ("RulePriorities", "RuleArn")}
+TARGETS_INSIDE = {
+    ("autoscaling", "CreateOrUpdateTags"): ("Tags", "ResourceId"),
+    ("autoscaling", "DeleteTags"): ("Tags", "ResourceId"),
+    ("elbv2", "SetRulePriorities"): ("RulePriorities", "RuleArn"),
+}
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ class OwnershipGuard:
         Only top-level parameters count: they are what is written to, the deeper ones are what it is written with.
         `TARGETS_INSIDE` are the operations that hide their targets deeper.
         """
-        inside = TARGETS_INSIDE.get(call.operation)
+        inside = TARGETS_INSIDE.get((call.service, call.operation))
         if call.operation in service_facts(call.service).shared:
             return True
         if inside is not None:

@@ -127,7 +127,8 @@ def _changed(call: Call) -> Iterable[str]:
 
 
 def _is_role(word: str) -> bool:
-    return word.startswith("arn:") and ":role/" in word
+    """A role, or the instance profile that it is in."""
+    return word.startswith("arn:") and (":role/" in word or ":instance-profile/" in word)
 
 
 def _spellings(service: str, word: str) -> set[str]:

@@ -151,9 +151,10 @@ class _Maker:
     def _is_ours(self) -> dict[str, str]:
         return {f"aws:ResourceTag/{ownership.STACK}": self.stack}
 
-    def _arn(self, service: str, resource: str) -> str:
+    def _arn(self, service: str, resource: str, account: str | None = None) -> str:
         region = self.place.region if service_facts(service).regional else ""
-        return f"arn:{self.place.partition}:{service}:{region}:{self.place.account}:{resource}"
+        of = self.place.account if account is None else account
+        return f"arn:{self.place.partition}:{service}:{region}:{of}:{resource}"
 
     def _specs(self, kind: str) -> list[Any]:
         return [want.spec for want in self.wanted if want.address.kind == kind]
@@ -247,7 +248,9 @@ class _Maker:
         why = "only ECS services are scaled"
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
         for one in self._on_behalf():
-            yield Statement(one.sid, one.why, one.actions, tuple(self._arn(*arn) for arn in one.arns) or EVERYTHING)
+            account = "" if one.public else self.place.account
+            arns = tuple(self._arn(*arn, account=account) for arn in one.arns)
+            yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
 
     def _on_behalf(self) -> Iterator[OnBehalf]:
         for name in sorted(self.used):

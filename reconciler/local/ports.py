@@ -242,15 +242,14 @@ class Redirect:
 class Condition:
     """One condition of a rule: any of `values` will do.
 
-    Wildcards are `*` and `?`, in host-header, path-pattern, http-header and query-string.
-    `name` is the header's for http-header. Query-string values are "key=value", or "value" alone for any key.
-    Host and header values compare without case, paths with it. `regex`: the values are regular expressions.
+    Wildcards are `*` and `?`, in host-header, path-pattern, http-header and query-string. Query-string values are
+    "key=value", or "value" alone for any key. Host and header values compare without case, paths with it.
     """
 
     field: Literal["host-header", "path-pattern", "http-header", "http-request-method", "query-string", "source-ip"]
     values: tuple[str, ...]
-    name: str = ""
-    regex: bool = False
+    name: str = ""  # of the header, for http-header
+    regex: bool = False  # the values are regular expressions
 
 
 @dataclass(frozen=True, slots=True)

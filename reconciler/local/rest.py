@@ -26,6 +26,7 @@ from moto.backends import get_backend
 from moto.core import responses, serialize
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.moto_api._internal import mock_random
 
 from reconciler.errors import Undecidable
@@ -49,6 +50,9 @@ def _possible_keys(
 _KEYS: dict[tuple[type, Any, str], tuple[str, ...]] = {}
 serialize.XFormedAttributePicker.get_possible_keys = _possible_keys  # type: ignore[assignment,method-assign]  # a generator there; it is only iterated
 """moto derives the names that a member may have in its own objects with each request; another tenth."""
+
+LaunchTemplate.tags = property(LaunchTemplate.get_tags, lambda template, tags: None)  # type: ignore[assignment]  # noqa: ARG005 — a list there; it is only read
+"""moto shows a launch template's first tags for ever."""
 
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {

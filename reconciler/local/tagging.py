@@ -38,6 +38,8 @@ def ours(world: World) -> Iterator[Tagged]:
     for cluster in world.ecs.clusters.values():
         if cluster.status == "ACTIVE":
             yield Tagged(cluster.arn, "ecs:cluster", cluster.tags)
+    for provider in world.ecs.providers.values():
+        yield Tagged(provider["capacityProviderArn"], "ecs:capacity-provider", provider["tags"])
     for service in world.ecs.services.values():
         if service.status != "INACTIVE":
             yield Tagged(service.arn, "ecs:service", service.tags)
@@ -87,8 +89,15 @@ def _namespaces(world: World) -> Iterator[Tagged]:
         yield Tagged(namespace.arn, "servicediscovery:namespace", tags)
 
 
+def _launch_templates(world: World) -> Iterator[Tagged]:
+    """EC2's, which moto's tagging API leaves out as well."""
+    for template in world.rest.state("ec2").launch_templates.values():
+        tags = {tag["key"]: tag["value"] for tag in template.get_tags()}
+        yield Tagged(world.arn("ec2", f"launch-template/{template.id}"), "ec2:launch-template", tags)
+
+
 def everything(world: World) -> list[Tagged]:
-    several = (_motos(world), _repositories(world), _namespaces(world), ours(world))
+    several = (_motos(world), _repositories(world), _namespaces(world), _launch_templates(world), ours(world))
     found = {item.arn: item for part in several for item in part if item.tags}
     return [found[arn] for arn in sorted(found)]
 

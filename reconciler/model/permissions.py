@@ -44,12 +44,17 @@ class Binding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OnBehalf:
-    """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …"."""
+    """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …".
+
+    `public`: its ARNs are those of something that AWS has made for everybody, which belongs to no account.
+    """
 
     sid: str
     why: str
     actions: tuple[str, ...]
     arns: tuple[NamedArn, ...] = ()
+    public: bool = False
+    condition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,3 +32,8 @@ def with_task_sets(items: Iterable[Mapping[str, Any]]) -> Calls[list[Mapping[str
 def _left_out(item: Mapping[str, Any]) -> bool:
     external = (item.get("deploymentController") or {}).get("type") == "EXTERNAL"
     return external and bool(item.get("deployments")) and not item.get("taskSets")
+
+
+def on_fargate_alone(strategy: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the capacity providers of a service are the same as the launch type Fargate."""
+    return {one["capacityProvider"] for one in strategy} == {"FARGATE"}

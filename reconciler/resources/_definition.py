@@ -70,12 +70,13 @@ _READ: Final = frozenset({*OTHERS, *LAUNCH, *API.words, *ANSWERED})
 
 
 class TaskDefinitionSpec(Whole):
-    """`cpu` in units (1024 are a vCPU), `memory` in MiB, `ephemeral_storage` in GiB. Nothing new can be started from
-    one that is not `active`. `other` is how it is launched, where that is neither Fargate's way nor said in `aws`."""
+    """`cpu` in units (1024 are a vCPU), `memory` in MiB, 0 for none; `ephemeral_storage` in GiB. Nothing new can be
+    started from one that is not `active`. `other` is how it is launched, where that is neither Fargate's way nor said
+    in `aws`."""
 
     family: Annotated[str, FieldMark.IMMUTABLE]
-    cpu: int
-    memory: int
+    cpu: int = 0
+    memory: int = 0
     execution_role: Link = ""
     task_role: Link = ""
     architecture: str = "X86_64"
@@ -131,8 +132,8 @@ def registered(spec: TaskDefinitionSpec) -> dict[str, Any]:
         "family": spec.family,
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
-        "cpu": str(spec.cpu),
-        "memory": str(spec.memory),
+        "cpu": str(spec.cpu or ""),
+        "memory": str(spec.memory or ""),
         "executionRoleArn": spec.execution_role,
         "taskRoleArn": spec.task_role,
         "runtimePlatform": {"cpuArchitecture": spec.architecture, "operatingSystemFamily": "LINUX"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from reconciler import errors
 from reconciler.model import ownership, resource
@@ -14,30 +14,6 @@ from reconciler.resources import _tags
 T = TypeVar("T")
 
 ecs = ServiceApi("ecs")
-
-STARTS_A_DEPLOYMENT: Final[Mapping[str, bool]] = {
-    "taskDefinition": True,
-    "networkConfiguration": True,
-    "platformVersion": True,
-    "loadBalancers": True,
-    "serviceRegistries": True,
-    "serviceConnectConfiguration": True,
-    "volumeConfigurations": True,
-    "vpcLatticeConfigurations": True,
-    "forceNewDeployment": True,
-    "desiredCount": False,
-    "capacityProviderStrategy": False,
-    "deploymentConfiguration": False,
-    "availabilityZoneRebalancing": False,
-    "placementConstraints": False,
-    "placementStrategy": False,
-    "healthCheckGracePeriodSeconds": False,
-    "enableExecuteCommand": False,
-    "enableECSManagedTags": False,
-    "propagateTags": False,
-}
-"""Whether each member of UpdateService makes ECS start new tasks, as its documentation says (ECS API Reference,
-UpdateService)."""
 
 
 class Strategy(resource.Spec):
@@ -127,6 +103,11 @@ def strategy_items(strategy: tuple[Strategy, ...] | None) -> list[dict[str, Any]
     if strategy is None:
         return None
     return [{"capacityProvider": item.provider, "weight": item.weight, "base": item.base} for item in strategy]
+
+
+def listed(items: Iterable[Mapping[str, str]] | None) -> list[dict[str, str]] | None:
+    """The items of a list of a call; None if it is not declared."""
+    return None if items is None else [dict(item) for item in items]
 
 
 def network_of(configuration: Mapping[str, Any] | None) -> Network | None:

@@ -1,4 +1,7 @@
-"""The fields of an ECS service, and what they are called in the calls and answers of ECS."""
+"""The fields of an ECS service, and what they are called in the calls and answers of ECS.
+
+It is one module because a field is written and read by the same names, and both are told here.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark, OwnedBy, Scope
 from reconciler.model.service_connect import ServiceConnect
+from reconciler.model.service_description import on_fargate_alone
 from reconciler.resources import _ecs, _service_deployment, _service_hooks
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources._service_deployment import Deployment, Pair
@@ -71,6 +75,8 @@ API: Final = ApiMembers(
         "DeploymentStrategy",
         "deploymentConfiguration.deploymentCircuitBreaker.rollback": "`rolling.rollback` of its DeploymentStrategy",
         "deploymentConfiguration.lifecycleHooks": "`hooks` of its DeploymentStrategy",
+        "placementStrategy": "placement.strategy",
+        "placementConstraints": "placement.constraints",
         "tags": "the document's `tags`",
         "enableECSManagedTags": "managed_tags",
         "propagateTags": "propagate_tags",
@@ -85,6 +91,8 @@ API: Final = ApiMembers(
         "propagateTags": "NONE",
         "availabilityZoneRebalancing": "ENABLED",
         "volumeConfigurations": [],
+        "placementStrategy": [],
+        "placementConstraints": [],
         f"{_DEPLOYMENT}.alarms": {"alarmNames": [], "enable": False, "rollback": False},
         f"{_BREAKER}.resetOnHealthyTask": True,
         f"{_BREAKER}.thresholdConfiguration": {"type": "BOUNDED_PERCENT", "value": 50},
@@ -106,8 +114,6 @@ API: Final = ApiMembers(
         "vpcLatticeConfigurations",
         "serviceConnectConfiguration.accessLogConfiguration",
         "serviceConnectConfiguration.containerConfigurations",
-        "placementConstraints",
-        "placementStrategy",
         "enableECSManagedTags",
         "deploymentConfiguration.alarms",
     ),
@@ -233,9 +239,10 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
     if "launch_type" in fields:
         if old.launch_type is not None:
             raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")
-        sent["capacityProviderStrategy"] = []  # back from capacity providers
-    if "capacityProviderStrategy" in sent and not any(_ecs.STARTS_A_DEPLOYMENT[member] for member in sent):
-        sent["forceNewDeployment"] = True  # else the tasks that run stay where they are
+        # ECS takes an empty strategy only where the service was created with a launch type, which it does not show
+        sent["capacityProviderStrategy"] = [{"capacityProvider": new.launch_type, "weight": 1, "base": 0}]
+    if "capacityProviderStrategy" in sent:
+        sent["forceNewDeployment"] = True  # ECS refuses it otherwise (pipe-cd/pipecd#6385, kayac/ecspresso#977)
     return sent
 
 
@@ -288,13 +295,15 @@ def read(
     unread = {field for field, member in _ANSWERED.items() if item.get(member) in (None, {})}
     if controller == "EXTERNAL" and "taskDefinition" not in item:
         unread |= {*OF_THE_TASK_SET, "launch_type"}  # no task set is primary yet
+    strategy = item.get("capacityProviderStrategy") or ()
+    plain = want is not None and want.launch_type is not None and on_fargate_alone(strategy)
     spec = ServiceSpec(
         cluster=_ecs.last(item["clusterArn"]),
         name=item["serviceName"],
         task_definition=item.get("taskDefinition"),
         desired_count=item["desiredCount"],
-        launch_type=item.get("launchType"),
-        capacity_provider_strategy=_ecs.strategy_of(item.get("capacityProviderStrategy")),
+        launch_type="FARGATE" if plain else item.get("launchType"),
+        capacity_provider_strategy=_ecs.strategy_of(strategy),
         platform_version=_platform(item.get("platformVersion"), want),
         network=_ecs.network_of(item.get("networkConfiguration")),
         load_balancers=_attached(item, want, scope),

@@ -57,8 +57,6 @@ class Role(ResourceType[RoleSpec]):
             ("iam", "CreateRole"): Binding.MAKE_BY_NAME,
             ("iam", "AttachRolePolicy"): Binding.ATTACH,
             ("iam", "PutRolePermissionsBoundary"): Binding.BOUND,
-            # a role in an instance profile is more than the specs can say: a person's
-            ("iam", "RemoveRoleFromInstanceProfile"): Binding.NEVER,
             ("iam", "GetAccountAuthorizationDetails"): Binding.READ_ACCOUNT,
             ("iam", "ListRoles"): Binding.READ_PATH,
             ("iam", "GetRole"): Binding.READ_ROLE,

@@ -23,6 +23,9 @@ from reconciler.resources._ecs import Network, Strategy
 scheduler = ServiceApi("scheduler")
 
 AT_THE_VERY_MINUTE = {"Mode": "OFF"}
+MOST_RETRIES = 185
+OLDEST_EVENT = 86_400
+"""What a schedule has that says nothing (EventBridge Scheduler API reference, RetryPolicy)."""
 WRITTEN = (
     "ScheduleExpression",
     "ScheduleExpressionTimezone",
@@ -47,10 +50,17 @@ class ScheduleSpec(resource.Spec):
     role: Link
     """What may start the task in our name."""
     time_zone: str | None = None
+    retry_attempts: int | None = None
+    max_event_age: int | None = None
+    """Seconds."""
+    dead_letter_queue: str | None = None
+    """An ARN; empty for none."""
     network: Network | None = None
     launch_type: str | None = None
     capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     platform_version: str | None = None
+    placement_strategy: tuple[dict[str, str], ...] | None = None
+    placement_constraints: tuple[dict[str, str], ...] | None = None
     count: int | None = None
     enabled: bool | None = None
 
@@ -73,6 +83,7 @@ class Schedule(ResourceType[ScheduleSpec]):
     )
     starts_tasks: ClassVar[bool] = True
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
+    depends_on: ClassVar[tuple[str, ...]] = ("cluster-capacity",)
     observe_after: ClassVar[tuple[str, ...]] = ("cluster", "task-definition")
 
     def arns(self, spec: ScheduleSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
@@ -193,6 +204,8 @@ def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         "LaunchType": spec.launch_type,
         "CapacityProviderStrategy": _ecs.strategy_items(spec.capacity_provider_strategy),
         "PlatformVersion": spec.platform_version,
+        "PlacementStrategy": _ecs.listed(spec.placement_strategy),
+        "PlacementConstraints": _ecs.listed(spec.placement_constraints),
         "NetworkConfiguration": _written_network(spec.network),
     }
     parameters = target.get("EcsParameters", {}) | {key: value for key, value in task.items() if value is not None}
@@ -200,6 +213,13 @@ def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         parameters.pop("CapacityProviderStrategy", None)  # AWS takes one of the two
     elif spec.capacity_provider_strategy is not None:
         parameters.pop("LaunchType", None)
+    retries = {"MaximumRetryAttempts": spec.retry_attempts, "MaximumEventAgeInSeconds": spec.max_event_age}
+    policy = target.get("RetryPolicy", {}) | {key: value for key, value in retries.items() if value is not None}
+    target = {
+        key: value for key, value in target.items() if key != "DeadLetterConfig" or spec.dead_letter_queue is None
+    }
+    target |= {"RetryPolicy": policy} if policy else {}
+    target |= {"DeadLetterConfig": {"Arn": spec.dead_letter_queue}} if spec.dead_letter_queue else {}
     declared = {
         "ScheduleExpression": spec.expression,
         "ScheduleExpressionTimezone": spec.time_zone,
@@ -223,6 +243,9 @@ def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> Sch
         name=name,
         expression=found.get("ScheduleExpression", ""),
         time_zone=found.get("ScheduleExpressionTimezone", ""),
+        retry_attempts=target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MOST_RETRIES),
+        max_event_age=target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", OLDEST_EVENT),
+        dead_letter_queue=target.get("DeadLetterConfig", {}).get("Arn", ""),
         cluster=cluster,
         task_definition=task.get("TaskDefinitionArn", ""),
         role=target.get("RoleArn", ""),
@@ -230,6 +253,8 @@ def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> Sch
         launch_type=task.get("LaunchType", ""),
         capacity_provider_strategy=_ecs.strategy_of(task.get("CapacityProviderStrategy")),
         platform_version=task.get("PlatformVersion", ""),
+        placement_strategy=tuple(task.get("PlacementStrategy") or ()),
+        placement_constraints=tuple(task.get("PlacementConstraints") or ()),
         count=task.get("TaskCount", 1),
         enabled=found.get("State") == _state(True),
     )

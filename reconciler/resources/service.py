@@ -86,6 +86,8 @@ class Service(ResourceType[ServiceSpec]):
         "vpc-endpoint",
         "nat-gateway",
         "security-group-rules",
+        "cluster-capacity",
+        "alarm",
     )
     observe_after: ClassVar[tuple[str, ...]] = ("cluster",)
     volatile: ClassVar[bool] = True

@@ -63,6 +63,8 @@ class TaskSpec(resource.Spec):
     launch_type: str | None = None
     capacity_provider_strategy: tuple[Strategy, ...] | None = None
     platform_version: str | None = None
+    placement_strategy: tuple[dict[str, str], ...] | None = None
+    placement_constraints: tuple[dict[str, str], ...] | None = None
     count: int = 1
     outcome: Annotated[str | None, FieldMark.EVENT] = None
 
@@ -73,7 +75,13 @@ class Task(ResourceType[TaskSpec]):
     creates: ClassVar[tuple[str, ...]] = ("RunTask",)
     tag_rules: ClassVar[TagRules] = TagRules(added=2)  # which run it belongs to, and its security groups
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
-    depends_on: ClassVar[tuple[str, ...]] = ("route-table", "vpc-endpoint", "nat-gateway", "security-group-rules")
+    depends_on: ClassVar[tuple[str, ...]] = (
+        "route-table",
+        "vpc-endpoint",
+        "nat-gateway",
+        "security-group-rules",
+        "cluster-capacity",
+    )
     observe_after: ClassVar[tuple[str, ...]] = ("task-definition", "role")
     runs_to_completion: ClassVar[bool] = True
 
@@ -207,6 +215,8 @@ def run_call(spec: TaskSpec, by: str, token: str, tags: Mapping[str, str]) -> Ca
         launchType=spec.launch_type,
         capacityProviderStrategy=_ecs.strategy_items(spec.capacity_provider_strategy),
         platformVersion=spec.platform_version,
+        placementStrategy=_ecs.listed(spec.placement_strategy),
+        placementConstraints=_ecs.listed(spec.placement_constraints),
         startedBy=by,
         tags=_ecs.pairs({**tags, **_groups(spec), TOKEN: token}),
         clientToken=token,

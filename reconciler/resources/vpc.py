@@ -2,7 +2,8 @@
 
 It has no unique name in AWS, so it is found by its tags. DNS support comes before DNS host names, which need it, and
 each attribute takes a call of its own (EC2 API reference, ModifyVpcAttribute). Its address range cannot be changed, and
-everything in it would have to go with it, so it is never replaced.
+everything in it would have to go with it, so it is never replaced. Further ranges come and go, each with an id by which
+it is taken away.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
-from reconciler.resources._ec2 import Cidr, ec2
+from reconciler.resources._ec2 import Cidr, Item, ec2
 
 
 class VpcSpec(resource.Spec):
     cidr: Annotated[Cidr, FieldMark.IMMUTABLE]
+    secondary: Annotated[tuple[Cidr, ...] | None, FieldMark.UNORDERED] = None
     dns_support: bool | None = None
     dns_hostnames: bool | None = None
 
@@ -49,8 +51,10 @@ class Vpc(ResourceType[VpcSpec]):
         for (address, item), (support, hostnames) in zip(located, pairs, strict=True):
             if support is None or hostnames is None:
                 continue
+            further = _further(item)
             spec = VpcSpec(
                 cidr=item["CidrBlock"],
+                secondary=tuple(sorted(further)),
                 dns_support=support["EnableDnsSupport"]["Value"] if full else None,
                 dns_hostnames=hostnames["EnableDnsHostnames"]["Value"] if full else None,
             )
@@ -64,6 +68,7 @@ class Vpc(ResourceType[VpcSpec]):
                     health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
                     reason="" if ready else f"the VPC is {item['State']}",
                     unread=frozenset() if full else frozenset({"dns_support", "dns_hostnames"}),
+                    facts={"associations": further, "ids": tuple(sorted(further.values()))},
                 )
             )
         return found
@@ -71,6 +76,8 @@ class Vpc(ResourceType[VpcSpec]):
     def create(self, new: Desired[VpcSpec]) -> Calls[str]:
         answer = yield ec2.create_vpc(CidrBlock=new.spec.cidr, TagSpecifications=_ec2.specification("vpc", new.tags))
         identifier: str = answer["Vpc"]["VpcId"]
+        for cidr in new.spec.secondary or ():
+            yield ec2.associate_vpc_cidr_block(VpcId=identifier, CidrBlock=cidr)
         # A new VPC has DNS support and no host names.
         if new.spec.dns_support is False:
             yield _support(identifier, False)
@@ -79,8 +86,14 @@ class Vpc(ResourceType[VpcSpec]):
         return identifier
 
     def update(self, old: Observed[VpcSpec], new: Desired[VpcSpec], changes: tuple[Change, ...]) -> Calls[None]:
+        if any(change.field == "secondary" for change in changes):
+            wanted, there = set(new.spec.secondary or ()), old.facts["associations"]
+            for cidr in sorted(wanted - there.keys()):
+                yield ec2.associate_vpc_cidr_block(VpcId=old.id, CidrBlock=cidr)
+            for cidr in sorted(there.keys() - wanted):
+                yield from _gone.let_go(ec2.disassociate_vpc_cidr_block(AssociationId=there[cidr]))
         attributes = {"dns_support": _support, "dns_hostnames": _hostnames}
-        steps = [attributes[change.field](old.id, change.new) for change in changes]
+        steps = [attributes[one.field](old.id, one.new) for one in changes if one.field in attributes]
         if new.spec.dns_support is False:
             steps.reverse()  # host names go off before the support that they need
         for step in steps:
@@ -91,6 +104,15 @@ class Vpc(ResourceType[VpcSpec]):
 
     def update_tags(self, old: Observed[VpcSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         yield from _ec2.update_tags(old, put, drop)
+
+
+def _further(item: Item) -> dict[str, str]:
+    """The ranges beside the first one, with the ids of their associations."""
+    return {
+        one["CidrBlock"]: one["AssociationId"]
+        for one in item.get("CidrBlockAssociationSet") or ()
+        if one["CidrBlock"] != item["CidrBlock"] and one["CidrBlockState"]["State"] in ("associating", "associated")
+    }
 
 
 def _support(identifier: str, on: bool) -> Call:

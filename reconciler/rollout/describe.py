@@ -93,6 +93,15 @@ def capacity_of(release: Release) -> list[dict[str, Any]]:
     return [{"capacityProvider": one.provider, "weight": one.weight, "base": one.base} for one in release.capacity]
 
 
+def providers_of(release: Release) -> list[dict[str, Any]]:
+    """The capacity providers of the release; of one with a launch type the provider that is the same, for a service
+    that has capacity providers: ECS takes an empty strategy only where it was created with a launch type.
+    """
+    if release.capacity or release.launch_type is None:
+        return capacity_of(release)
+    return [{"capacityProvider": release.launch_type, "weight": 1, "base": 0}]
+
+
 def revision_of(arn: str) -> str:
     """`web:7`, of a task definition's ARN."""
     return arn.rpartition("/")[2]

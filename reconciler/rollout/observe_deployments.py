@@ -12,9 +12,10 @@ from reconciler.model.member_values import aligned, merged
 from reconciler.model.members import FIELD
 from reconciler.model.resource import Call, Calls
 from reconciler.model.service_connect import ServiceConnect
+from reconciler.model.service_description import on_fargate_alone
 from reconciler.rollout import capacity, task_protection
 from reconciler.rollout.actions import UpdateService
-from reconciler.rollout.describe import capacity_of, ecs, network_of, remembered, revision_of
+from reconciler.rollout.describe import ecs, network_of, providers_of, remembered, revision_of
 from reconciler.rollout.observe_task_sets import described_tasks, failed_by_itself
 from reconciler.rollout.release import Attachment, Release, RolloutTarget, Version
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
@@ -187,12 +188,7 @@ def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[st
         found += [] if same else ["networkConfiguration"]
     if release.platform_version not in (None, "LATEST") and release.platform_version != primary.get("platformVersion"):
         found.append("platformVersion")
-    have_shares = {
-        (one["capacityProvider"], one.get("weight", 0), one.get("base", 0))
-        for one in primary.get("capacityProviderStrategy") or ()
-    }
-    if have_shares != {(one.provider, one.weight, one.base) for one in release.capacity}:
-        found.append("capacityProviderStrategy")
+    found += [] if _same_capacity(release, primary.get("capacityProviderStrategy") or ()) else [CAPACITY]
     if set(attachments(item)) != set(subject.attached):
         found.append("loadBalancers")
     said = {**json.loads(subject.members or "{}"), **json.loads(release.members or "{}")}  # and what is to be removed
@@ -201,6 +197,12 @@ def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[st
     if service_connect.read(primary.get("serviceConnectConfiguration")) != _connected(release):
         found.append("serviceConnectConfiguration")
     return found
+
+
+def _same_capacity(release: Release, strategy: Iterable[Mapping[str, Any]]) -> bool:
+    have = {(one["capacityProvider"], one.get("weight", 0), one.get("base", 0)) for one in strategy}
+    plain = not release.capacity and on_fargate_alone(strategy)
+    return plain or have == {(one.provider, one.weight, one.base) for one in release.capacity}
 
 
 def _connected(release: Release) -> ServiceConnect:
@@ -225,15 +227,13 @@ def _load_balancers(attached: Iterable[Attachment]) -> dict[str, Any]:
 
 
 AGAIN: Final = "forceNewDeployment"
+CAPACITY: Final = "capacityProviderStrategy"
 
 _MEMBERS: Final[Mapping[str, Callable[[RolloutTarget], dict[str, Any]]]] = {
     AGAIN: lambda _: {AGAIN: True},
     "networkConfiguration": lambda subject: {"networkConfiguration": network_of(subject.release)},
     "platformVersion": lambda subject: {"platformVersion": subject.release.platform_version},
-    "capacityProviderStrategy": lambda subject: {
-        "capacityProviderStrategy": capacity_of(subject.release),
-        "forceNewDeployment": True,  # otherwise ECS keeps the running tasks
-    },
+    CAPACITY: lambda subject: {CAPACITY: providers_of(subject.release), AGAIN: True},  # ECS refuses it without
     "loadBalancers": lambda subject: _load_balancers(subject.attached),
     FIELD: lambda _: {},
     "serviceConnectConfiguration": lambda subject: {

@@ -17,7 +17,6 @@ from reconciler.model.members import FIELD, ApiMembers, resolved
 from reconciler.service_models import Shape
 from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block
-from reconciler.spec.messages import described
 from reconciler.spec.scalar import Written
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -126,16 +125,9 @@ def scalar(shape: Shape, value: Any) -> Any:
         case "integer" | "long":
             return values.whole(value)
         case "float" | "double":
-            return _number(value)
+            return values.number(value)
         case _:
             return values.text(value)
-
-
-def _number(value: Any) -> float:
-    plain = value.value if isinstance(value, Written) else value
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise values.problem("E1105", f"expected a number, found {described(value)}")
-    return float(plain)
 
 
 def plain(value: Any) -> Any:

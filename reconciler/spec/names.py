@@ -78,6 +78,16 @@ def volume_role(service: str) -> str:
     return f"{service}-volumes"
 
 
+def instance_role(capacity: str) -> str:
+    """What the ECS agent of EC2 capacity runs as; its instance profile has the same name."""
+    return f"{capacity}-instance"
+
+
+def alarm(service: str, what: str) -> str:
+    """`what` is cpu, memory, or 5xx or unhealthy with a target group."""
+    return f"{service}-{what}"
+
+
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"

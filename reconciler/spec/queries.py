@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.spec import names
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
@@ -87,6 +88,31 @@ def cluster_name(specs: Specs, workload: Service | Task) -> str:
     """The name in AWS of a workload's cluster."""
     declared = specs.get(Cluster, workload.cluster)
     return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
+
+
+def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:
+    """The alarms that a service with standard alarms has for each target group. Connections have no responses."""
+    return ("unhealthy",) if traffic.of_connections else ("5xx", "unhealthy")
+
+
+def providers(cluster: Cluster) -> tuple[str, ...]:
+    """The capacity providers of a cluster, by name."""
+    return (*cluster.capacity_providers, *(capacity.name for capacity in cluster.ec2_capacity))
+
+
+def shares(specs: Specs, workload: Service | Task) -> tuple[CapacityShare, ...]:
+    """The capacity providers of a workload: its own, or its cluster's default ones; none for plain Fargate."""
+    if workload.capacity_providers or workload.launch is not None:
+        return workload.capacity_providers
+    cluster = specs.get(Cluster, workload.cluster)
+    return () if cluster is None else cluster.default_strategy
+
+
+def on_ec2(specs: Specs, workload: Service | Task) -> bool:
+    """Whether the tasks of a workload run on EC2 instances; of a cluster outside the specs by the names alone."""
+    cluster = specs.get(Cluster, workload.cluster)
+    known = None if cluster is None else {capacity.name for capacity in cluster.ec2_capacity}
+    return any(share.on_ec2 if known is None else share.name in known for share in shares(specs, workload))
 
 
 def traffic_port(service: Service, traffic: Forwarding) -> int | None:

@@ -46,6 +46,8 @@ POLICY = Call("ecr", "SetRepositoryPolicy", {"repositoryName": "web", "policyTex
 SCALING = Call("application-autoscaling", "RegisterScalableTarget", {"ResourceId": "service/web/web"})
 DEPLOYMENT = Call("codedeploy", "CreateDeploymentGroup", {"applicationName": "web", "serviceRoleArn": ROLE})
 CAPACITY = Call("ecs", "CreateCapacityProvider", {"name": "web", "infrastructureRoleArn": ROLE})
+PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
+INSTANCES = Call("autoscaling", "CreateAutoScalingGroup", {"AutoScalingGroupName": "web", "MinSize": 0})
 SUBNET = Call("ec2", "CreateSubnet", {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24"})
 NO_SUBNET = "Error retrieving subnet information for [subnet-1, subnet-2]: The subnet ID 'subnet-1' does not exist"
 NO_GROUP = "Error retrieving security group information for [sg-1]: The security group 'sg-1' does not exist"
@@ -101,6 +103,13 @@ AWS_SAYS: list[tuple[Call, str, str, str]] = [
         ROLE,
     ),
     (SUBNET, "InvalidVpcID.NotFound", "The vpc ID 'vpc-1' does not exist", "vpc-1"),
+    (
+        INSTANCES,
+        "ValidationError",
+        f"You must use a valid fully-formed launch template. Value ({PROFILE}) for parameter iamInstanceProfile.arn is "
+        "invalid. Invalid IAM Instance Profile ARN",
+        PROFILE,
+    ),
 ]
 WHATEVER_IS_NAMED: list[tuple[Call, str, str]] = [
     (SERVICE, "InvalidParameterException", "Unable to assume the service linked role. Please verify that it exists."),

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ STACK = "my-app"
 
 def printed(*arguments: object) -> dict[str, Any]:
     ran = run("iam-policy", SEED, "-o", "json", "--account", ACCOUNT, *arguments)
-    assert (ran.code, ran.err) == (0, "")
+    folded = "--all-types" in arguments and FOLDED_READS in ran.err
+    assert ran.code == 0
+    assert folded or not ran.err
     found: dict[str, Any] = json.loads(ran.out)
     return found
 
@@ -205,7 +208,7 @@ def test_the_life_of_every_type_is_allowed(kind: str, ours: Stack) -> None:
         ours.update(ours.the(new), new.resolved(ours.ids), changes)
     ours.delete(ours.the(example.desired))
     policy = document(statements(discover(), wished, (), StackId("ours", ACCOUNT, REGION)))
-    path = str(getattr(example.desired.spec, "path", "/"))
+    path = getattr(example.desired.spec, "path", None) or "/"
     found = [one for call in ours.calls for one in lets(policy, call, "ours", path=path)]
     assert [f"{one.action} on {one.resource}" for one in found] == []
 
@@ -220,10 +223,12 @@ def test_everything_that_was_found_in_the_source_is_an_operation() -> None:
 
 
 def test_no_action_is_a_wildcard_and_no_write_is_unbound() -> None:
-    """Nothing of `*:*` or `iam:*`; `*` as a resource stands with a condition, or for what IAM cannot bind."""
+    """Nothing of `*:*` or `iam:*`; `*` as a resource stands with a condition, or for what IAM cannot bind. Reads of all
+    types are too many for IAM's limit, and are folded by their verbs."""
     for statement in (*seed()["Statement"], *printed("--all-types")["Statement"]):
         assert statement["Effect"] == "Allow"
-        assert not [action for action in statement["Action"] if "*" in action], statement["Sid"]
+        wild = [action for action in statement["Action"] if "*" in action]
+        assert not wild or statement["Sid"] == "Look", statement["Sid"]
         if statement["Resource"] == "*" and "Condition" not in statement:
             assert statement["Sid"] in {"LookAtRoles", "LetGoOfRevisions", "NameEndpoints"}
         if statement["Sid"].startswith("PassTo"):
@@ -374,7 +379,8 @@ def test_a_type_of_nobody_brings_no_write() -> None:
     more = {action for one in printed("--all-types")["Statement"] for action in one["Action"]}
     assert "ec2:CreateNatGateway" not in actions
     assert "ec2:CreateNatGateway" in more
-    assert {rules.action(one) for one in calls.of_kind(discover()["nat-gateway"])} <= more
+    for one in calls.of_kind(discover()["nat-gateway"]):
+        assert any(fnmatchcase(rules.action(one), allowed) for allowed in more), one
 
 
 def test_certificates_named_by_domain_may_be_looked_up() -> None:

@@ -23,11 +23,16 @@ STACK_TAG = f"aws:RequestTag/{ownership.STACK}"
 NAMED = {
     "logGroupName": "logs:{R}:{A}:log-group:{}",
     "repositoryName": "ecr:{R}:{A}:repository/{}",
+    "InstanceProfileName": "iam::{A}:instance-profile/{}",
     "RoleName": "iam::{A}:role/{}",
+    "AlarmName": "cloudwatch:{R}:{A}:alarm:{}",
+    "AutoScalingGroupName": "autoscaling:{R}:{A}:autoScalingGroup:1:autoScalingGroupName/{}",
     "TableName": "dynamodb:{R}:{A}:table/{}",
 }
 """Parameter → ARN, after the partition."""
 TAGGED_BY_NAME = {
+    "autoscaling": "CreateOrUpdateTags",
+    "cloudwatch": "TagResource",
     "codedeploy": "TagResource",
     "dynamodb": "TagResource",
     "ecr": "TagResource",
@@ -38,6 +43,7 @@ TAGGED_BY_NAME = {
 MADE_IN_EC2 = {
     "AllocateAddress": "elastic-ip",
     "CreateInternetGateway": "internet-gateway",
+    "CreateLaunchTemplate": "launch-template",
     "CreateNatGateway": "natgateway",
     "CreateRouteTable": "route-table",
     "CreateSecurityGroup": "security-group",
@@ -92,7 +98,8 @@ def _tagging(call: Call, context: Mapping[str, tuple[str, ...]], path: str) -> I
         operation = (call.service, facts.tagging_on_creation)
         yield Request(rules.action(operation), "arn:new", {**context, f"{prefix}:CreateAction": (call.operation,)})
     elif call.service in TAGGED_BY_NAME:
-        operation = (call.service, TAGGED_BY_NAME[call.service])
+        tags = "TagInstanceProfile" if call.operation == "CreateInstanceProfile" else TAGGED_BY_NAME[call.service]
+        operation = (call.service, tags)
         yield Request(rules.action(operation), _resource(call, path), context)
 
 
@@ -100,6 +107,8 @@ def _passed(call: Call) -> Iterator[tuple[str, str]]:
     for key in ("executionRoleArn", "taskRoleArn"):
         if call.params.get(key):
             yield call.params[key], "ecs-tasks.amazonaws.com"
+    if call.operation == "AddRoleToInstanceProfile":
+        yield f"arn:aws:iam::{ACCOUNT}:role/{call.params['RoleName']}", "ec2.amazonaws.com"
     if call.params.get("serviceRoleArn"):
         yield call.params["serviceRoleArn"], "codedeploy.amazonaws.com"
     for balancer in call.params.get("loadBalancers") or ():

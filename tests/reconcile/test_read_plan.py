@@ -221,7 +221,7 @@ def test_a_fast_pass_at_rest_lists_no_tasks_of_what_has_left_the_specs(bench: Be
     """It takes over what ran, unless something has changed since; a leftover may be protected, and stay for years."""
     address, ecs = Address("task-definition", "left"), bench.laptop.client("ecs")
     tags = [{"key": ownership.STACK, "value": stack.NAME}, {"key": ownership.ADDRESS, "value": str(address)}]
-    containers = [{"name": "app", "image": "app"}]
+    containers = [{"name": "app", "image": "app", "memory": 64}]
     arn = ecs.register_task_definition(family="left", containerDefinitions=containers, tags=tags)
     try:
         before, calls = bench.read(Depth.FULL)

@@ -33,6 +33,9 @@ def schedule(name: str, **fields: Any) -> Desired[Any]:
         "launch_type": "FARGATE",
         "platform_version": "1.4.0",
         "count": 1,
+        "retry_attempts": 185,
+        "max_event_age": 86_400,
+        "dead_letter_queue": "",
         "enabled": True,
     }
     return wish(f"schedule/{name}", ScheduleSpec(**(said | fields)))
@@ -47,6 +50,8 @@ EXAMPLE = Example(
         Edit({"cluster": "other"}, "cluster"),
         Edit({"role": f"{ROLE}2"}, "role"),
         Edit({"network": SOMEWHERE.model_copy(update={"public_ip": False})}, "network.public_ip"),
+        Edit({"retry_attempts": 3, "max_event_age": 3600}, "max_event_age", "retry_attempts"),
+        Edit({"dead_letter_queue": "arn:aws:sqs:us-west-2:123456789012:failed"}, "dead_letter_queue"),
         Edit({"count": 2, "enabled": False}, "count", "enabled"),
     ),
     unique=True,
@@ -114,7 +119,8 @@ def test_an_update_keeps_what_the_specs_do_not_say() -> None:
     target = answer()["Target"] | {"RetryPolicy": {"MaximumRetryAttempts": 3}}
     target["EcsParameters"] |= {"PropagateTags": "TASK_DEFINITION"}
     (old,) = observe(talk(GetSchedule=answer(**kept, Target=target)))
-    new = schedule("nightly", expression="rate(1 hour)", time_zone=None, enabled=None)
+    undeclared = dict.fromkeys(("time_zone", "enabled", "retry_attempts", "max_event_age", "dead_letter_queue"))
+    new = schedule("nightly", expression="rate(1 hour)", **undeclared)
     told = Talk()
 
     told.hold(Schedule().update(old, new, diff(old, new.spec)))

@@ -13,7 +13,6 @@ from reconciler.model.diff import diff, fields
 from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark
 from reconciler.model.service_connect import ServiceConnect
-from reconciler.resources import _ecs
 from reconciler.resources._ecs import Network, Strategy
 from reconciler.resources.service import Deployment, Service, ServiceSpec, Target
 from tests.laws.example import Edit, Example, ref, wish
@@ -417,18 +416,24 @@ def test_rebalancing_stays_as_it_is_where_the_limit_allows_both() -> None:
 
 
 def test_other_capacity_starts_a_deployment() -> None:
-    """ECS leaves running tasks where they are when the capacity providers change, so new ones are asked for."""
+    """ECS refuses other capacity providers without a forced deployment, also beside another task definition."""
     spot = (Strategy(provider="FARGATE_SPOT"),)
     strategy = SPEC.model_copy(update={"launch_type": None, "capacity_provider_strategy": spot})
     items = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
 
     assert update(observed(item()), strategy) == {"capacityProviderStrategy": items, "forceNewDeployment": True}
     both = strategy.model_copy(update={"task_definition": "web:4"})
-    assert update(observed(item()), both) == {"capacityProviderStrategy": items, "taskDefinition": "web:4"}
+    forced = {"capacityProviderStrategy": items, "forceNewDeployment": True}
+    assert update(observed(item()), both) == {**forced, "taskDefinition": "web:4"}
 
-    said = item(capacityProviderStrategy=items)
+
+def test_plain_fargate_is_its_capacity_provider_where_there_were_others() -> None:
+    """ECS takes an empty strategy only where a service was created with a launch type; the two are the same."""
+    spot, plain = ([{"capacityProvider": name, "weight": 1, "base": 0}] for name in ("FARGATE_SPOT", "FARGATE"))
+    said = item(capacityProviderStrategy=spot)
     del said["launchType"]
-    assert update(observed(said), SPEC) == {"capacityProviderStrategy": [], "forceNewDeployment": True}
+    assert update(observed(said), SPEC) == {"capacityProviderStrategy": plain, "forceNewDeployment": True}
+    assert paths(observed(said | {"capacityProviderStrategy": plain}), SPEC) == []
 
 
 def test_exec_is_a_call_of_its_own_and_may_be_declined() -> None:
@@ -461,6 +466,30 @@ def test_another_launch_type_is_refused() -> None:
 # -- what starts a deployment
 
 
+STARTS_A_DEPLOYMENT = {
+    "taskDefinition": True,
+    "networkConfiguration": True,
+    "platformVersion": True,
+    "loadBalancers": True,
+    "serviceRegistries": True,
+    "serviceConnectConfiguration": True,
+    "volumeConfigurations": True,
+    "vpcLatticeConfigurations": True,
+    "forceNewDeployment": True,
+    "desiredCount": False,
+    "capacityProviderStrategy": False,
+    "deploymentConfiguration": False,
+    "availabilityZoneRebalancing": False,
+    "placementConstraints": False,
+    "placementStrategy": False,
+    "healthCheckGracePeriodSeconds": False,
+    "enableExecuteCommand": False,
+    "enableECSManagedTags": False,
+    "propagateTags": False,
+}
+"""Whether each member of UpdateService makes ECS start new tasks, as its documentation says (ECS API Reference,
+UpdateService)."""
+
 NOT_STATED = frozenset({"deploymentController", "gatewayConnectors", "monitoring"})
 """Members of UpdateService of which its reference does not say whether they start new tasks."""
 
@@ -471,8 +500,8 @@ def test_every_member_of_update_service_is_known() -> None:
     members = {name: shape.documentation for name, shape in model.members.items()} if model else {}
     about = {name: text for name, text in members.items() if name not in {"cluster", "service"}}
 
-    assert set(about) == set(_ecs.STARTS_A_DEPLOYMENT) | NOT_STATED
-    for name, starts in _ecs.STARTS_A_DEPLOYMENT.items():
+    assert set(about) == set(STARTS_A_DEPLOYMENT) | NOT_STATED
+    for name, starts in STARTS_A_DEPLOYMENT.items():
         says_no = "doesn't trigger a new service deployment" in about[name]
         says_yes = "triggers a new service deployment" in about[name]
         if name != "forceNewDeployment":
@@ -499,5 +528,5 @@ def test_what_starts_a_deployment_is_marked_so() -> None:
 
     for name, value in values.items():
         sent = update(observed(item()), SPEC.model_copy(update={name: value}))
-        assert any(_ecs.STARTS_A_DEPLOYMENT[member] for member in sent) == (name in rolling), name
+        assert any(STARTS_A_DEPLOYMENT[member] for member in sent) == (name in rolling), name
     assert rolling - values.keys() == {"launch_type"}

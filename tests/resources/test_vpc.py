@@ -12,8 +12,9 @@ from tests.laws.example import Edit, Example, wish
 from tests.resources.talk import Talk, pairs, scope, tagged
 
 EXAMPLE = Example(
-    wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", dns_support=True, dns_hostnames=False)),
+    wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", secondary=("10.2.0.0/20",), dns_support=True, dns_hostnames=False)),
     edits=(
+        Edit({"secondary": ("10.3.0.0/20",)}, "secondary.10.2.0.0/20", "secondary.10.3.0.0/20"),
         Edit({"dns_hostnames": True}, "dns_hostnames"),
         Edit({"dns_support": False}, "dns_support"),
         Edit({"cidr": "10.1.0.0/20"}, "cidr"),
@@ -64,5 +65,21 @@ def test_only_what_differs_from_a_new_vpc_is_written() -> None:
     """AWS gives a new VPC DNS support and no host names: no call says so again."""
     talk = Talk(CreateVpc={"Vpc": {"VpcId": "vpc-1"}})
 
-    assert talk.hold(Vpc().create(EXAMPLE.desired)) == "vpc-1"
+    plain = wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", dns_support=True, dns_hostnames=False))
+    assert talk.hold(Vpc().create(plain)) == "vpc-1"
     assert talk.operations() == ["CreateVpc"]
+
+
+def test_a_range_that_is_going_is_not_there() -> None:
+    """AWS lists the associations that were taken away for a while."""
+    states = {"10.2.0.0/20": "associated", "10.3.0.0/20": "disassociated", "10.4.0.0/20": "failed"}
+    ranges = [
+        {"CidrBlock": cidr, "AssociationId": f"vpc-cidr-assoc-{cidr}", "CidrBlockState": {"State": state}}
+        for cidr, state in {"10.0.0.0/20": "associated", **states}.items()
+    ]
+    talk = Talk(
+        DescribeVpcs={"Vpcs": [item(CidrBlockAssociationSet=ranges)]},
+        DescribeVpcAttribute=[{"EnableDnsSupport": {"Value": True}}, {"EnableDnsHostnames": {"Value": False}}],
+    )
+    (found,) = talk.hold(Vpc().observe(scope()))
+    assert found.spec.secondary == ("10.2.0.0/20",)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.rollout.actions import WriteState
+from reconciler.rollout.describe import capacity_of
 from reconciler.rollout.engine import Phase, RolloutStep, Waiting, engines
 from reconciler.rollout.engines.codedeploy.actions import (
     CreateDeployment,
@@ -296,7 +297,7 @@ def test_the_app_spec_is_the_release() -> None:
         (Capacity("FARGATE_SPOT", 3, 1),), "1.4.0",
     )  # fmt: skip
     subject = RolloutTarget("main", f"{arn}:service/main/web", release)
-    service = json.loads(app_spec(subject))["Resources"][0]["TargetService"]
+    service = json.loads(app_spec(subject, "", capacity_of(release)))["Resources"][0]["TargetService"]
     assert service["Type"] == "AWS::ECS::Service"
     assert service["Properties"] == {
         "TaskDefinition": f"{arn}:task-definition/web:2",

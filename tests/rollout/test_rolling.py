@@ -215,6 +215,7 @@ def test_a_hundred_looks_after_a_failure_write_nothing() -> None:
             {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]},
             ("capacityProviderStrategy",),
         ),
+        ({"capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}]}, ()),
     ],
 )
 def test_more_than_the_revision_may_differ(facts: dict[str, Any], differs: tuple[str, ...]) -> None:

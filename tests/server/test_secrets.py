@@ -44,7 +44,8 @@ def _plant(stage: EmulatedStack) -> None:
     ecs.register_task_definition(
         family=SERVICE,
         containerDefinitions=[{
-            "name": "app", "image": "x", "environment": [{"name": k, "value": v} for k, v in ENVIRONMENT.items()],
+            "name": "app", "image": "x", "memory": 64,
+            "environment": [{"name": k, "value": v} for k, v in ENVIRONMENT.items()],
             "logConfiguration": {"logDriver": "splunk", "options": {"splunk-token": CANARIES["log-option"]}},
         }],
     )  # fmt: skip

@@ -55,6 +55,7 @@ OPERATIONS: dict[str, Operation] = {
     "StopTask": tasks.stop_task,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
+    "UpdateCapacityProvider": clusters.update_capacity_provider,
     "UpdateCluster": clusters.update_cluster,
     "UpdateClusterSettings": clusters.update_cluster_settings,
     "UpdateService": service_update.update_service,

@@ -211,7 +211,8 @@ def describe_capacity_providers(world: World, params: Params) -> Params:
         }
         for name in BUILT_IN
     }
-    every = {**built_in, **world.ecs.providers}
+    own = {name: {**item, "tags": shown_tags(item["tags"])} for name, item in world.ecs.providers.items()}
+    every = {**built_in, **own}
     include_tags = "TAGS" in params.get("include", [])
     rows = [dict(item) for name, item in sorted(every.items()) if not names or name in names]
     if not include_tags:
@@ -234,10 +235,18 @@ def create_capacity_provider(world: World, params: Params) -> Params:
         "status": "ACTIVE",
         "type": "EC2_AUTOSCALING",
         "autoScalingGroupProvider": params.get("autoScalingGroupProvider"),
-        "tags": shown_tags(tags_of(params)),
+        "tags": tags_of(params),
     }
     world.ecs.providers[name] = made
-    return {"capacityProvider": made}
+    return {"capacityProvider": {**made, "tags": shown_tags(made["tags"])}}
+
+
+def update_capacity_provider(world: World, params: Params) -> Params:
+    found = world.ecs.providers.get(params["name"])
+    if found is None:
+        raise client_error("The specified capacity provider does not exist.")
+    found["autoScalingGroupProvider"] = {**found["autoScalingGroupProvider"], **params["autoScalingGroupProvider"]}
+    return {"capacityProvider": {**found, "tags": [], "updateStatus": "UPDATE_COMPLETE"}}
 
 
 def delete_capacity_provider(world: World, params: Params) -> Params:
@@ -247,4 +256,4 @@ def delete_capacity_provider(world: World, params: Params) -> Params:
     if any(name in item.capacity_providers for item in world.ecs.clusters.values()):
         raise client_error("The capacity provider is in use by a cluster and cannot be deleted.")
     gone = world.ecs.providers.pop(name)
-    return {"capacityProvider": {**gone, "status": "INACTIVE", "updateStatus": "DELETE_COMPLETE"}}
+    return {"capacityProvider": {**gone, "tags": [], "status": "INACTIVE", "updateStatus": "DELETE_COMPLETE"}}

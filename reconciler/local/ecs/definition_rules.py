@@ -73,6 +73,12 @@ def check(world: World, params: Params) -> None:
                 raise client_error(f"Unknown volume '{mount.get('sourceVolume')}'.")
     if "FARGATE" in params.get("requiresCompatibilities", []):
         _check_fargate(params)
+    for item in containers:
+        if not (params.get("memory") or item.get("memory") or item.get("memoryReservation")):
+            raise client_error(
+                f"Invalid setting for container '{item['name']}'. At least one of 'memory' or 'memoryReservation' "
+                "must be specified."
+            )
     for role in ("executionRoleArn", "taskRoleArn"):
         if world.checks.roles and params.get(role) and world.rest.role(params[role]) is None:
             raise client_error("Role is not valid")

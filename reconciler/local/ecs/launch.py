@@ -50,8 +50,7 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
     if "taskDefinition" in params:
         new = replace(new, task_definition=active_definition(world, params["taskDefinition"]).arn)
     if "capacityProviderStrategy" in params:
-        strategy = tuple(_entry(item) for item in params["capacityProviderStrategy"])
-        new = replace(new, strategy=strategy, launch_type=None if strategy else launch.launch_type or "FARGATE")
+        new = replace(new, strategy=_strategy(owner, launch, params["capacityProviderStrategy"]))
     if "platformVersion" in params:
         new = replace(new, platform_version=params["platformVersion"])
     if "networkConfiguration" in params:
@@ -72,6 +71,20 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
         connected = params.get("serviceConnectConfiguration", new.service_connect)
         new = replace(new, service_connect=service_connect.resolved(world, owner, definition, connected))
     return new
+
+
+def _strategy(owner: Cluster, launch: Launch, wanted: list[Params]) -> tuple[Params, ...]:
+    """An empty one goes back to the launch type, or to the cluster's default where a service was created without one
+    (CloudFormation template reference, AWS::ECS::Service, "CapacityProviderStrategy").
+    """
+    if not wanted and launch.strategy and launch.launch_type is None:
+        if not owner.default_strategy:
+            raise invalid(
+                "No launch type to fall back to for empty capacity provider strategy. Your service was not created "
+                "with a launch type."
+            )
+        wanted = owner.default_strategy
+    return tuple(_entry(item) for item in wanted)
 
 
 def _entry(item: Params) -> Params:
@@ -98,10 +111,18 @@ def fargate(launch: Launch) -> bool:
     return all(name.startswith("FARGATE") for name in names) if names else launch.launch_type == "FARGATE"
 
 
+def hosted(launch: Launch) -> bool:
+    """Whether there is something to run its tasks on: Fargate, or instances of a capacity provider, of which there are
+    always enough."""
+    return fargate(launch) or bool(launch.strategy)
+
+
 def check(world: World, owner: Cluster, launch: Launch, definition: TaskDefinition) -> None:
     check_strategy(list(launch.strategy), owner.capacity_providers)
     if fargate(launch) and "FARGATE" not in definition.body["compatibilities"]:
         raise invalid("Task definition does not support launch_type FARGATE.")
+    if not fargate(launch):
+        _check_on_instances(launch)
     if launch.platform_version and launch.platform_version not in PLATFORM_VERSIONS:
         raise Refusal("PlatformUnknownException", "The platform version does not exist.")
     _check_network(world, launch, definition)
@@ -109,6 +130,14 @@ def check(world: World, owner: Cluster, launch: Launch, definition: TaskDefiniti
         raise invalid("load balancers can have at most 5 items.")
     for entry in launch.load_balancers:
         _check_target_group(world, launch, definition, entry)
+
+
+def _check_on_instances(launch: Launch) -> None:
+    """What is Fargate's alone (API reference, CreateService, "platformVersion"; AwsVpcConfiguration)."""
+    if launch.platform_version:
+        raise invalid("The platform version must be null when specifying an EC2 launch type.")
+    if (launch.network or {}).get("assignPublicIp") == "ENABLED":
+        raise invalid("Assign public IP is not supported for this launch type.")
 
 
 def _check_network(world: World, launch: Launch, definition: TaskDefinition) -> None:

@@ -54,6 +54,7 @@ def update_service(world: World, params: Params) -> Params:
     if wanted_controller == "ECS" and wanted is not None:
         wanted = launch.changed(world, owner, wanted, params)
         configuration.check_traffic(world, config, wanted)
+        _check_capacity(found.launch, wanted, params)
     resent = "loadBalancers" in params and _same_pairs(found.launch, wanted)
     _apply(found, params)
     found.configuration, found.zone_rebalancing = config, rebalancing
@@ -70,6 +71,15 @@ def update_service(world: World, params: Params) -> Params:
 def _starts_a_deployment(present: Launch | None, wanted: Launch) -> bool:
     """Everything does that tasks are started from, but a capacity provider strategy (API reference)."""
     return present is None or present != replace(wanted, strategy=present.strategy, launch_type=present.launch_type)
+
+
+def _check_capacity(present: Launch | None, wanted: Launch, params: Params) -> None:
+    """As ECS refuses it (pipe-cd/pipecd#6385, kayac/ecspresso#977), also beside what starts a deployment anyway."""
+    if present is not None and present.strategy != wanted.strategy and not params.get("forceNewDeployment"):
+        raise invalid(
+            "When switching from launch type to capacity provider strategy on an existing service, or making a change "
+            "to a capacity provider strategy on a service that is already using one, you must force a new deployment."
+        )
 
 
 def _same_pairs(present: Launch | None, wanted: Launch | None) -> bool:

@@ -157,7 +157,7 @@ def task(world: World, item: Task, *, tags: bool) -> Params:
         "group": item.group,
         "healthStatus": task_health(item),
         "lastStatus": item.last_status,
-        "launchType": "FARGATE",
+        "launchType": "EC2" if item.provider and not item.provider.startswith("FARGATE") else "FARGATE",
         "memory": item.overrides.get("memory") or body.get("memory"),
         "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": [], **item.overrides},
         "platformVersion": NEWEST_PLATFORM,

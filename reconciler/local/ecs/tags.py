@@ -1,4 +1,4 @@
-"""Tags of clusters, services, task sets, task definitions and tasks."""
+"""Tags of clusters, capacity providers, services, task sets, task definitions and tasks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ def of(world: World, arn: str) -> dict[str, str]:
     names = rest.split("/")
     if kind == "cluster" and (cluster := world.ecs.clusters.get(rest)) and cluster.status == "ACTIVE":
         return cluster.tags
+    if kind == "capacity-provider" and rest in world.ecs.providers:
+        provider_tags: dict[str, str] = world.ecs.providers[rest]["tags"]
+        return provider_tags
     if kind == "service" and len(names) == 2 and (service := any_service(world, names[0], names[1])):
         return service.tags
     if kind == "task-set" and len(names) == 4 and (service := any_service(world, names[0], names[1])):
@@ -26,7 +29,7 @@ def of(world: World, arn: str) -> dict[str, str]:
         return revision.tags
     if kind == "task" and (task := world.ecs.tasks.get(names[-1])):
         return task.tags
-    if kind not in ("cluster", "service", "task-set", "task-definition", "task"):
+    if kind not in ("capacity-provider", "cluster", "service", "task-set", "task-definition", "task"):
         raise invalid("Invalid arn syntax.")
     raise Refusal("ResourceNotFoundException" if kind == "task" else "InvalidParameterException", missing(kind))
 

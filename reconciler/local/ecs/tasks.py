@@ -49,7 +49,7 @@ def run_task(world: World, params: Params) -> Params:
         return {"tasks": [show.task(world, item, tags=True) for item in first], "failures": []}
     definition = active_definition(world, params["taskDefinition"])
     wanted = launch.from_params(world, owner, params)
-    if not launch.fargate(wanted):
+    if not launch.hosted(wanted):
         raise invalid("No Container Instances were found in your cluster.")
     overrides = _overrides(
         params.get("overrides", {}), [item["name"] for item in definition.body["containerDefinitions"]]

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from reconciler.local.ecs.launch import fargate
 from reconciler.local.ecs.state import Params, Task
 from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
 from reconciler.local.refusal import Refusal
@@ -49,9 +50,10 @@ def check_roles(world: World, task: Task) -> None:
 
 
 def check_network(world: World, task: Task) -> None:
-    """Images of ECR come from outside the subnet (developer guide, "Fargate task networking")."""
+    """Images of ECR come from outside the subnet (developer guide, "Fargate task networking"); those of tasks on EC2
+    come through the instance, which there is none of here."""
     interface = task.interface
-    if not world.checks.network or interface is None:
+    if not world.checks.network or interface is None or not fargate(task.launch):
         return
     needs = any(REGISTRY.match(item.image) for item in task.containers)
     if needs and not world.network.reaches_registry(interface.subnet.id, public=bool(interface.public_address)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.local.ecs.launch import fargate
+from reconciler.local.ecs.launch import hosted
 from reconciler.local.ecs.state import Cluster, Deployment, Launch, Service, Task
 from reconciler.local.faults import FaultKind
 from reconciler.local.scheduler import events, health, tasks
@@ -92,7 +92,7 @@ def start(world: World, service: Service, deployment: Deployment, count: int) ->
     if count <= 0 or (deployment.hold_until and world.now < deployment.hold_until):
         return
     cluster = world.ecs.clusters[service.cluster]
-    if not fargate(deployment.launch):
+    if not hosted(deployment.launch):
         events.complain(world, service, deployment, NO_INSTANCES)
         return
     made = []

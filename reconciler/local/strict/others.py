@@ -1,4 +1,4 @@
-"""ECR, CloudWatch Logs and Cloud Map: digests, immutable tags, retention, namespaces."""
+"""ECR, CloudWatch Logs, Cloud Map and Auto Scaling: digests, immutable tags, retention, namespaces, names."""
 
 from __future__ import annotations
 
@@ -116,7 +116,16 @@ def delete_namespace(world: World, params: Form) -> None:
             raise Refusal("ResourceInUse", f"Namespace has associated services: {namespace.id}")
 
 
+def create_auto_scaling_group(world: World, params: Form) -> None:
+    """CreateAutoScalingGroup: the name is unique in an account and region; moto makes another one in its place."""
+    name = params.get("AutoScalingGroupName", "")
+    if name in world.rest.state("autoscaling").autoscaling_groups:
+        text = f"AutoScalingGroup by this name already exists - A group with the name {name} already exists"
+        raise Refusal("AlreadyExists", text)
+
+
 BEFORE: dict[tuple[str, str], Before] = {
+    ("autoscaling", "CreateAutoScalingGroup"): create_auto_scaling_group,
     ("servicediscovery", "CreateHttpNamespace"): create_http_namespace,
     ("servicediscovery", "DeleteNamespace"): delete_namespace,
     ("ecr", "PutImage"): put_image,

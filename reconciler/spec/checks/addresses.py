@@ -7,25 +7,37 @@ from ipaddress import IPv4Network
 
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
-from reconciler.spec.messages import shown
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
+_SHARED = (IPv4Network("100.64.0.0/10"),)
+"""Of carriers, and taken for further ranges (VPC User Guide, "VPC CIDR blocks")."""
 _PRIVATE = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for network in specs.networks:
-        place = specs.where(network, "cidr")
-        if not 16 <= network.cidr.prefixlen <= 28:
-            yield Diagnostic("E3003", f"cidr: a network is /16 to /28, not /{network.cidr.prefixlen}", place)
-        elif not any(network.cidr.subnet_of(private) for private in _PRIVATE):
-            yield Diagnostic(
-                "W3001",
-                f"cidr: {network.cidr} is not a private range; hosts in it become unreachable from the network",
-                place,
-            )
+        yield from _ranges(specs, network)
         yield from _subnets(specs, network)
         yield from _overlaps(specs, network)
+
+
+def _ranges(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    for number, cidr in enumerate(network.cidrs):
+        place = specs.where(network, *_path(number))
+        if not 16 <= cidr.prefixlen <= 28:
+            yield Diagnostic("E3003", f"cidr: a network is /16 to /28, not /{cidr.prefixlen}", place)
+        elif not any(cidr.subnet_of(private) for private in (*_PRIVATE, *(_SHARED if number else ()))):
+            message = f"cidr: {cidr} is not a private range; hosts in it become unreachable from the network"
+            yield Diagnostic("W3001", message, place)
+        for earlier, other in enumerate(network.cidrs[:number]):
+            if cidr.overlaps(other):
+                note = Note("the other range", specs.where(network, *_path(earlier)))
+                yield Diagnostic("E3005", f"cidr: {cidr} overlaps {other}", place, notes=(note,))
+
+
+def _path(number: int) -> tuple[str | int, ...]:
+    return ("secondary_cidrs", number - 1) if number else ("cidr",)
 
 
 def _overlaps(specs: Specs, network: Network) -> Iterator[Diagnostic]:
@@ -51,9 +63,10 @@ def _subnets(specs: Specs, network: Network) -> Iterator[Diagnostic]:
         place = specs.where(network, "subnets", index, "cidr")
         if not 16 <= subnet.cidr.prefixlen <= 28:
             yield Diagnostic("E3003", f"cidr: a subnet is /16 to /28, not /{subnet.cidr.prefixlen}", place)
-        if not subnet.cidr.subnet_of(network.cidr):
+        if not any(subnet.cidr.subnet_of(cidr) for cidr in network.cidrs):
             note = Note("the network's range", specs.where(network, "cidr"))
-            yield Diagnostic("E3004", f"cidr: {subnet.cidr} is not inside {network.cidr}", place, notes=(note,))
+            message = f"cidr: {subnet.cidr} is not inside {joined(map(str, network.cidrs))}"
+            yield Diagnostic("E3004", message, place, notes=(note,))
         if specs.stack is not None and subnet.zone[:-1] != specs.stack.region:
             message = f"zone: {subnet.zone} is not in the stack's region, {specs.stack.region}"
             note = Note("the region", specs.where(specs.stack, "region"))

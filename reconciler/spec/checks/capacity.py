@@ -39,7 +39,7 @@ def _full(specs: Specs, workload: Service | Task, wanted: int, free: int) -> Dia
 
 
 def _room(specs: Specs) -> dict[str, int]:
-    """Subnet → number of addresses for tasks, without those of AWS, load balancers, NAT gateways and endpoints."""
+    """Subnet → number of addresses for tasks, without those of AWS, load balancers, gateways, endpoints, instances."""
     room = {name: part.it.cidr.num_addresses - RESERVED for name, part in specs.subnets.items()}
     for balancer in specs.load_balancers:
         for name in balancer.subnets:
@@ -47,6 +47,10 @@ def _room(specs: Specs) -> dict[str, int]:
                 room[name] -= BALANCER
     for name, part in specs.subnets.items():
         network = part.network
-        room[name] -= (network.nat != "none" and part.it.access == "public") + len(network.interface_endpoints)
-        room[name] -= "ecr" in network.endpoints  # two interfaces
+        room[name] -= (network.nat != "none" and part.it.access == "public") + len(network.interface_services)
+    for cluster in specs.clusters:
+        for capacity in cluster.ec2_capacity:
+            known = [name for name in capacity.subnets if name in room]
+            for name in known:
+                room[name] -= -(-capacity.max // len(capacity.subnets))
     return room

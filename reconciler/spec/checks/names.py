@@ -10,13 +10,19 @@ from reconciler.model import codedeploy_names
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
-from reconciler.spec.documents import Network, Service, Store, Task
+from reconciler.spec.documents import Alarm, Network, Service, Store, Task
 from reconciler.spec.documents.base import Document, Named
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
-_LIMITS = {"deployment group": codedeploy_names.LONGEST, "IAM role": 64, "schedule": 64, "scaling policy": 256}
+_LIMITS = {
+    "deployment group": codedeploy_names.LONGEST,
+    "alarm": 255,
+    "IAM role": 64,
+    "schedule": 64,
+    "scaling policy": 256,
+}
 """Maximum length in characters of names that are derived and may therefore be too long."""
 
 
@@ -59,9 +65,17 @@ def claims(specs: Specs) -> Iterator[Claim]:
         ("ECR repository", specs.registries),
         ("load balancer", specs.load_balancers),
         ("table", specs.all(Store)),
+        ("alarm", specs.all(Alarm)),
     ):
         for document in documents:
             yield _own(specs, what, document, document)
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            place = specs.where(cluster, "ec2_capacity", index, "name")
+            yield Claim("capacity provider", capacity.name, capacity.name, place, derived=False)
+            if capacity.role is None:
+                role = names.instance_role(capacity.name)
+                yield Claim("IAM role", role, role, place)
     for network in specs.networks:
         yield from _network(specs, network)
     for workload in specs.workloads:
@@ -128,6 +142,15 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
         yield _derived("IAM role", workload, names.infrastructure_role, own)
     if strategy is not None and any(hook.role is None for hook in strategy.hooks):
         yield _derived("IAM role", workload, names.hook_role, own)
+    if workload.alarms is not None:
+        behind = (
+            f"{what}-{group}"
+            for _, traffic in workload.forwardings
+            for group in traffic.target_groups
+            for what in queries.standard_target_alarms(traffic)
+        )
+        for what in ("cpu", "memory", *behind):
+            yield _derived("alarm", workload, partial(names.alarm, what=what), own)
     if workload.scaling is not None:
         for metric in (*("cpu", "memory", "requests", "backlog"), *workload.scaling.metrics):
             if getattr(workload.scaling, metric, True) is not None:

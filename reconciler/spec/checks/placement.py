@@ -17,12 +17,16 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _together(
             specs, balancer, (), balancer.subnets, balancer.security_groups, home(specs, balancer.subnets)
         )
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            path, subnets = ("ec2_capacity", index), capacity.subnets
+            yield from _together(specs, cluster, path, subnets, capacity.security_groups, home(specs, subnets))
     for workload in specs.workloads:
         placement = workload.placement
         served = workload.forwardings if isinstance(workload, Service) else ()
         balancers = (queries.balancer(specs, traffic) for _, traffic in served)
-        subnets = [name for balancer in balancers if balancer is not None for name in balancer.subnets]
-        network = home(specs, (*subnets, *placement.subnets))
+        outer = [name for balancer in balancers if balancer is not None for name in balancer.subnets]
+        network = home(specs, (*outer, *placement.subnets))
         yield from _together(specs, workload, ("placement",), placement.subnets, placement.security_groups, network)
 
 

@@ -18,6 +18,7 @@ from reconciler.spec.specs import Specs
 MOST_MANAGED = 10
 LARGEST_INLINE = 10_240
 TASKS = "ecs-tasks.amazonaws.com"
+INSTANCES = "ec2.amazonaws.com"
 _WITHOUT_RESOURCE = {
     "cloudwatch": ("GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"),
     "ec2": ("DescribeAvailabilityZones", "DescribeNetworkInterfaces", "DescribeRegions", "DescribeSecurityGroups"),
@@ -153,7 +154,7 @@ def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:
 
 
 def _trust(specs: Specs) -> Iterator[Diagnostic]:
-    """The trust policy of a role for tasks must allow ecs-tasks.amazonaws.com to assume it."""
+    """The trust policy of a role must allow the service to assume it that uses it."""
     for workload in specs.workloads:
         for field in ("role", "execution_role"):
             role = specs.get(Role, getattr(workload.task, field))
@@ -161,3 +162,10 @@ def _trust(specs: Specs) -> Iterator[Diagnostic]:
                 message = f"{field}: {shown(role.name)} cannot be assumed by {TASKS}"
                 note = Note("its trusted services", specs.where(role, "assumed_by"))
                 yield Diagnostic("E7006", message, specs.where(workload, "task", field), notes=(note,))
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            role = specs.get(Role, capacity.role)
+            if role is not None and INSTANCES not in role.assumed_by:
+                message = f"role: {shown(role.name)} cannot be assumed by {INSTANCES}"
+                note = Note("its trusted services", specs.where(role, "assumed_by"))
+                yield Diagnostic("E7006", message, specs.where(cluster, "ec2_capacity", index, "role"), notes=(note,))

@@ -6,14 +6,16 @@ The second is the most common reason why a Fargate task does not start.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from reconciler.model.ecr_image import ecr_image
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
-from reconciler.spec.documents import Service, Task
-from reconciler.spec.documents.network import Subnet, peer_range
+from reconciler.spec.documents import Cluster, Document, Service, Task
+from reconciler.spec.documents.network import ANYWHERE, Subnet, peer_range
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
+from reconciler.spec.node import Path
 from reconciler.spec.references import Part
 from reconciler.spec.specs import Specs
 
@@ -23,8 +25,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         for _, traffic in service.forwardings:
             yield from _from_balancer(specs, service, traffic)
     for workload in specs.workloads:
-        yield from _to_aws(specs, workload)
-        yield from _https_out(specs, workload)
+        for start in _starts(specs, workload):
+            yield from _to_aws(specs, workload, start)
+            yield from _https_out(specs, start)
 
 
 def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Iterator[Diagnostic]:
@@ -67,6 +70,33 @@ def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Itera
         yield Diagnostic("E4020", message, specs.where(service, "placement", "security_groups"), notes=notes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """From where images are pulled, secrets read and logs written: the task itself, or the instance that it is on."""
+
+    document: Document
+    path: Path
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    public_ip: bool
+    who: str
+
+
+def _starts(specs: Specs, workload: Service | Task) -> Iterator[_Start]:
+    placed = workload.placement
+    if not queries.on_ec2(specs, workload):
+        public = placed.public_ip or queries.keeps(workload, placed, "public_ip")
+        yield _Start(workload, ("placement",), placed.subnets, placed.security_groups, public, "a task")
+        return
+    cluster, names = specs.get(Cluster, workload.cluster), {share.name for share in queries.shares(specs, workload)}
+    if cluster is None:
+        return
+    for index, capacity in enumerate(cluster.ec2_capacity):
+        if capacity.name in names:
+            who, groups = f"an instance of {capacity.name}", capacity.security_groups
+            yield _Start(cluster, ("ec2_capacity", index), capacity.subnets, groups, capacity.public_ip, who)
+
+
 def needs(specs: Specs, workload: Service | Task) -> dict[str, tuple[str, ...]]:
     """What a task must reach to start, and the VPC endpoints that are enough; for the internet, none are."""
     wanted: dict[str, tuple[str, ...]] = {}
@@ -94,22 +124,20 @@ def _in_region(specs: Specs, region: str) -> bool:
     return specs.stack is None or specs.stack.region == region
 
 
-def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
-    known = specs.subnets
-    for index, name in enumerate(workload.placement.subnets):
+def _to_aws(specs: Specs, workload: Service | Task, start: _Start) -> Iterator[Diagnostic]:
+    known, wanted = specs.subnets, needs(specs, workload)
+    if start.document is not workload:
+        wanted = {"ECS": ("ecs",), **wanted}
+    for index, name in enumerate(start.subnets):
         part = known.get(name)
-        if part is None or _way_out(part, workload):
+        if part is None or _way_out(part, public_ip=start.public_ip):
             continue
-        endpoints = set(part.network.endpoints)
-        missing = {
-            what: those
-            for what, those in needs(specs, workload).items()
-            if not those or not endpoints.issuperset(those)
-        }
+        endpoints: set[str] = {one.service for one in part.network.endpoints}
+        missing = {what: those for what, those in wanted.items() if not those or not endpoints.issuperset(those)}
         if missing:
             lacking = sorted({endpoint for those in missing.values() for endpoint in those} - endpoints)
-            message = f"from {shown(name)} a task cannot reach {joined(missing, 'and')}"
-            place = specs.where(workload, "placement", "subnets", index)
+            message = f"from {shown(name)} {start.who} cannot reach {joined(missing, 'and')}"
+            place = specs.where(start.document, *start.path, "subnets", index)
             yield Diagnostic(
                 "E5017",
                 message,
@@ -119,12 +147,16 @@ def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
             )
 
 
-def _way_out(part: Part[Subnet], workload: Service | Task) -> bool:
+def _way_out(part: Part[Subnet], *, public_ip: bool) -> bool:
     """What is adopted may have one that its document does not state."""
-    placed, network = workload.placement, part.network
+    network = part.network
     if part.it.access == "public":
-        return placed.public_ip or queries.keeps(workload, placed, "public_ip")
-    return network.nat != "none" or queries.keeps(network, network, "nat")
+        return public_ip
+    routed = any(
+        route.destination == ANYWHERE and (not route.tables or part.it.table in route.tables)
+        for route in network.routes
+    )
+    return routed or network.nat != "none" or queries.keeps(network, network, "nat")
 
 
 def _remedy(part: Part[Subnet], missing: dict[str, tuple[str, ...]], lacking: list[str]) -> str:
@@ -134,21 +166,25 @@ def _remedy(part: Part[Subnet], missing: dict[str, tuple[str, ...]], lacking: li
     return way
 
 
-def _https_out(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+def _https_out(specs: Specs, start: _Start) -> Iterator[Diagnostic]:
     """Security groups must allow outbound traffic to port 443, over which images, logs and secrets are transferred."""
     known = specs.security_groups
-    groups = workload.placement.security_groups
+    groups = start.security_groups
     if not all(name in known and known[name].it.egress is not None for name in groups):
         return
     rules = [rule for name in groups for rule in known[name].it.egress or ()]
     if not any(rule.protocol in ("tcp", "all") and 443 in rule.port for rule in rules):
-        message = f"{joined(groups, 'and')} allows no outbound traffic on port 443, so a task cannot pull its image"
+        message = f"{joined(groups, 'and')} allows no outbound traffic on port 443, so {start.who} cannot pull an image"
         notes = tuple(Note("the security group", known[name].where(specs)) for name in groups)
-        yield Diagnostic("E5017", message, specs.where(workload, "placement", "security_groups"), notes=notes)
+        place = specs.where(start.document, *start.path, "security_groups")
+        yield Diagnostic("E5017", message, place, notes=notes)
 
 
 def _covers(specs: Specs, peer: str, subnets: tuple[str, ...]) -> bool:
-    """Whether the range of a rule contains all addresses of the subnets; unknown subnets count as contained."""
+    """Whether the range of a rule contains all addresses of the subnets; unknown subnets count as contained, and what
+    is in a prefix list is not known."""
+    if peer.startswith("pl-"):
+        return True
     addresses = peer_range(peer)
     known = specs.subnets
     if addresses is None:

@@ -37,11 +37,19 @@ _WORDS = {
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for network in specs.networks:
         yield from _rules(specs, network)
+        yield from _tables(specs, network)
     for balancer in specs.load_balancers:
         if balancer.network is not None and not literal(balancer.network, "vpc-"):
             yield from _document(specs, balancer, ("network",), Network, balancer.network)
         yield from _subnets(specs, balancer, ("subnets",), balancer.subnets)
         yield from _groups(specs, balancer, ("security_groups",), balancer.security_groups)
+    for cluster in specs.clusters:
+        for index, capacity in enumerate(cluster.ec2_capacity):
+            path = ("ec2_capacity", index)
+            yield from _subnets(specs, cluster, (*path, "subnets"), capacity.subnets)
+            yield from _groups(specs, cluster, (*path, "security_groups"), capacity.security_groups)
+            if capacity.role is not None and not queries.is_arn(capacity.role):
+                yield from _document(specs, cluster, (*path, "role"), Role, capacity.role)
     for workload in specs.workloads:
         if not queries.is_arn(workload.cluster):
             yield from _document(specs, workload, ("cluster",), Cluster, workload.cluster)
@@ -142,11 +150,25 @@ def _pre_deployment(specs: Specs) -> Iterator[Diagnostic]:
             yield Diagnostic("E2011", message, place, hint=hint, notes=(note,))
 
 
+def _tables(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    known = {subnet.table: index for index, subnet in reversed(list(enumerate(network.subnets)))}
+
+    def defined(name: str) -> Position | None:
+        return specs.where(network, "subnets", known[name], "name") if name in known else None
+
+    for number, route in enumerate(network.routes):
+        for index, name in enumerate(route.tables):
+            if name not in known:
+                place = specs.where(network, "routes", number, "tables", index)
+                message = f"network {shown(network.name)} has no route table {shown(name)}"
+                yield dangling("E2002", message, place, name, known, defined)
+
+
 def _rules(specs: Specs, network: Network) -> Iterator[Diagnostic]:
     for index, group in enumerate(network.security_groups):
         for field, rules in (("ingress", group.ingress), ("egress", group.egress or ())):
             for number, rule in enumerate(rules):
-                if rule.peer != "anywhere" and "/" not in rule.peer:
+                if rule.peer != "anywhere" and "/" not in rule.peer and not rule.peer.startswith("pl-"):
                     place = ("security_groups", index, field, number, "from" if field == "ingress" else "to")
                     yield from _group(specs, network, place, rule.peer, "anywhere")
 

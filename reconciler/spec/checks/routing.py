@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
+from reconciler.spec.documents.network import ANYWHERE, Subnet
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
@@ -14,6 +16,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     for network in specs.networks:
         yield from _gateways(specs, network)
         yield from _tables(specs, network)
+        yield from _routes(specs, network)
         if network.dns_hostnames and not network.dns_support:
             message = "dns_hostnames: needs dns_support"
             yield Diagnostic("E3012", message, specs.where(network, "dns_support"))
@@ -54,3 +57,27 @@ def _tables(specs: Specs, network: Network) -> Iterator[Diagnostic]:
         elif network.nat == "per_zone" and subnet.access == "private" and subnet.zone != other.zone:
             message = f"the route table {shown(subnet.table)} spans two zones; with nat: per_zone each zone has its own"
             yield Diagnostic("E3008", message, place, notes=(note,))
+
+
+def _routes(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    """A table has one route to a destination; those to the internet are made already."""
+    tables = {subnet.table: subnet for subnet in reversed(network.subnets)}
+    taken: dict[tuple[str, IPv4Network], int] = {}
+    for number, route in enumerate(network.routes):
+        place = specs.where(network, "routes", number, "destination")
+        for table in route.tables or sorted(tables):
+            subnet = tables.get(table)
+            if route.destination == ANYWHERE and subnet is not None and _leaves(network, subnet):
+                message = f"the route table {shown(table)} routes {ANYWHERE} to the internet already"
+                yield Diagnostic("E3015", message, place)
+                break
+            first = taken.setdefault((table, route.destination), number)
+            if first != number:
+                message = f"the route table {shown(table)} has two routes to {route.destination}"
+                note = Note("the other one", specs.where(network, "routes", first, "destination"))
+                yield Diagnostic("E3015", message, place, notes=(note,))
+                break
+
+
+def _leaves(network: Network, subnet: Subnet) -> bool:
+    return subnet.access == "public" or network.nat != "none"

@@ -130,11 +130,14 @@ def _shares(
         place = specs.where(document, field, index)
         if share.name in names[:index]:
             yield Diagnostic("E5011", f"{share.name} is listed twice", place)
-        if cluster is not None and share.name not in cluster.capacity_providers:
+        if cluster is not None and share.name not in queries.providers(cluster):
             note = Note("the cluster", specs.where(cluster))
             yield Diagnostic("E5011", f"cluster {shown(cluster.name)} does not have {share.name}", place, notes=(note,))
     if sum(share.base > 0 for share in shares) > 1:
         yield Diagnostic("E5011", "only one capacity provider may have a base", specs.where(document, field, key=True))
+    if len({share.on_ec2 for share in shares}) > 1:
+        message = "a service or task runs on Fargate or on EC2 instances, not on both"
+        yield Diagnostic("E5011", message, specs.where(document, field, key=True))
     if not any(share.weight for share in shares):
         yield Diagnostic(
             "E5011", "all weights are 0, so no task would ever run", specs.where(document, field, key=True)

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from reconciler.model.members import MOST_STATED
 from reconciler.resources import _containers as _containers_api
+from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note, nearest
 from reconciler.spec.documents import Service, Task
 from reconciler.spec.messages import joined, shown
@@ -42,7 +43,34 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     task = workload.task
-    allowed = MEMORY.get(task.cpu)
+    missing = [field for field in ("cpu", "memory") if getattr(task, field) is None]
+    if queries.on_ec2(specs, workload):
+        yield from _reserved(specs, workload)
+    elif missing:
+        message = f"a task on Fargate needs {joined(map(shown, missing), 'and')}"
+        yield Diagnostic("E5030", message, specs.where(workload, "task", key=True))
+    else:
+        yield from _of_fargate(specs, workload)
+    for field, unit, whole in (("cpu", "CPU units", task.cpu), ("memory", "MiB", task.memory)):
+        total = sum(getattr(container, field) or 0 for container in task.containers.values())
+        if whole is not None and total > whole:
+            message = f"the containers reserve {total} {unit} in total, but the task has {whole}"
+            last = [name for name, container in task.containers.items() if getattr(container, field)][-1]
+            note = Note("the size of the task", specs.where(workload, "task", field))
+            yield Diagnostic("E5002", message, specs.where(workload, "task", "containers", last, field), notes=(note,))
+
+
+def _reserved(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    """On an instance, either the task or each of its containers says how much memory it needs."""
+    for name, container in workload.task.containers.items() if workload.task.memory is None else ():
+        if container.memory is None and container.memory_reservation is None:
+            message = f"{shown(name)} needs 'memory' or 'memory_reservation', because the task has no memory"
+            yield Diagnostic("E5030", message, specs.where(workload, "task", "containers", name, key=True))
+
+
+def _of_fargate(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
+    task = workload.task
+    allowed = MEMORY.get(task.cpu or 0)
     if allowed is None:
         message = f"cpu: Fargate offers {joined(map(str, MEMORY))}, not {task.cpu}"
         yield Diagnostic("E5001", message, specs.where(workload, "task", "cpu"))
@@ -55,13 +83,6 @@ def _size(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
         )
         message = f"memory: with cpu {task.cpu} Fargate offers {sold}, not {task.memory}"
         yield Diagnostic("E5001", message, specs.where(workload, "task", "memory"))
-    for field, unit, whole in (("cpu", "CPU units", task.cpu), ("memory", "MiB", task.memory)):
-        total = sum(getattr(container, field) or 0 for container in task.containers.values())
-        if total > whole:
-            message = f"the containers reserve {total} {unit} in total, but the task has {whole}"
-            last = [name for name, container in task.containers.items() if getattr(container, field)][-1]
-            note = Note("the size of the task", specs.where(workload, "task", field))
-            yield Diagnostic("E5002", message, specs.where(workload, "task", "containers", last, field), notes=(note,))
 
 
 def _reservations(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
@@ -70,7 +91,7 @@ def _reservations(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic
     for name, container in task.containers.items():
         wanted, most = container.memory_reservation, container.memory or task.memory
         reserved += wanted or container.memory or 0
-        if wanted is None or (wanted <= most and reserved <= task.memory):
+        if wanted is None or most is None or (wanted <= most and reserved <= (task.memory or reserved)):
             continue
         place = specs.where(workload, "task", "containers", name, "memory_reservation")
         if wanted > most:

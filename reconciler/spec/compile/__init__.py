@@ -13,10 +13,10 @@ from typing import Any
 from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address, Desired
 from reconciler.spec import moves
-from reconciler.spec.compile import cluster, load_balancer, network, registry, role, service, store, task
+from reconciler.spec.compile import alarm, cluster, load_balancer, network, registry, role, service, store, task
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.delivery import compile_deliveries
-from reconciler.spec.documents import Document, Store
+from reconciler.spec.documents import Alarm, Document, Store
 from reconciler.spec.specs import Specs
 
 Resources = Iterable[Desired[Any]]
@@ -58,6 +58,7 @@ def _steps(specs: Specs) -> Iterator[tuple[Any, Callable[[Context, Any], Resourc
         (specs.registries, registry.compile_registry),
         (specs.roles, role.compile_role),
         (specs.all(Store), store.compile_store),
+        (specs.all(Alarm), alarm.compile_alarm),
         (specs.clusters, cluster.compile_cluster),
         (specs.load_balancers, load_balancer.compile_load_balancer),
         (specs.services, service.compile_service),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model.members import stated_tag
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
-from reconciler.resources._ecs import Strategy
 from reconciler.resources.cluster import EXEC, ClusterSpec
 from reconciler.resources.namespace import NamespaceSpec
+from reconciler.spec import queries
 from reconciler.spec.compile import role
-from reconciler.spec.compile.context import Context, unstated
+from reconciler.spec.compile.context import Context, strategy, unstated
+from reconciler.spec.compile.ec2_capacity import compile_ec2_capacity
 from reconciler.spec.documents import Cluster
 from reconciler.spec.documents.cluster import ExecLogging
 
@@ -22,8 +23,8 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
         Address("cluster", cluster.name),
         ClusterSpec(
             name=cluster.name_in_aws,
-            capacity_providers=cluster.capacity_providers,
-            default_strategy=strategy(cluster.default_strategy),
+            capacity_providers=None if cluster.ec2_capacity else cluster.capacity_providers,
+            default_strategy=None if cluster.ec2_capacity else strategy(cluster.default_strategy),
             container_insights=cluster.container_insights,
             exec=None if cluster.exec_logging is None else _exec_logging(cluster.exec_logging),
         ),
@@ -33,6 +34,7 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
     if cluster.namespace is not None:
         spec = NamespaceSpec(name=cluster.namespace)
         yield context.desired(cluster, namespace_address(cluster), spec, "namespace")
+    yield from compile_ec2_capacity(context, cluster)
 
 
 def _exec_logging(logging: ExecLogging) -> dict[str, Any]:
@@ -73,10 +75,6 @@ def namespace_address(cluster: Cluster) -> Address:
     return Address("namespace", cluster.namespace)
 
 
-def strategy(shares: Iterable[Any]) -> tuple[Strategy, ...]:
-    return tuple(Strategy(provider=share.name, weight=share.weight, base=share.base) for share in shares)
-
-
 def cluster_link(name: str) -> Link:
     """A cluster outside the specs is given by its ARN; its name is what ECS takes everywhere."""
     return name.rpartition("/")[2] if name.startswith("arn:") else Ref(Address("cluster", name))
@@ -87,9 +85,5 @@ def capacity(context: Context, workload: Any) -> dict[str, Any]:
 
     Neither written: the cluster's default strategy if it has one, else plain Fargate.
     """
-    if workload.capacity_providers:
-        return {"capacity_provider_strategy": strategy(workload.capacity_providers)}
-    cluster = context.specs.get(Cluster, workload.cluster)
-    if workload.launch is None and cluster is not None and cluster.default_strategy:
-        return {"capacity_provider_strategy": strategy(cluster.default_strategy)}
-    return {"launch_type": "FARGATE"}
+    shares = queries.shares(context.specs, workload)
+    return {"capacity_provider_strategy": strategy(shares)} if shares else {"launch_type": "FARGATE"}

@@ -12,8 +12,10 @@ from pydantic import BaseModel
 
 from reconciler.model import ownership
 from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Path, Ref, Spec
+from reconciler.resources._ecs import Strategy
 from reconciler.spec.documents import Network, Stack
 from reconciler.spec.documents.base import Document
+from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.specs import Specs
 
 
@@ -78,6 +80,10 @@ class Context:
             if any(subnet.name in wanted for subnet in network.subnets):
                 return network
         return None
+
+
+def strategy(shares: Iterable[CapacityShare]) -> tuple[Strategy, ...]:
+    return tuple(Strategy(provider=share.name, weight=share.weight, base=share.base) for share in shares)
 
 
 def unstated(block: BaseModel, **fields: str | Path) -> dict[Path, Keep]:

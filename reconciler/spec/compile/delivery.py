@@ -15,7 +15,7 @@ from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
-from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents import Alarm, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.listener_rule import Match
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.specs import Specs
@@ -30,7 +30,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     traffic = service.traffic
     strategy = strategy_of(specs, service)
     before = queries.pre_deployment(specs, service)
-    policy = compile_policy(strategy, service)
+    policy = compile_policy(strategy, service, specs.all(Alarm))
     plain = RolloutSpec(
         Address("service", service.name),
         Address("task-definition", service.name),

@@ -16,8 +16,10 @@ from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from reconciler.resources.vpc_endpoint import VpcEndpointSpec
 from reconciler.spec import names
+from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context, cidr, link, unstated
 from reconciler.spec.documents import Network
+from reconciler.spec.documents.network import NetworkEndpoint
 
 ANYWHERE = "0.0.0.0/0"
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
@@ -28,7 +30,12 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
     yield context.desired(
         network,
         vpc.address,
-        VpcSpec(cidr=cidr(network.cidr), dns_support=network.dns_support, dns_hostnames=network.dns_hostnames),
+        VpcSpec(
+            cidr=cidr(network.cidr),
+            secondary=None if network.secondary_cidrs is None else tuple(map(cidr, network.secondary_cidrs)),
+            dns_support=network.dns_support,
+            dns_hostnames=network.dns_hostnames,
+        ),
         kept=unstated(network, dns_support="dns_support", dns_hostnames="dns_hostnames"),
         name=names.vpc(network.name_in_aws),
     )
@@ -100,6 +107,11 @@ def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Des
         elif gateways:
             zone = first.zone if first.zone in gateways else next(iter(gateways))
             routes[ANYWHERE] = Ref(Address("nat-gateway", f"{network.name}-{zone}"))
+        routes |= {
+            cidr(route.destination): route.target
+            for route in network.routes
+            if not route.tables or table in route.tables
+        }
         yield context.desired(
             network,
             Address("route-table", table),
@@ -153,7 +165,7 @@ def _rule(network: Network, entry: Any) -> Rule:
     source: Link = entry.peer
     if entry.peer == "anywhere":
         source = ANYWHERE
-    elif "/" not in entry.peer:
+    elif "/" not in entry.peer and not entry.peer.startswith("pl-"):
         source = link("security-group", entry.peer, literal="sg-")
     unstated = network.adopt and "description" not in entry.model_fields_set
     return Rule(protocol=protocol, source=source, description=None if unstated else entry.description, **ports)
@@ -162,7 +174,8 @@ def _rule(network: Network, entry: Any) -> Rule:
 def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
     prefix = f"com.amazonaws.{context.stack.region}"
     tables = tuple(dict.fromkeys(subnet.table for subnet in network.subnets))
-    for service in sorted(GATEWAY_ENDPOINTS & set(network.endpoints)):
+    policies: dict[str, dict[str, Any] | None] = {one.service: _policy(one) for one in network.endpoints}
+    for service in sorted(GATEWAY_ENDPOINTS & policies.keys()):
         yield context.desired(
             network,
             Address("vpc-endpoint", f"{network.name}-{service}"),
@@ -171,6 +184,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 service=f"{prefix}.{service}",
                 type="Gateway",
                 route_tables=tuple(Ref(Address("route-table", table)) for table in tables),
+                policy=policies[service],
             ),
             "endpoints",
             kept={("route_tables",): Keep.ITEMS},
@@ -180,7 +194,9 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
         return
     group, in_aws = names.endpoint_group(network.name), names.endpoint_group(network.name_in_aws)
     address = Address("security-group", group)
-    https = Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(network.cidr), description=None)
+    https = tuple(
+        Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(one), description=None) for one in network.cidrs
+    )
     yield context.desired(
         network,
         address,
@@ -192,12 +208,12 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
     yield context.desired(
         network,
         Address("security-group-rules", group),
-        SecurityGroupRulesSpec(group=Ref(address), ingress=(https,)),
+        SecurityGroupRulesSpec(group=Ref(address), ingress=https),
         "endpoints",
         kept={("ingress",): Keep.ITEMS},
     )
     inside = tuple(Ref(Address("subnet", name)) for name in _one_subnet_a_zone(network))
-    for service in network.interface_endpoints:
+    for endpoint, service in network.interface_services:
         yield context.desired(
             network,
             Address("vpc-endpoint", f"{network.name}-{service}"),
@@ -208,11 +224,19 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 subnets=inside,
                 security_groups=(Ref(address),),
                 private_dns=True,
+                policy=policies[endpoint],
             ),
             "endpoints",
             kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
             name=names.endpoint(network.name_in_aws, service),
         )
+
+
+def _policy(endpoint: NetworkEndpoint) -> dict[str, Any] | None:
+    """Of whoever is inside the network; what they may do at all, their own policies say."""
+    if not endpoint.policy:
+        return None
+    return role.document({**role.written(statement), "Principal": "*"} for statement in endpoint.policy)
 
 
 def _one_subnet_a_zone(network: Network) -> list[str]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from reconciler.rollout.engine import default_engine
 from reconciler.rollout.strategy import Function, OnNewRevision, Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.windows import Window
-from reconciler.spec.documents import DeploymentStrategy, Service
+from reconciler.spec.documents import Alarm, DeploymentStrategy, Service
 from reconciler.spec.documents.deployment_strategy import ROLLING
 
 
-def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Strategy:
-    """How `service` is deployed; without a strategy, as ECS does it."""
+def compile_policy(strategy: DeploymentStrategy | None, service: Service, alarms: Iterable[Alarm] = ()) -> Strategy:
+    """How `service` is deployed; without a strategy, as ECS does it. `alarms` are those that have documents."""
     if strategy is None:
         return Strategy(engine=default_engine(ROLLING))
-    traffic = service.traffic
+    traffic, named = service.traffic, {alarm.name: alarm.name_in_aws for alarm in alarms}
     return Strategy(
         engine=strategy.driver,
         healthy_within=strategy.green.healthy_within,
@@ -30,7 +31,7 @@ def compile_policy(strategy: DeploymentStrategy | None, service: Service) -> Str
         shares=tuple(Share(one.weight, one.pause) for one in strategy.steps),
         stickiness=strategy.stickiness,
         verify_for=strategy.verify.period,
-        alarms=strategy.verify.alarms,
+        alarms=tuple(named.get(one, one) for one in strategy.verify.alarms),
         max_5xx=strategy.verify.max_5xx,
         teardown_after=strategy.teardown.after,
         on_new_revision=OnNewRevision(strategy.on_new_revision),

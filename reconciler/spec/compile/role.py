@@ -30,13 +30,13 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
         ),
-        tags=_in_region(context),
+        tags=in_region(context),
         kept=unstated(role, policies="policies") | ({} if "policies" in role.model_fields_set else _MANAGED),
     )
 
 
-def _in_region(context: Context) -> dict[str, str]:
-    """IAM is in no region, and stacks of one name in two regions are two stacks."""
+def in_region(context: Context) -> dict[str, str]:
+    """The tags of what belongs to IAM. IAM is in no region, and stacks of one name in two regions are two stacks."""
     return {ownership.REGION: context.stack.region}
 
 
@@ -93,7 +93,7 @@ def generated(
             policies={policy: said for policy, said in policies.items() if said["Statement"]},
             managed=managed,
         ),
-        tags=_in_region(context),
+        tags=in_region(context),
         kept={("trust",): Keep.VALUE, ("path",): Keep.VALUE, ("policies",): Keep.ITEMS, ("managed",): Keep.ITEMS},
     )
     return replace(want, if_needed=want.adopt)

@@ -20,6 +20,7 @@ from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import members
 from reconciler.spec.compile import ecs_traffic, kept, service_members
+from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, seconds
@@ -90,6 +91,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         members=keeping((), stated),
         tags=digests(members.api_of(service), said, address) | stated_tag(keeping((), stated)) if said else None,
     )
+    yield from standard_alarms(context, service)
     if scaled is not None:
         yield compile_scaling(context, service, address)
     if engine.controller is Controller.CODE_DEPLOY:

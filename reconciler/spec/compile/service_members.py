@@ -10,6 +10,7 @@ from reconciler.spec import names
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.task_members import Stated
+from reconciler.spec.compile.workload import chosen
 from reconciler.spec.documents import Role, Service
 from reconciler.spec.documents.deployment_strategy import FailureThreshold, Rolling
 from reconciler.spec.documents.volume import EbsVolume
@@ -30,6 +31,8 @@ def of_service(context: Context, service: Service, rolling: Rolling | None) -> S
         found["propagateTags",] = service.propagate_tags.upper()
     if "availability_zone_rebalancing" in said:
         found["availabilityZoneRebalancing",] = "ENABLED" if service.availability_zone_rebalancing else "DISABLED"
+    for member, items in chosen(service).items():
+        found[member,] = items
     if volumes := _volumes(context, service):
         found["volumeConfigurations",] = volumes
     return {**found, **({} if rolling is None else _deployment(rolling))}

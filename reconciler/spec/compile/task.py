@@ -11,9 +11,10 @@ from reconciler.resources.task import RECORDED, TaskSpec
 from reconciler.spec import names
 from reconciler.spec.compile import kept, role
 from reconciler.spec.compile.cluster import capacity, cluster_link
-from reconciler.spec.compile.context import Context, unstated
-from reconciler.spec.compile.workload import compile_workload, placement, task_definition
+from reconciler.spec.compile.context import Context, unstated, whole_seconds
+from reconciler.spec.compile.workload import chosen, compile_workload, placement, task_definition
 from reconciler.spec.documents import Task
+from reconciler.spec.documents.task import Run
 
 SCHEDULER = "scheduler.amazonaws.com"
 
@@ -35,10 +36,14 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
             expression=task.run.schedule,
             time_zone=task.run.time_zone,
             role=Ref(starter.address),
+            retry_attempts=task.run.retry.attempts,
+            max_event_age=whole_seconds(task.run.retry.max_age),
+            dead_letter_queue=_queue(context, task.run),
             **_launch(context, task),
         ),
         "run",
-        kept=unstated(task.run, time_zone="time_zone")
+        kept=unstated(task.run, time_zone="time_zone", dead_letter_queue="dead_letter_queue")
+        | unstated(task.run.retry, attempts="retry_attempts", max_age="max_event_age")
         | unstated(task, count="count")
         | {("role",): Keep.PRESENT}
         | kept.of_capacity(task)
@@ -59,8 +64,23 @@ def _launch(context: Context, task: Task) -> dict[str, Any]:
         "network": placement(context, task),
         "platform_version": None if task.platform_version == "LATEST" else task.platform_version,
         "count": task.count,
+        **_chosen(task),
         **capacity(context, task),
     }
+
+
+def _chosen(task: Task) -> dict[str, Any]:
+    found = chosen(task)
+    return {
+        "placement_strategy": found.get("placementStrategy"),
+        "placement_constraints": found.get("placementConstraints"),
+    }
+
+
+def _queue(context: Context, run: Run) -> str:
+    """The ARN of the dead-letter queue; none is written as empty, so that one which is left out goes."""
+    named = run.dead_letter_queue or ""
+    return named if named.startswith("arn:") or not named else context.arn("sqs", named)
 
 
 def schedule_role(context: Context, task: Task) -> Desired[Any]:
@@ -71,6 +91,8 @@ def schedule_role(context: Context, task: Task) -> Desired[Any]:
     group = context.arn("scheduler", f"schedule-group/{task.name_in_aws}")
     roles = [one for one in (spec.execution_role, spec.task_role) if one]
     statements = [run, tag]
+    if task.run is not None and (queue := _queue(context, task.run)):
+        statements.append(role.allow(["sqs:SendMessage"], [queue]))
     if roles:
         statements.append({"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": roles})
     return role.generated(context, task, names.schedule_role, SCHEDULER, group, {"start-task": statements})

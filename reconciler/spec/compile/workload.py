@@ -19,6 +19,7 @@ from reconciler.spec.compile.context import Context, seconds, whole_seconds
 from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
 from reconciler.spec.documents import Registry
 from reconciler.spec.documents.logs import AWSLOGS
+from reconciler.spec.documents.task_definition import DISTINCT, Choice
 
 
 def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[Any]]:
@@ -101,9 +102,14 @@ def task_definition(context: Context, workload: Workload) -> TaskDefinitionSpec:
         task_role=own,
         architecture=task.architecture,
         containers={name: _container(context, workload, name) for name in task.containers},
-        aws=merged(members.said(task), laid(task_members.of_task(task))),
+        aws=_launched(context, workload) | merged(members.said(task), laid(task_members.of_task(task))),
         **({} if task.ephemeral_storage is None else {"ephemeral_storage": task.ephemeral_storage}),
     )
+
+
+def _launched(context: Context, workload: Workload) -> dict[str, Any]:
+    """What ECS validates a task definition against, where that is not Fargate."""
+    return {"requiresCompatibilities": ["EC2"]} if queries.on_ec2(context.specs, workload) else {}
 
 
 def _container(context: Context, workload: Workload, name: str) -> Container:
@@ -196,6 +202,28 @@ def placement(context: Context, workload: Workload) -> Placed:
         security_groups=context.security_groups(placed.security_groups),
         public_ip=placed.public_ip,
     )
+
+
+def chosen(workload: Workload) -> dict[str, list[dict[str, str]]]:
+    """How ECS chooses instances, by its names, as far as the document states it."""
+    found: dict[str, list[dict[str, str]]] = {}
+    if workload.placement.strategy is not None:
+        found["placementStrategy"] = [_choice(one) for one in workload.placement.strategy]
+    if workload.placement.constraints is not None:
+        found["placementConstraints"] = [
+            {"type": "distinctInstance"} if one == DISTINCT else {"type": "memberOf", "expression": one}
+            for one in workload.placement.constraints
+        ]
+    return found
+
+
+_FIELDS = {"zone": "attribute:ecs.availability-zone", "instance": "instanceId"}
+
+
+def _choice(choice: Choice) -> dict[str, str]:
+    if choice.spread is not None:
+        return {"type": "spread", "field": _FIELDS.get(choice.spread, choice.spread)}
+    return {"type": "random"} if choice.binpack is None else {"type": "binpack", "field": choice.binpack}
 
 
 def origins(context: Context, workload: Workload) -> dict[str, str]:

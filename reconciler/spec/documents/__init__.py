@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.spec.documents.alarm import Alarm
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import Cluster
 from reconciler.spec.documents.deployment_strategy import DeploymentStrategy
@@ -25,10 +26,12 @@ KINDS: dict[str, type[Document]] = {
     "DeploymentStrategy": DeploymentStrategy,
     "Role": Role,
     "Store": Store,
+    "Alarm": Alarm,
 }
 
 __all__ = [
     "KINDS",
+    "Alarm",
     "Block",
     "Cluster",
     "DeploymentStrategy",

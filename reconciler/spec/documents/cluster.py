@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.logs import LogGroupName
-from reconciler.spec.documents.values import Flag, KmsKey, Whole, Words, matching, no_repeats, problem
+from reconciler.spec.documents.values import (
+    Architecture,
+    Flag,
+    KmsKey,
+    Many,
+    Reference,
+    Whole,
+    Words,
+    matching,
+    no_repeats,
+    problem,
+)
 
 CapacityProvider = Literal["FARGATE", "FARGATE_SPOT"]
+BUILT_IN: Final = frozenset(get_args(CapacityProvider))
+_RESERVED = "(?:[aA][wW][sS]|[eE][cC][sS]|[fF][aA][rR][gG][aA][tT][eE])"
+_OWN = f"(?!{_RESERVED})[A-Za-z0-9_-]+"
+_OWN_RULE = "letters, digits, '_' and '-' only, not beginning with aws, ecs or fargate"
 ECS_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 ECS_NAME_RULE = "letters, digits, '_' and '-' only, starting with a letter or digit"
 
@@ -18,9 +33,12 @@ ECS_NAME_RULE = "letters, digits, '_' and '-' only, starting with a letter or di
 class CapacityShare(Block):
     """The share of a service that runs on a capacity provider; plain `FARGATE_SPOT` means weight 1."""
 
-    short_form = {"enum": ["FARGATE", "FARGATE_SPOT"]}
+    short_form = {"type": "string"}
 
-    name: CapacityProvider
+    name: Annotated[
+        str, *matching(f"FARGATE|FARGATE_SPOT|{_OWN}", 255, f"FARGATE, FARGATE_SPOT or a name: {_OWN_RULE}")
+    ]
+    """`FARGATE`, `FARGATE_SPOT`, or one of the cluster's `ec2_capacity`. Not both Fargate and EC2."""
     weight: Annotated[Whole, Field(ge=0, le=1000)] = 1
     base: Annotated[Whole, Field(ge=0, le=100_000)] = 0
     """Number of tasks that are placed here before weights apply."""
@@ -29,6 +47,10 @@ class CapacityShare(Block):
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def on_ec2(self) -> bool:
+        return self.name not in BUILT_IN
 
 
 CapacityShares: TypeAlias = Annotated[tuple[CapacityShare, ...], Field(max_length=20)]
@@ -68,8 +90,52 @@ class ExecLogging(Block):
         return self
 
 
+_IMAGE = r"ssm:/[A-Za-z0-9_./-]+|ami-[0-9a-f]{8,17}"
+
+
+class Ec2Capacity(Block):
+    """EC2 instances for tasks: a capacity provider with an Auto Scaling group, whose size ECS manages.
+
+    A launch template, an instance profile and, unless `role` names one, a role are created with it.
+    """
+
+    name: Annotated[str, *matching(_OWN, 54, _OWN_RULE)]
+    """The name of the capacity provider, and of what is created with it. Unique in the account and region."""
+    instance_types: Annotated[
+        tuple[Annotated[str, *matching(r"[a-z0-9-]+\.[a-z0-9-]+", 64, "an instance type such as m7g.large")], ...],
+        AfterValidator(no_repeats),
+        Field(min_length=1, max_length=40),
+    ]
+    """The first that EC2 has capacity for is started, in this order. All of one architecture."""
+    architecture: Architecture = "X86_64"
+    """Selects the default `image`."""
+    image: Annotated[str, *matching(_IMAGE, 1024, "ssm: and the name of a parameter, or the id of an image")] | None = (
+        None
+    )
+    """`ssm:` and the parameter that holds the id of an image, which is looked up whenever an instance starts, or the id
+    of an image. Default: the newest ECS-optimized image of Amazon Linux 2023."""
+    min: Annotated[Whole, Field(ge=0, le=5000)] = 0
+    max: Annotated[Whole, Field(ge=1, le=5000)]
+    """Number of instances. A rollout runs the tasks of two versions."""
+    subnets: Annotated[Many, Field(min_length=1, max_length=16)]
+    security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
+    """Of the instances. Tasks have those of their own `placement`."""
+    public_ip: Flag = False
+    """Gives instances a public address, in public subnets."""
+    role: Reference | None = None
+    """What the ECS agent runs as: a Role document or the ARN of a role. Default: a role with AWS's policy for it."""
+    volume: Annotated[Whole, Field(ge=30, le=16384)] = 30
+    """GiB of the root volume, which is encrypted."""
+    target_capacity: Annotated[Whole, Field(ge=1, le=100)] = 100
+    """Percentage of the instances' capacity that ECS keeps in use; below 100, the rest is ready for more tasks."""
+    termination_protection: Flag = True
+    """Scaling in never terminates an instance that runs tasks."""
+    draining: Flag = True
+    """Tasks are moved away from an instance that is to be terminated."""
+
+
 class Cluster(Document):
-    """An ECS cluster on Fargate."""
+    """An ECS cluster."""
 
     kind: Literal["Cluster"] = "Cluster"
     name: EcsName
@@ -79,6 +145,9 @@ class Cluster(Document):
         "FARGATE",
         "FARGATE_SPOT",
     )
+    """Those of Fargate."""
+    ec2_capacity: tuple[Ec2Capacity, ...] = ()
+    """Capacity providers of the cluster's own, with EC2 instances."""
     default_strategy: CapacityShares = ()
     """Used by services and tasks that set neither `launch` nor `capacity_providers`."""
     container_insights: Literal["disabled", "enabled", "enhanced"] | None = None

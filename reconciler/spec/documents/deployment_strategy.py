@@ -114,7 +114,7 @@ class Verify(Block):
 
     period: Annotated[Duration, lasting("0s", "24h")] = Field(default=duration.parse("5m"), alias="for")
     alarms: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(max_length=100)] = ()
-    """CloudWatch alarms, by name."""
+    """CloudWatch alarms: Alarm documents, the standard alarms of a service, or any others, by name."""
     max_5xx: Annotated[Percent, Field(ge=0, le=100)] | None = None
     """Percent of responses."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block, Document, Named, Tags
+from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
 from reconciler.spec.messages import shown
 from reconciler.spec.scalar import Written
@@ -19,6 +21,11 @@ Protocol = Literal["tcp", "udp", "icmp", "all"]
 Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
 """Endpoints that are routes; the others are network interfaces that are billed by the hour."""
+SEVERAL_SERVICES: Mapping[str, tuple[str, ...]] = {
+    "ecr": ("ecr.api", "ecr.dkr"),
+    "ecs": ("ecs", "ecs-agent", "ecs-telemetry"),
+}
+"""Endpoints that stand for several services (ECR and ECS guides, interface VPC endpoints)."""
 
 _DESCRIBABLE_RULE = "letters, digits and . _-:/()#,@[]+=&;{}!$* only"
 _DESCRIBABLE = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]"
@@ -68,7 +75,8 @@ def _ports(value: Any) -> Ports:
 
 
 def _peer(value: Any) -> str:
-    """`anywhere`, a CIDR range or the name or id of a security group; ranges are checked here, names by reference."""
+    """`anywhere`, a CIDR range, a prefix list, or the name or id of a security group; ranges are checked here,
+    names by reference."""
     written = values.text(value)
     if not written:
         raise problem("E1105", "expected anywhere, a CIDR range or a security group, found nothing")
@@ -96,9 +104,9 @@ Description: TypeAlias = Annotated[str, *matching(rf"{_DESCRIBABLE}*", 255, _DES
 GroupName: TypeAlias = Annotated[
     str,
     *matching(
-        rf"(?!sg-)(?!default$){_DESCRIBABLE}+",
+        rf"(?!sg-)(?!pl-)(?!default$){_DESCRIBABLE}+",
         255,
-        f"{_DESCRIBABLE_RULE}, and neither 'default' nor sg-…",
+        f"{_DESCRIBABLE_RULE}, and neither 'default' nor sg-… or pl-…",
     ),
 ]
 
@@ -117,7 +125,7 @@ class Rule(Block):
 
     @property
     def peer(self) -> str:
-        """The other end: anywhere, a CIDR range, or a security group."""
+        """The other end: anywhere, a CIDR range, a prefix list, or a security group."""
         raise NotImplementedError
 
     @model_validator(mode="after")
@@ -133,7 +141,7 @@ class Ingress(Rule):
     """Inbound traffic that a security group allows."""
 
     source: Peer = Field(alias="from")
-    """`anywhere`, a CIDR range, or the name (or sg-… id) of a security group."""
+    """`anywhere`, a CIDR range, a prefix list (pl-…), or the name (or sg-… id) of a security group."""
 
     @property
     def peer(self) -> str:
@@ -144,7 +152,7 @@ class Egress(Rule):
     """Outbound traffic that a security group allows."""
 
     destination: Peer = Field(alias="to")
-    """`anywhere`, a CIDR range, or the name (or sg-… id) of a security group."""
+    """`anywhere`, a CIDR range, a prefix list (pl-…), or the name (or sg-… id) of a security group."""
 
     @property
     def peer(self) -> str:
@@ -152,7 +160,7 @@ class Egress(Rule):
 
 
 def peer_range(peer: str) -> IPv4Network | IPv6Network | None:
-    """The addresses of a rule's `from` or `to`; None for a security group."""
+    """The addresses of a rule's `from` or `to`; None for a security group or a prefix list."""
     if peer == "anywhere":
         return ANYWHERE
     return ip_network(peer) if "/" in peer else None
@@ -200,6 +208,43 @@ class Subnet(Named):
         return self.name[min(found) :] if found else self.name
 
 
+_TARGET = r"(?:tgw|pcx|vgw|eni|vpce)-[0-9a-f]{8,17}"
+
+
+class Route(Block):
+    """A route to another network, beside those to the internet."""
+
+    destination: Cidr
+    target: Annotated[
+        str,
+        *matching(_TARGET, 64, "the id of a transit gateway, peering connection, VPN gateway, interface or endpoint"),
+    ]
+    """The id of a transit gateway (tgw-…), a peering connection (pcx-…), a VPN gateway (vgw-…), a network interface
+    (eni-…) or a gateway load balancer endpoint (vpce-…), made by others."""
+    tables: Annotated[tuple[RouteTableName, ...], AfterValidator(no_repeats)] = ()
+    """The route tables that have it. Default: all of the network."""
+
+
+class NetworkEndpoint(Block):
+    """A VPC endpoint; plain text is its service."""
+
+    short_form = {"enum": list(get_args(Endpoint))}
+
+    service: Endpoint
+    policy: tuple[Statement, ...] = ()
+    """What the endpoint lets through, for everybody inside the network. Default: everything."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"service": value} if isinstance(value, str) else value
+
+
+def _each_once(endpoints: tuple[NetworkEndpoint, ...]) -> tuple[NetworkEndpoint, ...]:
+    no_repeats(tuple(endpoint.service for endpoint in endpoints))
+    return endpoints
+
+
 NetworkName = Annotated[
     str,
     *matching(
@@ -221,17 +266,35 @@ class Network(Document):
     aws_name: NetworkName | None = None
     """The name that its names in AWS begin with. Default: the document's name."""
     cidr: Cidr
+    secondary_cidrs: Annotated[tuple[Cidr, ...], AfterValidator(no_repeats), Field(max_length=4)] | None = None
+    """Further ranges, which subnets may be in as well. One can only leave once nothing is in it. Default: those that it
+    has; an empty list is none."""
     subnets: tuple[Subnet, ...] = ()
     nat: Literal["none", "single", "per_zone"] = "none"
     """How private subnets reach the internet: not at all, through one NAT gateway, or through one in every zone."""
-    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(no_repeats)] = ()
+    routes: tuple[Route, ...] = ()
+    """Routes to other networks."""
+    endpoints: Annotated[tuple[NetworkEndpoint, ...], AfterValidator(_each_once)] = ()
     """AWS services that are reachable without the internet. `ecr` stands for both of its interfaces and also needs
-    `s3`.
+    `s3`; `ecs` stands for the three that EC2 instances of a cluster need.
     """
     security_groups: tuple[SecurityGroup, ...] = ()
     dns_support: Flag = True
     dns_hostnames: Flag = True
 
     @property
+    def cidrs(self) -> tuple[IPv4Network, ...]:
+        return (self.cidr, *(self.secondary_cidrs or ()))
+
+    @property
     def interface_endpoints(self) -> tuple[Endpoint, ...]:
-        return tuple(endpoint for endpoint in self.endpoints if endpoint not in GATEWAY_ENDPOINTS)
+        return tuple(one.service for one in self.endpoints if one.service not in GATEWAY_ENDPOINTS)
+
+    @property
+    def interface_services(self) -> tuple[tuple[Endpoint, str], ...]:
+        """Its interface endpoints, each with a service as AWS names it."""
+        return tuple(
+            (endpoint, service)
+            for endpoint in self.interface_endpoints
+            for service in SEVERAL_SERVICES.get(endpoint, (endpoint,))
+        )

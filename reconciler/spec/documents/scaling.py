@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from reconciler.model import duration
 from reconciler.spec.documents.base import Block
-from reconciler.spec.documents.values import Clock, Duration, Flag, Whole, Words, lasting, matching, problem
+from reconciler.spec.documents.values import Clock, Duration, Flag, Number, Whole, Words, lasting, matching, problem
 from reconciler.spec.documents.week import DAYS, Days, TimeZone
 
 Label = Annotated[str, *matching(r"[a-z][a-z0-9-]*", 64, "lower-case letters, digits and '-' only")]
@@ -21,7 +21,7 @@ class Metric(Block):
     name: Words
     dimensions: dict[Words, Words] = Field(default_factory=dict)
     statistic: Literal["Average", "Minimum", "Maximum", "Sum", "SampleCount"] = "Average"
-    target: Annotated[float, Field(ge=0.000001)]
+    target: Annotated[Number, Field(ge=0.000001)]
     per_task: Flag = False
     """Divides the metric by the number of running tasks, for what grows with the work, such as messages in a queue."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
+from reconciler.spec.documents.alarm import StandardAlarms
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
@@ -145,8 +146,11 @@ class Service(Document):
     """Where tasks take their tags from. Default: they have none but ECS's."""
     availability_zone_rebalancing: Flag = True
     """Moves tasks when Availability Zones have different numbers of them."""
+    alarms: StandardAlarms | None = None
+    """`standard` creates CloudWatch alarms: CPU and memory above 90 percent for five minutes, and for each target group
+    unhealthy targets, or (of HTTP) more than ten 5xx responses a minute, for three minutes."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateService, by ECS's names, such as `placementConstraints`."""
+    """Further members of CreateService, by ECS's names, such as `serviceRegistries`."""
 
     @property
     def forwardings(self) -> tuple[tuple[tuple[str | int, ...], Forwarding], ...]:

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
-from reconciler.spec.documents.values import Flag, Reference, Whole, matching, problem
+from reconciler.spec.documents.values import Duration, Flag, Reference, Whole, lasting, matching, problem
 from reconciler.spec.documents.week import TimeZone
 from reconciler.spec.messages import shown
 
@@ -31,6 +32,20 @@ Schedule = Annotated[
 ]
 
 
+_QUEUE = r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,80}"
+
+
+class Retry(Block):
+    """How long EventBridge Scheduler goes on trying to start a task that could not be started.
+
+    A task that was started and fails is not started again.
+    """
+
+    attempts: Annotated[Whole, Field(ge=0, le=185)] = 185
+    max_age: Annotated[Duration, lasting("1m", "24h")] = duration.parse("24h")
+    """How late a start may be."""
+
+
 class Run(Block):
     """When a task runs: `once` for each content of the document, or on a schedule."""
 
@@ -38,6 +53,10 @@ class Run(Block):
 
     schedule: Schedule | None = None
     time_zone: TimeZone = "UTC"
+    retry: Retry = Field(default_factory=Retry)
+    dead_letter_queue: Annotated[str, *matching(_QUEUE, 256, "the name or ARN of an SQS standard queue")] | None = None
+    """Where starts go that never succeeded: the name or the ARN of an SQS standard queue. By its name, it is in the
+    account and region of the stack."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -11,21 +11,37 @@ from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.logs import Logs
 from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.secret import SecretReference
-from reconciler.spec.documents.values import Flag, KmsKey, Many, Reference, Whole, no_repeats, problem
+from reconciler.spec.documents.values import (
+    Architecture,
+    Flag,
+    KmsKey,
+    Many,
+    Reference,
+    Whole,
+    matching,
+    no_repeats,
+    problem,
+)
 from reconciler.spec.documents.volume import Volume, VolumeName
+from reconciler.spec.messages import shown
 
 KmsKeys = Annotated[tuple[KmsKey, ...], AfterValidator(no_repeats)]
 
 
+_SPREAD = r"zone|instance|attribute:[A-Za-z0-9_./-]+"
+DISTINCT: Final = "distinct_instance"
+Constraint = Annotated[str, *matching(r".+", 2000, "distinct_instance, or an expression")]
+
+
 class TaskDefinition(Block):
-    """A Fargate task: containers that start and stop together and share an address."""
+    """A task: containers that start and stop together and share an address."""
 
     api = "_definition"
 
-    cpu: Whole
-    """CPU units; 1024 are one vCPU. Fargate offers 256, 512, 1024, 2048, 4096, 8192 and 16384."""
-    memory: Whole
-    """MiB. For the combinations with cpu see `reconciler explain E5001`."""
+    cpu: Annotated[Whole, Field(ge=1)] | None = None
+    """CPU units; 1024 are one vCPU. Fargate offers 256, 512, 1024, 2048, 4096, 8192 and 16384. Optional on EC2."""
+    memory: Annotated[Whole, Field(ge=1)] | None = None
+    """MiB. For the combinations with cpu see `reconciler explain E5001`. Optional on EC2, if each container has it."""
     containers: dict[ContainerName, Container]
     logs: Logs | None = None
     """Default: the containers' output is discarded."""
@@ -40,9 +56,9 @@ class TaskDefinition(Block):
     kms_keys: KmsKeys = ()
     """ARNs of the customer managed KMS keys that the task's secrets or log group are encrypted with. The generated
     execution role may decrypt with them."""
-    architecture: Literal["X86_64", "ARM64"] = "X86_64"
+    architecture: Architecture = "X86_64"
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
-    """GiB; the default is 20."""
+    """GiB; the default is 20. Only on Fargate."""
     volumes: dict[VolumeName, Volume] = Field(default_factory=dict)
     """By name. The containers mount them with `mounts`."""
     pid_mode: Literal["task"] | None = None
@@ -70,10 +86,39 @@ class TaskDefinition(Block):
         return (*(one for container in self.containers.values() for one in container.references), *options)
 
 
+class Choice(Block):
+    """How ECS chooses instances for tasks: one of the fields. Plain `random` is without an order."""
+
+    short_form = {"const": "random"}
+
+    spread: Annotated[str, *matching(_SPREAD, 128, "zone, instance or attribute:NAME")] | None = None
+    """Evenly over availability zones (`zone`), instances (`instance`) or the values of an attribute."""
+    binpack: Literal["cpu", "memory"] | None = None
+    """On the instances with the least of it left, so that as few as possible are needed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        if value == "random":
+            return {}
+        if not isinstance(value, dict):
+            raise problem("E1107", f"expected random, {{spread: …}} or {{binpack: …}}, found {shown(value)}")
+        if len(value) != 1:
+            raise problem("E1112", "each item is one of random, {spread: …} and {binpack: …}")
+        return value
+
+
 class Placement(Block):
-    """The subnets and security groups of tasks."""
+    """The subnets and security groups of tasks, and on EC2 how instances are chosen for them."""
 
     subnets: Annotated[Many, Field(min_length=1, max_length=16)]
     security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
     public_ip: Flag = False
-    """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet."""
+    """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet. Only on Fargate.
+    """
+    strategy: Annotated[tuple[Choice, ...], Field(max_length=5)] | None = None
+    """On EC2: how instances are chosen, the first item first. Default for a new service: spread over the
+    availability zones. An empty list is no order."""
+    constraints: Annotated[tuple[Constraint, ...], AfterValidator(no_repeats), Field(max_length=10)] | None = None
+    """On EC2: `distinct_instance`, or an expression of ECS's cluster query language that instances have to match, such
+    as `attribute:ecs.instance-type =~ m7g.*`."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -93,6 +93,13 @@ def percent(value: Any) -> float:
         hint = f"write {value}%" if isinstance(value, Written) and isinstance(value.value, int | float) else ""
         raise problem("E1108", "expected a percentage such as 0.5%", hint=hint)
     return float(match[1])
+
+
+def number(value: Any) -> float:
+    plain = value.value if isinstance(value, Written) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        raise problem("E1105", f"expected a number, found {described(value)}")
+    return float(plain)
 
 
 def _duration(value: Any) -> timedelta:
@@ -206,6 +213,7 @@ Line: TypeAlias = Annotated[str, BeforeValidator(line), WithJsonSchema(_SCALAR)]
 Words: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=1024)]
 """Text that is not empty and goes to AWS as one field."""
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
+Number: TypeAlias = Annotated[float, BeforeValidator(number)]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(flag)]
 Percent: TypeAlias = Annotated[
     float, BeforeValidator(percent), WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}(\.\d{1,6})?%$"})
@@ -224,6 +232,7 @@ KmsKey: TypeAlias = Annotated[
 ]
 Reference: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=2048)]
 """The name of another document or a part of one; an AWS id or ARN for a resource outside the specs."""
+Architecture = Literal["X86_64", "ARM64"]
 Many: TypeAlias = Annotated[
     tuple[Reference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": {"type": "string"}})
 ]

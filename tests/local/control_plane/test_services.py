@@ -203,16 +203,35 @@ def test_only_what_says_so_starts_a_deployment(stage: Stage) -> None:
     assert stage.seen()["deployments"][0]["id"] != second
 
 
-def test_another_capacity_provider_starts_nothing_by_itself(laptop: Laptop, stage: Stage) -> None:
-    """UpdateService, "capacityProviderStrategy": "This parameter doesn't trigger a new service deployment"."""
-    before = stage.service()["deployments"][0]["id"]
+def test_another_capacity_provider_takes_a_forced_deployment(laptop: Laptop, stage: Stage) -> None:
+    """ECS refuses it otherwise, and an empty strategy goes back to the launch type that the service was created with
+    (pipe-cd/pipecd#6385, kayac/ecspresso#977; CloudFormation, AWS::ECS::Service)."""
+    stage.service()
     spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
-    answer = stage.update(capacityProviderStrategy=spot)
-    assert answer["capacityProviderStrategy"] == spot
-    assert [one["id"] for one in stage.seen()["deployments"]] == [before]
-    stage.update(forceNewDeployment=True)
+    stage.definition("web:v2")
+    for more in ({}, {"taskDefinition": "web"}):
+        with refused("InvalidParameterException", "you must force a new deployment"):
+            stage.update(capacityProviderStrategy=spot, **more)
+    answer = stage.update(capacityProviderStrategy=spot, forceNewDeployment=True)
+    assert (answer["capacityProviderStrategy"], answer.get("launchType")) == (spot, None)
     laptop.advance(60)
     assert {task["capacityProviderName"] for task in stage.tasks(serviceName="web")} == {"FARGATE_SPOT"}
+    answer = stage.update(capacityProviderStrategy=[], forceNewDeployment=True)
+    assert (answer.get("capacityProviderStrategy"), answer["launchType"]) == (None, "FARGATE")
+
+
+def test_what_was_created_with_capacity_providers_has_no_launch_type_to_go_back_to(stage: Stage) -> None:
+    """CloudFormation, AWS::ECS::Service: an empty strategy means the cluster's default one, if it has one."""
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
+    stage.service(launchType=None, capacityProviderStrategy=spot)
+    with refused("InvalidParameterException", "No launch type to fall back to"):
+        stage.update(capacityProviderStrategy=[], forceNewDeployment=True)
+    default = [{"capacityProvider": "FARGATE", "weight": 1, "base": 0}]
+    stage.ecs.put_cluster_capacity_providers(
+        cluster="demo", capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=default
+    )
+    answer = stage.update(capacityProviderStrategy=[], forceNewDeployment=True)
+    assert answer["capacityProviderStrategy"] == default
 
 
 def test_capacity_providers_are_spread_by_base_and_weight(stage: Stage) -> None:

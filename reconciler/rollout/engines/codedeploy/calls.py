@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler import errors
 from reconciler.model import codedeploy_names
 from reconciler.model.resource import Calls, ServiceApi
-from reconciler.rollout import listener_weights, task_set_calls
+from reconciler.rollout import describe, listener_weights, task_set_calls
 from reconciler.rollout.actions import DeleteTaskSet, RolloutAction, SetPrimary
 from reconciler.rollout.engines.codedeploy.actions import (
     CreateDeployment,
@@ -41,7 +42,7 @@ def carry_out(decision: RolloutAction, subject: RolloutTarget) -> Calls[None]:
         case DeleteTaskSet():
             yield from task_set_calls.delete(decision, subject)
         case CreateDeployment():
-            content = app_spec(subject, decision.task_definition)
+            content = app_spec(subject, decision.task_definition, (yield from _capacity(decision, subject)))
             sha256 = hashlib.sha256(content.encode()).hexdigest()
             yield codedeploy.create_deployment(
                 **names(subject),
@@ -72,8 +73,21 @@ def _check_served(decision: TerminateOriginal, subject: RolloutTarget) -> Calls[
         raise errors.StalePlan(f"blue receives production traffic now; deployment {decision.id} was not continued")
 
 
-def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
-    """The AppSpec of a release; of a previous one, whose placement stays that of the service, by its revision."""
+def _capacity(decision: CreateDeployment, subject: RolloutTarget) -> Calls[list[dict[str, Any]]]:
+    """The capacity providers to name. An AppSpec has no launch type, and what it leaves out stays as it is, so that a
+    service which has capacity providers is given the one that is the same.
+    """
+    release = subject.release
+    if release.capacity or decision.task_definition:
+        return describe.capacity_of(release)
+    (item,) = describe.listed((yield describe.described(subject.cluster, [subject.service])))
+    return describe.providers_of(release) if item.get("capacityProviderStrategy") else []
+
+
+def app_spec(subject: RolloutTarget, task_definition: str = "", capacity: Iterable[Mapping[str, Any]] = ()) -> str:
+    """The AppSpec of a release, on capacity providers or with the launch type of the service; of a previous one, whose
+    placement stays that of the service, by its revision.
+    """
     release = subject.release
     target: dict[str, Any] = {
         "TaskDefinition": release.task_definition,
@@ -83,12 +97,12 @@ def app_spec(subject: RolloutTarget, task_definition: str = "") -> str:
         prefix = subject.service.partition(":service/")[0]
         target["TaskDefinition"] = f"{prefix}:task-definition/{task_definition}"
     else:
-        target |= _placement(release)
+        target |= _placement(release, capacity)
     service = {"TargetService": {"Type": "AWS::ECS::Service", "Properties": target}}
     return json.dumps({"version": "0.0", "Resources": [service]}, sort_keys=True)
 
 
-def _placement(release: Release) -> dict[str, Any]:
+def _placement(release: Release, capacity: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What is left out stays as it is in production, so that the platform version is sent also where it is AWS's."""
     found: dict[str, Any] = {"PlatformVersion": release.platform_version or "LATEST"}
     if release.subnets:
@@ -99,8 +113,7 @@ def _placement(release: Release) -> dict[str, Any]:
                 "AssignPublicIp": "ENABLED" if release.public_ip else "DISABLED",
             }
         }
-    if release.capacity:
-        found["CapacityProviderStrategy"] = [
-            {"CapacityProvider": one.provider, "Weight": one.weight, "Base": one.base} for one in release.capacity
-        ]
-    return found
+    shares = [
+        {"CapacityProvider": one["capacityProvider"], "Weight": one["weight"], "Base": one["base"]} for one in capacity
+    ]
+    return found | ({"CapacityProviderStrategy": shares} if shares else {})
