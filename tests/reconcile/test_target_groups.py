@@ -11,6 +11,7 @@ import pytest
 from reconciler.controller.until import has_ended
 from reconciler.model import members, ownership
 from reconciler.model.plan import Plan
+from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from reconciler.resources.target_group import SLOW_START, STICKY
@@ -94,6 +95,8 @@ def test_a_field_that_is_removed_goes_back_to_the_default_of_aws(stage: Emulated
     assert planned(stage).actions == ()
 
     stage.change({STATED: "  slow_start: 1m\n"})
+    _, shallow = pass_.look(stage.aws, discover(), stage.desired_state, depth=Depth.MEDIUM)
+    assert shallow.actions == (), "it has not read the attribute, and must not forget that it was stated"
     (action,) = planned(stage).actions
     assert [str(change) for change in action.changes] == ["attributes.stickiness.enabled"]
     assert not stage.apply(has_ended).went_wrong
@@ -130,6 +133,9 @@ def test_a_rolling_service_receives_the_requests_of_several_listeners(stage: Emu
     assert rules(stage) == [{"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/tools/"]}}]
 
     stage.change({admin: "", "path_regex: ^/tools/": "host: tools.example.com"})
+    plan = planned(stage)
+    assert "aws.Conditions" in {str(change) for action in plan.actions for change in action.changes}
+    assert not [note for note in plan.warnings if note.address.kind == "listener-rule"], "it is removed, and not kept"
     applied(stage)
     (only,) = rules(stage)
     assert only["HostHeaderConfig"] == {"Values": ["tools.example.com"]}

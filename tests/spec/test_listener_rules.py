@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model import members
 from reconciler.model.resource import Address
 from reconciler.resources._elb_actions import Action, FixedResponse, Redirect
 from reconciler.spec.compile import compile_deliveries
@@ -121,4 +122,4 @@ def test_regular_expressions_are_conditions_of_their_own() -> None:
         {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/v1", "^/v2"]}},
         {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Beta", "RegexValues": ["y.*"]}},
     ]
-    assert rule.tags["reconciler:fields"] == "header_regex path_regex"
+    assert rule.tags["reconciler:fields"] == members.code(("aws", "Conditions"))

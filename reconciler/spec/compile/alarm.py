@@ -66,7 +66,7 @@ def standard_alarms(context: Context, service: Service) -> Iterator[Desired[Any]
     for what, metric in (("cpu", "CPUUtilization"), ("memory", "MemoryUtilization")):
         text = f"{metric} of {service.name_in_aws} is above 90 percent"
         yield _standard(context, service, what, ("AWS/ECS", metric, "Average"), own, (90.0, 5), text)
-    for traffic, group in ((traffic, group) for _, traffic in service.forwardings for group in traffic.target_groups):
+    for traffic, group in ((one, group) for _, one in service.forwardings for group in one.target_groups):
         behind: dict[str, Link] = {
             "LoadBalancer": link("load-balancer", traffic.load_balancer, literal="arn:"),
             "TargetGroup": Ref(Address("target-group", group.name)),
