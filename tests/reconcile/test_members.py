@@ -198,29 +198,6 @@ def service_says(stage: EmulatedStack, text: str) -> None:
     stage.change({SERVICE: f"cluster: prod\naws: {text}\nplacement"})
 
 
-def test_members_of_a_service_are_changed_in_place(stage: EmulatedStack) -> None:
-    """What AWS shows again is compared by itself; what the specs do not say stays beside it."""
-    spread = "[{type: spread, field: attribute:ecs.availability-zone}]"
-    service_says(stage, f"{{placementConstraints: [{{type: distinctInstance}}], placementStrategy: {spread}}}")
-    assert changes(stage) == ["aws.placementConstraints", "aws.placementStrategy"]
-    deployed(stage)
-    assert service(stage)["placementConstraints"] == [{"type": "distinctInstance"}]
-    assert service(stage)["deploymentConfiguration"]["deploymentCircuitBreaker"]["enable"] is True
-    assert planned(stage).actions == ()
-    assert len(service(stage)["deployments"]) == 1
-
-    stage.laptop.client("ecs").update_service(cluster="prod", service="web", placementConstraints=[])
-    assert changes(stage) == ["aws.placementConstraints"]
-    deployed(stage)
-    assert service(stage)["placementConstraints"] == [{"type": "distinctInstance"}]
-
-    service_says(stage, "{}")
-    assert changes(stage) == []
-    (note,) = notes(stage)
-    assert "placementConstraints" in note
-    assert "placementStrategy" in note
-
-
 def test_what_starts_new_tasks_is_part_of_the_release(stage: EmulatedStack) -> None:
     """A member of a deployment is brought by a rollout, which ECS may give up like any other."""
     (before,) = (one.subject.release.id for one in stage.rollouts())

@@ -52,6 +52,32 @@ verify: {for: 5m, alarms: [errors, by-hand]}
     assert (spec.period, spec.periods, spec.datapoints, spec.missing) == (60, 3, 3, "missing")
 
 
+def test_a_rolling_deployment_names_an_alarm_by_its_document() -> None:
+    """ECS is given the alarm's name in AWS."""
+    specs = lay(
+        """
+kind: Alarm
+name: errors
+aws_name: my-app-errors
+metric: {namespace: my-app, name: errors, statistic: Sum}
+above: 10
+---
+kind: DeploymentStrategy
+name: plain
+type: rolling
+rolling: {alarms: [errors, by-hand]}
+---
+kind: Service
+name: my-app-frontend
+deployment: plain
+traffic: null
+"""
+    )
+    assert specs.ok, specs.diagnostics
+    (service,) = [one for one in compile_specs(specs, account=ACCOUNT) if one.address.kind == "service"]
+    assert service.spec.aws["deploymentConfiguration"]["alarms"]["alarmNames"] == ["my-app-errors", "by-hand"]
+
+
 def test_a_start_that_never_succeeds_goes_to_its_queue() -> None:
     """Which the schedule's role may send to; without one, what AWS does by itself is declared."""
     specs = lay(

@@ -10,6 +10,7 @@ from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.documents.deployment_strategy import MAX_PERCENT
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
@@ -38,7 +39,7 @@ def _rebalancing(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     stated = "availability_zone_rebalancing" in service.model_fields_set and service.availability_zone_rebalancing
     if stated and rolling is not None and rolling.max_percent <= UNBALANCED:
         strategy = queries.strategy(specs, service)
-        notes = () if strategy is None else (Note("max_percent", specs.where(strategy, "rolling", "max_percent")),)
+        notes = () if strategy is None else (Note("max_percent", specs.where(strategy, *MAX_PERCENT)),)
         message = f"ECS does not rebalance tasks where max_percent is {rolling.max_percent}"
         place = specs.where(service, "availability_zone_rebalancing", key=True)
         yield Diagnostic("E1112", message, place, notes=notes)

@@ -11,7 +11,7 @@ from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.task_members import Stated
 from reconciler.spec.compile.workload import chosen
-from reconciler.spec.documents import Role, Service
+from reconciler.spec.documents import Alarm, Role, Service
 from reconciler.spec.documents.deployment_strategy import FailureThreshold, Rolling
 from reconciler.spec.documents.volume import EbsVolume
 
@@ -35,15 +35,16 @@ def of_service(context: Context, service: Service, rolling: Rolling | None) -> S
         found[member,] = items
     if volumes := _volumes(context, service):
         found["volumeConfigurations",] = volumes
-    return {**found, **({} if rolling is None else _deployment(rolling))}
+    return {**found, **({} if rolling is None else _deployment(context, rolling))}
 
 
-def _deployment(rolling: Rolling) -> Stated:
+def _deployment(context: Context, rolling: Rolling) -> Stated:
     configuration, breaker = "deploymentConfiguration", "deploymentCircuitBreaker"
+    named = {alarm.name: alarm.name_in_aws for alarm in context.specs.all(Alarm)}
     found: dict[Path, Any] = {}
     if rolling.alarms is not None:
         found[configuration, "alarms"] = {
-            "alarmNames": list(rolling.alarms.names),
+            "alarmNames": [named.get(one, one) for one in rolling.alarms.names],
             "enable": True,
             "rollback": rolling.alarms.rollback,
         }

@@ -202,6 +202,10 @@ class FailureThreshold(Block):
         return self
 
 
+MAX_PERCENT: Final = (ROLLING, "max_percent")
+"""The path to it in a strategy."""
+
+
 class Rolling(Block):
     """ECS's rolling deployment."""
 

@@ -248,7 +248,8 @@ def test_capacity_providers_are_spread_by_base_and_weight(stage: Stage) -> None:
 
 def test_without_container_instances_nothing_is_placed(stage: Stage) -> None:
     """Developer guide, "Service event messages": no container instance met all of its requirements."""
-    stage.service(launchType="EC2")
+    network = {"awsvpcConfiguration": {"subnets": stage.subnets, "assignPublicIp": "DISABLED"}}
+    stage.service(launchType="EC2", networkConfiguration=network)
     assert stage.seen()["runningCount"] == 0
     assert any("No Container Instances were found in your cluster" in text for text in stage.messages())
 
