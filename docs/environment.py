@@ -29,6 +29,7 @@ MEANINGS = {
     "RECONCILER_WEBHOOK_SECRET": "Key with which notifications to `webhook:` targets are signed.",
     "AWS_ENDPOINT_URL": "The emulator that `reconciler local` commands talk to, like `--endpoint`; "
     "for all other commands, as for boto3.",
+    "AWS_REGION": "The region of `import`, if neither `--region` nor `AWS_DEFAULT_REGION` nor the profile names it.",
     "AWS_DATA_PATH": "Further folders with service models, as for boto3.",
     "XDG_CACHE_HOME": "Folder of caches; descriptions of task definitions are in its folder `reconciler`. "
     "Without it: `~/.cache`.",

@@ -13,8 +13,10 @@ from typing import Any
 
 import botocore.session
 import orjson
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import JSONFileLoader, Loader
 
+from reconciler import errors
 from reconciler.aws import timestamps
 
 
@@ -80,3 +82,15 @@ def session(profile: str | None = None, region: str | None = None) -> Any:
     if region is not None:
         made.set_config_variable("region", region)
     return made
+
+
+def configured_region(profile: str | None = None) -> str | None:
+    """The region that AWS's chain names: AWS_DEFAULT_REGION, AWS_REGION or the profile.
+
+    Raises `errors.CredentialsMissing` for a profile that does not exist.
+    """
+    try:
+        found: str | None = session(profile).get_config_variable("region")
+    except BotoCoreError as error:
+        raise errors.CredentialsMissing(str(error)) from error
+    return found or os.environ.get("AWS_REGION")

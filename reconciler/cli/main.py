@@ -1,8 +1,9 @@
 """Command line: finds the commands, and turns every error into a message and an exit code.
 
 A command is a module in `commands/` with the command's name: `iam-policy` is `commands/iam_policy.py`, and the object
-of that name in it. The first line of its docstring is the line in `--help`. A module is imported when its command is
-called: `--help` and shell completion load neither pydantic nor boto3.
+of that name in it; that of a keyword of Python has an underscore after it. The first line of its docstring is the line
+in `--help`. A module is imported when its command is called: `--help` and shell completion load neither pydantic nor
+boto3.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import atexit
 import gc
 import importlib
 import io
+import keyword
 import os
 import sys
 from typing import Any, NoReturn
@@ -29,16 +31,21 @@ LINE = 120
 """No line of the code is longer."""
 COMMANDS = tuple(
     sorted(
-        name.removesuffix(".py").replace("_", "-")
+        name.removesuffix(".py").rstrip("_").replace("_", "-")
         for name in os.listdir(FOLDER)
         if name.endswith(".py") and not name.startswith("_")
     )
 )
 
 
+def module_of(name: str) -> str:
+    """The module of a command, and the object in it: `import` is `import_`."""
+    return f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+
+
 def short_help(name: str) -> str:
     """The first line of the docstring of a command's module, read without importing it."""
-    with open(f"{FOLDER}/{name.replace('-', '_')}.py", "rb", buffering=0) as file:  # `--help` reads all of them
+    with open(f"{FOLDER}/{module_of(name)}.py", "rb", buffering=0) as file:  # `--help` reads all of them
         return file.read(LINE).partition(b"\n")[0].decode().strip('"')
 
 
@@ -51,7 +58,7 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = cmd_name.replace("-", "_")
+        module = module_of(cmd_name)
         command: click.Command = getattr(importlib.import_module(f"reconciler.cli.commands.{module}"), module)
         return command
 

@@ -13,6 +13,7 @@ from reconciler.local.world import Operation
 
 OWNED: dict[str, Mapping[str, Operation]] = {
     "application-autoscaling": autoscaling.OPERATIONS,
+    "cloudformation": {},  # there are no stacks here, and moto's own would be half of one
     "cloudwatch": cloudwatch.OPERATIONS,
     "codedeploy": codedeploy.OPERATIONS,
     "ecs": ecs.OPERATIONS,

@@ -56,17 +56,26 @@ def _preferred(name: str) -> str:
     return predefined if predefined in PREDEFINED else f"{OURS}{name}"
 
 
+def shape(name: str) -> tuple[str, int, int] | None:
+    """`canary` or `linear`, the percentage and the minutes of a configuration; None if its name does not say them."""
+    content = name.removeprefix(OURS) if name.startswith(OURS) else name.removeprefix("CodeDeployDefault.")
+    if name not in PREDEFINED and not name.startswith(OURS):
+        return None
+    for kind, pattern in (("canary", _CANARY), ("linear", _LINEAR)):
+        if (match := pattern.fullmatch(content)) is not None:
+            return kind, int(match[1]), int(match[2])
+    return None
+
+
 def routing(name: str) -> Mapping[str, Any] | None:
     """The `trafficRoutingConfig` of a configuration of ours, from its name; None of any other."""
-    if not name.startswith(OURS):
-        return None
-    content = name.removeprefix(OURS)
-    if (match := _CANARY.fullmatch(content)) is not None:
-        canary = {"canaryPercentage": int(match[1]), "canaryInterval": int(match[2])}
-        return {"type": "TimeBasedCanary", "timeBasedCanary": canary}
-    if (match := _LINEAR.fullmatch(content)) is not None:
-        linear = {"linearPercentage": int(match[1]), "linearInterval": int(match[2])}
-        return {"type": "TimeBasedLinear", "timeBasedLinear": linear}
+    match shape(name) if name.startswith(OURS) else None:
+        case "canary", percent, minutes:
+            canary = {"canaryPercentage": percent, "canaryInterval": minutes}
+            return {"type": "TimeBasedCanary", "timeBasedCanary": canary}
+        case "linear", percent, minutes:
+            linear = {"linearPercentage": percent, "linearInterval": minutes}
+            return {"type": "TimeBasedLinear", "timeBasedLinear": linear}
     return None
 
 
@@ -74,11 +83,9 @@ def weights(name: str) -> tuple[int, ...] | None:
     """Green's shares of production under a configuration, up to 100 percent; None of one whose name does not say it."""
     if name == ALL_AT_ONCE:
         return (100,)
-    content = name.removeprefix(OURS) if name.startswith(OURS) else name.removeprefix("CodeDeployDefault.")
-    if name not in PREDEFINED and not name.startswith(OURS):
-        return None
-    if (match := _CANARY.fullmatch(content)) is not None:
-        return int(match[1]), 100
-    if (match := _LINEAR.fullmatch(content)) is not None and (size := int(match[1])):
-        return (*range(size, 100, size), 100)
+    match shape(name):
+        case "canary", percent, _:
+            return percent, 100
+        case "linear", percent, _ if percent:
+            return (*range(percent, 100, percent), 100)
     return None

@@ -33,6 +33,9 @@ def obstacle(
     want, kind = action.new, kinds[action.address.kind]
     if want is None or not (action.verb in (Verb.CREATE, Verb.REPLACE) or action.changes):
         return None
+    if action.verb is Verb.CREATE and want.known_as:
+        because = f"its document adopts {want.known_as}, which does not exist"
+        return Refusal(RefusalCode.MISSING, want.address, because, "take it out of `adopt: {ids: …}`", want.where)
     if type(kind).excludes is not ResourceType.excludes:
         declared = {one: desired[one].resolved(ids) for one in desired if one.kind == kind.kind}
         refusal = _excluded(action, want, kind, world.found.get(kind.kind, ()), declared, stack)

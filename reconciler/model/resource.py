@@ -91,8 +91,7 @@ class Spec(BaseModel):
 class Call:
     """One AWS API call, as a value: `Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/20"})`.
 
-    `lasting` says of a read that its answer never changes, but for its tags: an answer given earlier will do, where it
-    has just these.
+    `lasting` says of a read that its answer never changes, but for its tags: an earlier one with just these will do.
     """
 
     service: str
@@ -191,7 +190,7 @@ class Desired(Generic[S]):
     fields by dotted path, if they differ. `kept` are the fields that keep their values in AWS if the resource exists:
     members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`:
     it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
-    accepts. `moved`: its document or part had another name before.
+    accepts. `known_as`: the id of what it adopts, which has no unique name. `moved`: it had another name before.
     """
 
     address: Address
@@ -203,6 +202,7 @@ class Desired(Generic[S]):
     keeps_name: bool = False
     if_needed: bool = False
     accept_loss: frozenset[str] = NONE
+    known_as: str = ""
     protect: bool = False
     where: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -128,6 +128,15 @@ class ResourceType(ABC, Generic[S]):
     named_by: ClassVar[str | None] = None
     """The field of its spec that is its name in AWS: AWS finds it by that, and cannot change it."""
 
+    adopted_by_id: ClassVar[bool] = False
+    """It has no name in AWS that is unique: a document may say by its id which one it adopts (`Desired.known_as`)."""
+
+    owned_as: ClassVar[str] = ""
+    """What `import --own` calls it, if documents may own one or refer to it."""
+
+    listed_by_name: ClassVar[bool] = False
+    """CloudFormation's stacks list it by its name, and not by its id or ARN."""
+
     indexed: ClassVar[bool] = True
     """The tag index lists those that are tagged. It need not list what belongs to no region."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Annotated, Any, TypeAlias
 
@@ -91,18 +92,22 @@ def located(
     kind: str,
     scope: Scope,
     items: Iterable[Item],
+    identifier: str,
     *,
     named: Match | None = None,
     alike: Match | None = None,
-    blocking: tuple[str, Match] | None = None,
+    blocking: Match | None = None,
 ) -> list[tuple[Address, Item]]:
     """Those of `items` that concern the stack, with their addresses.
 
     What is ours is where its tag says, unless AWS keeps a unique name for the type: then `named` decides. What is
-    nobody's counts under the `Name` tag that the specs give, and whatever is `alike` counts because it is in the way of
-    what they want; both come out as conflicts or can be adopted. A look-alike beside our own is of no interest, unless
-    it is `blocking`, by the key of an item's id and a match: then it goes by its id.
+    nobody's counts under the address whose document gives its id, else under the `Name` tag that the specs give, and
+    whatever is `alike` counts because it is in the way of what they want; they come out as conflicts or can be adopted.
+    A look-alike beside our own is of no interest, unless it is `blocking`: then it goes by its id. `identifier` is the
+    key of an item's id.
     """
+    by_id = {want.known_as: want.address for want in scope.wanted if want.known_as}
+    scope = replace(scope, wanted=tuple(want for want in scope.wanted if not want.known_as)) if by_id else scope
     ours: list[tuple[Address, Item]] = []
     others: list[tuple[Address, Item]] = []
     every = list(items)
@@ -113,6 +118,8 @@ def located(
             if tagged.kind != kind:
                 continue  # tags copied from something else
             address = tagged
+        if address is None:
+            address = by_id.get(item[identifier])
         if address is None and named is None and owner in {None, scope.stack}:
             address = _wanted_as(scope, item, _namesake)
         if address is None:
@@ -123,9 +130,8 @@ def located(
     shown = ours + [(address, item) for address, item in others if address not in taken]
     if blocking is None:
         return shown
-    identifier, match = blocking
     known = {item[identifier] for _, item in shown}
-    rest = [item for item in every if item[identifier] not in known and _wanted_as(scope, item, match) is not None]
+    rest = [item for item in every if item[identifier] not in known and _wanted_as(scope, item, blocking) is not None]
     return shown + [(Address(kind, item[identifier]), item) for item in rest]
 
 

@@ -44,6 +44,8 @@ class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateCluster",)
+    owned_as: ClassVar[str] = "cluster"
+    listed_by_name: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     display_order: ClassVar[int] = 3
@@ -78,7 +80,7 @@ class Cluster(ResourceType[ClusterSpec]):
                     "ids": (item["clusterArn"],),
                     "configuration": item.get("configuration") or {},
                 }
-                observed.append(Observed(address, name, _spec(item), tags, health, reason, facts=facts))
+                observed.append(Observed(address, name, read_cluster(item), tags, health, reason, facts=facts))
         return observed
 
     def create(self, new: Desired[ClusterSpec]) -> Calls[str]:
@@ -123,7 +125,7 @@ class Cluster(ResourceType[ClusterSpec]):
         yield from _ecs.update_tags(old.facts["arn"], put, drop)
 
 
-def _spec(item: Mapping[str, Any]) -> ClusterSpec:
+def read_cluster(item: Mapping[str, Any]) -> ClusterSpec:
     settings = {setting["name"]: setting["value"] for setting in item.get("settings") or ()}
     execution = (item.get("configuration") or {}).get("executeCommandConfiguration") or {}
     return ClusterSpec(

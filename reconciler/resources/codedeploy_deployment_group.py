@@ -102,7 +102,7 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
             if have is None or address is None:
                 continue
             arns = tuple(scope.arn("codedeploy", one) for one in _resources(application, name))
-            spec = _read(application, item, None if want is None else want.spec, scope)
+            spec = read_group(application, item, None if want is None else want.spec, scope)
             facts = {"arn": arns[-1], "ids": (application, *arns, spec.config)}
             observed.append(Observed(address, name, spec, tags=have, facts=facts))
         return [*observed, *(yield from self._left_over({*items, *wanted}, scope))]
@@ -274,7 +274,7 @@ def _name(group: Link) -> str:
     return str(group).partition(":targetgroup/")[2].partition("/")[0] or str(group)
 
 
-def _read(
+def read_group(
     application: str, item: Mapping[str, Any], want: DeploymentGroupSpec | None, scope: Scope
 ) -> DeploymentGroupSpec:
     """A group as the specs say it, with the ARNs of those target groups that are known."""

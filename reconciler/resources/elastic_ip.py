@@ -26,6 +26,7 @@ class ElasticIp(ResourceType[ElasticIpSpec]):
     kind: ClassVar[str] = "elastic-ip"
     Spec = ElasticIpSpec
     creates: ClassVar[tuple[str, ...]] = ("AllocateAddress",)
+    adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="elastic-ip")
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
@@ -40,7 +41,7 @@ class ElasticIp(ResourceType[ElasticIpSpec]):
                 tags=_ec2.tags_of(item),
                 facts={"public_ip": item["PublicIp"]},
             )
-            for address, item in _ec2.located(self.kind, scope, answer["Addresses"])
+            for address, item in _ec2.located(self.kind, scope, answer["Addresses"], "AllocationId")
         ]
 
     def create(self, new: Desired[ElasticIpSpec]) -> Calls[str]:

@@ -27,6 +27,7 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
     kind: ClassVar[str] = "internet-gateway"
     Spec = InternetGatewaySpec
     creates: ClassVar[tuple[str, ...]] = ("CreateInternetGateway",)
+    adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="internet-gateway")
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
@@ -46,8 +47,9 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
                 self.kind,
                 scope,
                 answer["InternetGateways"],
+                "InternetGatewayId",
                 alike=_alike,
-                blocking=("InternetGatewayId", _alike),
+                blocking=_alike,
             )
         ]
 

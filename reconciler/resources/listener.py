@@ -107,7 +107,7 @@ class Listener(ResourceType[ListenerSpec]):
                 "unstated": members.unstated(API, mine, item),
             }
             aws = members.seen(API, mine, item, tags[arn], address) if mine else {}
-            spec = _read(items[arn], certificates.get(arn)).model_copy(update={"aws": aws})
+            spec = read_listener(items[arn], certificates.get(arn)).model_copy(update={"aws": aws})
             found.append(Observed(address, arn, spec, tags[arn], unread=_unread(items[arn], scope), facts=facts))
         return found
 
@@ -231,7 +231,7 @@ def _wanted(scope: Scope) -> dict[tuple[Any, ...], Address]:
     return {(want.spec.load_balancer, want.spec.port): want.address for want in scope.wanted}
 
 
-def _read(item: Mapping[str, Any], answer: Mapping[str, Any] | None) -> ListenerSpec:
+def read_listener(item: Mapping[str, Any], answer: Mapping[str, Any] | None) -> ListenerSpec:
     default = tuple(found["CertificateArn"] for found in item.get("Certificates", ()))
     every = () if answer is None else tuple(found["CertificateArn"] for found in answer["Certificates"])
     return ListenerSpec(

@@ -59,6 +59,7 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateLoadBalancer",)
+    owned_as: ClassVar[str] = "load-balancer"
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="elasticloadbalancing.amazonaws.com")
     display_order: ClassVar[int] = 2

@@ -35,6 +35,8 @@ class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)
+    owned_as: ClassVar[str] = "log-group"
+    listed_by_name: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={

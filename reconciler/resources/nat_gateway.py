@@ -34,6 +34,7 @@ class NatGateway(ResourceType[NatGatewaySpec]):
     kind: ClassVar[str] = "nat-gateway"
     Spec = NatGatewaySpec
     creates: ClassVar[tuple[str, ...]] = ("CreateNatGateway",)
+    adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="natgateway", made_inside=("subnet", "elastic-ip"))
     inside: ClassVar[tuple[str, str] | None] = ("subnet", "subnet")
@@ -45,7 +46,7 @@ class NatGateway(ResourceType[NatGatewaySpec]):
     def observe(self, scope: Scope) -> Calls[list[Observed[NatGatewaySpec]]]:
         answer = yield ec2.describe_nat_gateways()
         lasting = [item for item in answer["NatGateways"] if item["State"] != "deleted"]
-        located = _ec2.located(self.kind, scope, lasting, alike=_alike, blocking=("NatGatewayId", _alike))
+        located = _ec2.located(self.kind, scope, lasting, "NatGatewayId", alike=_alike, blocking=_alike)
         return [_observed(address, item) for address, item in located]
 
     def excludes(self, want: NatGatewaySpec, found: NatGatewaySpec) -> str:

@@ -44,6 +44,8 @@ class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRepository",)
+    owned_as: ClassVar[str] = "repository"
+    listed_by_name: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecr", "CreateRepository"): Binding.MAKE_BY_NAME}, tagging="TagResource"
@@ -88,7 +90,7 @@ class Repository(ResourceType[RepositorySpec]):
                 Observed(
                     address,
                     name,
-                    _read(item, _lifecycle_of(policies[name]) if name in policies else None),
+                    read_repository(item, read_lifecycle(policies[name]) if name in policies else None),
                     tags=tags[name],
                     unread=frozenset() if name in policies else frozenset({"lifecycle"}),
                     facts={"arn": item["repositoryArn"], "ids": (item["repositoryArn"],), "uri": item["repositoryUri"]},
@@ -154,7 +156,7 @@ class Repository(ResourceType[RepositorySpec]):
             yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
 
 
-def _read(item: Mapping[str, Any], policy: dict[str, Any] | None) -> RepositorySpec:
+def read_repository(item: Mapping[str, Any], policy: dict[str, Any] | None) -> RepositorySpec:
     encryption = item.get("encryptionConfiguration", {})
     return RepositorySpec(
         name=item["repositoryName"],
@@ -166,7 +168,7 @@ def _read(item: Mapping[str, Any], policy: dict[str, Any] | None) -> RepositoryS
     )
 
 
-def _lifecycle_of(answer: Mapping[str, Any] | None) -> dict[str, Any]:
+def read_lifecycle(answer: Mapping[str, Any] | None) -> dict[str, Any]:
     return {} if answer is None else lifecycle(json.loads(answer["lifecyclePolicyText"]))
 
 

@@ -50,6 +50,8 @@ class Role(ResourceType[RoleSpec]):
     judges: ClassVar[bool] = True
     indexed: ClassVar[bool] = False
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
+    owned_as: ClassVar[str] = "role"
+    listed_by_name: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(case_sensitive=False)
     permissions: ClassVar[Permissions] = Permissions(

@@ -32,6 +32,7 @@ class RouteTable(ResourceType[RouteTableSpec]):
     kind: ClassVar[str] = "route-table"
     Spec = RouteTableSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateRouteTable",)
+    adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="route-table", made_inside=("vpc",))
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
@@ -52,7 +53,7 @@ class RouteTable(ResourceType[RouteTableSpec]):
         items = yield from _ec2.in_network(
             scope, ec2.describe_route_tables, "RouteTables", "route-table", "RouteTableId"
         )
-        return [_observed(address, item) for address, item in _ec2.located(self.kind, scope, items)]
+        return [_observed(address, item) for address, item in _ec2.located(self.kind, scope, items, "RouteTableId")]
 
     def create(self, new: Desired[RouteTableSpec]) -> Calls[str]:
         answer = yield ec2.create_route_table(

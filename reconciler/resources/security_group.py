@@ -30,6 +30,7 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
     kind: ClassVar[str] = "security-group"
     Spec = SecurityGroupSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateSecurityGroup",)
+    adopted_by_id: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "group_name"
     permissions: ClassVar[Permissions] = Permissions(ec2="security-group", made_inside=("vpc",))
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
@@ -47,7 +48,7 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
                 SecurityGroupSpec(vpc=item["VpcId"], group_name=item["GroupName"], description=item["Description"]),
                 tags=_ec2.tags_of(item),
             )
-            for address, item in _ec2.located(self.kind, scope, items, named=_named)
+            for address, item in _ec2.located(self.kind, scope, items, "GroupId", named=_named)
         ]
 
     def create(self, new: Desired[SecurityGroupSpec]) -> Calls[str]:

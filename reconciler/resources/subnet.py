@@ -30,6 +30,7 @@ class Subnet(ResourceType[SubnetSpec]):
     kind: ClassVar[str] = "subnet"
     Spec = SubnetSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateSubnet",)
+    adopted_by_id: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="subnet", made_inside=("vpc",))
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
@@ -37,7 +38,7 @@ class Subnet(ResourceType[SubnetSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SubnetSpec]]]:
         items = yield from _ec2.in_network(scope, ec2.describe_subnets, "Subnets", "subnet", "SubnetId")
-        located = _ec2.located(self.kind, scope, items, alike=_alike, blocking=("SubnetId", _overlapping))
+        located = _ec2.located(self.kind, scope, items, "SubnetId", alike=_alike, blocking=_overlapping)
         return [_observed(address, item) for address, item in located]
 
     def excludes(self, want: SubnetSpec, found: SubnetSpec) -> str:

@@ -153,7 +153,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
                         protocol_version=item.get("ProtocolVersion"),
                         vpc=item.get("VpcId", ""),
                         target_type=item["TargetType"],
-                        health_check=_read_check(item),
+                        health_check=read_check(item),
                         aws=members.seen(API, said, item, tags[arn], address) if said else {},
                     ),
                     tags=tags[arn],
@@ -212,7 +212,7 @@ def _with(one: Observed[TargetGroupSpec], answer: Mapping[str, Any]) -> Observed
     return replace(one, spec=spec, unread=frozenset())
 
 
-def _read_check(item: Mapping[str, Any]) -> HealthCheck:
+def read_check(item: Mapping[str, Any]) -> HealthCheck:
     matcher = item.get("Matcher", {})
     return HealthCheck(
         path=item.get("HealthCheckPath"),

@@ -31,13 +31,15 @@ class Vpc(ResourceType[VpcSpec]):
     kind: ClassVar[str] = "vpc"
     Spec = VpcSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateVpc",)
+    owned_as: ClassVar[str] = "network"
+    adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="vpc")
     display_order: ClassVar[int] = 1
 
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcSpec]]]:
         answer = yield ec2.describe_vpcs()
-        located = _ec2.located(self.kind, scope, answer["Vpcs"])
+        located = _ec2.located(self.kind, scope, answer["Vpcs"], "VpcId")
         full = scope.depth is Depth.FULL
         attributes = yield from _gone.answers(
             [

@@ -38,6 +38,7 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
     kind: ClassVar[str] = "vpc-endpoint"
     Spec = VpcEndpointSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateVpcEndpoint",)
+    adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(
         ec2="vpc-endpoint",
@@ -64,7 +65,7 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
             if _state(item) != "deleted" and item["VpcEndpointType"] in {"Interface", "Gateway"}
         ]
         wanted = {want.address: want.spec.policy for want in scope.wanted}
-        located = _ec2.located(self.kind, scope, lasting, blocking=("VpcEndpointId", _same_service))
+        located = _ec2.located(self.kind, scope, lasting, "VpcEndpointId", blocking=_same_service)
         return [_observed(address, item, wanted.get(address)) for address, item in located]
 
     def excludes(self, want: VpcEndpointSpec, found: VpcEndpointSpec) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from reconciler.spec import checks, discovery, merge, tag_limits
+from reconciler.spec import adopted_ids, checks, discovery, merge, tag_limits
 from reconciler.spec.diagnostics import Diagnostic, Severity, excerpted, in_order
 from reconciler.spec.discovery import Source
 from reconciler.spec.documents import KINDS, Document
@@ -66,6 +66,7 @@ def load_sources(
     findings += checks.run(specs)
     if not any(one.severity is Severity.ERROR for one in findings):
         findings += tag_limits.check(specs)
+        findings += adopted_ids.check(specs)
     return Specs(
         documents=specs.documents,
         diagnostics=_finished(findings, chosen),

@@ -23,7 +23,7 @@ from moto import mock_aws
 from reconciler import errors
 from reconciler.aws.retry import is_read
 from reconciler.cli import lease, session
-from reconciler.cli.main import COMMANDS, cli, main, short_help
+from reconciler.cli.main import COMMANDS, cli, main, module_of, short_help
 from reconciler.cli.output.exits import Exit
 from reconciler.clock import SystemClock
 from reconciler.store.lease import Lease
@@ -66,9 +66,9 @@ def test_help_names_every_command_and_every_exit_code() -> None:
 def test_a_command_is_the_module_of_its_name() -> None:
     """Its file is all there is to a command: `--help` shows the first line of its docstring."""
     for name in COMMANDS:
-        module = importlib.import_module(f"reconciler.cli.commands.{name.replace('-', '_')}")
+        module = importlib.import_module(f"reconciler.cli.commands.{module_of(name)}")
         command = cli.get_command(click.Context(cli), name)
-        assert command is getattr(module, name.replace("-", "_"))
+        assert command is getattr(module, module_of(name))
         assert command is not None
         assert command.name == name
         assert module.__doc__ is not None

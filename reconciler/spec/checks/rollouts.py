@@ -88,11 +88,11 @@ def _deadlock(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     strategy, figures = queries.strategy(specs, service), queries.rolling(specs, service)
     if strategy is None or figures is None:
         return
-    counts = (
-        {service.desired_count, service.scaling.min, service.scaling.max}
-        if service.scaling
-        else {service.desired_count}
-    )
+    if service.scaling is None and queries.keeps(service, service, "desired_count"):
+        return  # it has as many tasks as it has in AWS
+    counts, scaled = {service.desired_count}, service.scaling
+    if scaled is not None:  # a count outside of its bounds never comes to be
+        counts = {scaled.min, scaled.max, max(scaled.min, min(scaled.max, service.desired_count))}
     for desired in sorted(count for count in counts if count):
         least = math.ceil(desired * figures.min_percent / 100)
         most = math.floor(desired * figures.max_percent / 100)

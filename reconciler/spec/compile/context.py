@@ -56,6 +56,7 @@ class Context:
             adopt=document.adopt is not None,
             kept={**(NOTHING if document.adopt is None else kept), **members},
             keeps_name=name is not None,
+            known_as="" if document.adopt is None else document.adopt.ids.get(str(address), ""),
             accept_loss=frozenset() if document.adopt is None else frozenset(document.adopt.accept_loss),
             protect=document.protect,
             where=self.specs.where(document, *path).place,

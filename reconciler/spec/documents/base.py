@@ -56,10 +56,12 @@ Members: TypeAlias = Annotated[dict[str, Any], BeforeValidator(_mapping)]
 
 
 class Adoption(Block):
-    """`true`, or the losses that are accepted with the adoption."""
+    """`true`, or what is adopted by its id and which losses are accepted."""
 
     short_form = {"type": "boolean"}
 
+    ids: dict[Words, Words] = Field(default_factory=dict)
+    """Address → id in AWS, such as vpc/main: vpc-0123, for parts of a network, which have no unique names."""
     accept_loss: tuple[Words, ...] = ()
     """What may be removed although the document does not mention it, as the refusal of a plan names it."""
 

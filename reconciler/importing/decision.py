@@ -1,0 +1,191 @@
+"""Decisions of import, from what was read alone: which services can be imported, and for everything that they use,
+whether the documents own it or refer to it.
+
+What another tool still manages is referred to, because two owners would undo each other's changes; and so is what
+services use that are not imported, because the stack's `destroy` would take it away from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reconciler.importing.inventory import Inventory, ServiceFound, Thing
+from reconciler.model import ownership
+from reconciler.model.type_registry import discover
+
+FARGATE: Final = frozenset({"FARGATE", "FARGATE_SPOT"})
+CONSOLE_ROLE: Final = "ecsTaskExecutionRole"
+"""The execution role that the ECS console creates once in each account, for all services (ECS developer guide)."""
+
+CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
+COPILOT: Final = "copilot-application"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whether a resource gets a document of its own, and why."""
+
+    thing: Thing
+    own: bool
+    because: str
+
+
+def ownable() -> dict[str, str]:
+    """Types of resources that services use and that documents may own, and what `--own` calls them. A network is owned
+    with its VPC."""
+    return {name: kind.owned_as for name, kind in sorted(discover().items()) if kind.owned_as}
+
+
+def decided(
+    inventory: Inventory, own: frozenset[str] = frozenset(), referred: Mapping[str, str] | None = None
+) -> dict[str, Choice]:
+    """The choice for each resource that documents may own, by its id. `own` are types that are owned whatever speaks
+    against it. `referred` are those that no valid document can be written for, and why."""
+    return {
+        thing.id: _choice(inventory, thing, own, (referred or {}).get(thing.id, ""))
+        for kind in ownable()
+        for thing in inventory.of(kind)
+        if _is_used(inventory, thing)
+    }
+
+
+def _is_used(inventory: Inventory, thing: Thing) -> bool:
+    if thing.kind == "vpc":
+        return True
+    if thing.kind == "load-balancer":
+        return any(service.chosen for group in inventory.receivers(thing.id) for service in inventory.attached(group))
+    return any(service.chosen for service in inventory.users(thing.id))
+
+
+def _choice(inventory: Inventory, thing: Thing, own: frozenset[str], invalid: str) -> Choice:
+    impossible = invalid or next(_impossible(thing), "")
+    if impossible:
+        return Choice(thing, own=False, because=impossible)
+    against = next(_against(inventory, thing), "")
+    if not against:
+        return Choice(thing, own=True, because="only the imported services use it, and no other tool manages it")
+    if ownable()[thing.kind] in own:
+        return Choice(thing, own=True, because=f"--own {ownable()[thing.kind]}, although {against}")
+    return Choice(thing, own=False, because=against)
+
+
+def _impossible(thing: Thing) -> Iterator[str]:
+    owner = ownership.owner(thing.tags)
+    if owner is not None:
+        yield f"it belongs to the stack {owner}"
+    if thing.kind == "role" and thing.item.get("Path", "/").startswith("/aws-service-role/"):
+        yield "AWS manages it"
+    if thing.kind == "role" and not assumed_by(thing):
+        yield "its trust policy says more than a Role document can"
+    if thing.kind == "load-balancer" and thing.item["Type"] != "application":
+        yield f"it is a {thing.item['Type']} load balancer"
+
+
+def _against(inventory: Inventory, thing: Thing) -> Iterator[str]:
+    """Reasons not to own it, the strongest first."""
+    manager = managed_by(inventory, thing)
+    if manager:
+        yield manager
+    for part in _parts(inventory, thing):
+        if manager := managed_by(inventory, part):
+            yield f"of its {part.kind} {part.name}: {manager}"
+    if thing.kind == "vpc":
+        yield "a network is usually shared"
+    if thing.kind == "role" and thing.name == CONSOLE_ROLE:
+        yield "the console gives this role to every service of the account"
+    others = sorted(service.name for service in _users(inventory, thing) if not service.chosen)
+    if others:
+        yield f"it is used by what is not imported: {', '.join(others)}"
+    if thing.kind == "load-balancer":
+        strangers = [group for group in inventory.receivers(thing.id) if not inventory.attached(group)]
+        if strangers:
+            names = sorted(group.split("/")[-2] for group in strangers)
+            yield f"it sends requests to target groups of something else: {', '.join(names)}"
+
+
+def _parts(inventory: Inventory, thing: Thing) -> Iterator[Thing]:
+    """What a document owns with it."""
+    if thing.kind != "load-balancer":
+        return
+    yield from inventory.listeners(thing.id)
+    yield from (inventory.things[group] for group in sorted(inventory.receivers(thing.id)) if group in inventory.things)
+
+
+def _users(inventory: Inventory, thing: Thing) -> Iterator[ServiceFound]:
+    if thing.kind == "load-balancer":
+        yield from (service for group in inventory.receivers(thing.id) for service in inventory.attached(group))
+    else:
+        yield from inventory.users(thing.id)
+
+
+def managed_by(inventory: Inventory, thing: Thing) -> str:
+    """The other tool that still manages a resource, in words; empty if there is none.
+
+    CloudFormation is asked which stack lists it, because its tags stay on what a stack has retained. Copilot works
+    through CloudFormation, so its tag alone says nothing either.
+    """
+    stack = inventory.listed.get(thing.id)
+    if stack is None and inventory.unasked:
+        stack = thing.tags.get(CLOUDFORMATION)
+    if stack is not None:
+        application = thing.tags.get(COPILOT)
+        made = f"Copilot's application {application} manages it with " if application else ""
+        return f"{made}the CloudFormation stack {stack}" if made else f"the CloudFormation stack {stack} manages it"
+    if inventory.unasked and COPILOT in thing.tags:
+        return f"Copilot's application {thing.tags[COPILOT]} manages it"
+    for key, value in sorted(thing.tags.items()):
+        if "terraform" in f"{key} {value}".lower() and value.lower() not in ("false", "no"):
+            return f"its tag {key} says that Terraform manages it"
+        if key.lower().startswith("pulumi:"):
+            return f"its tag {key} says that Pulumi manages it"
+    return ""
+
+
+def assumed_by(role: Thing) -> tuple[str, ...]:
+    """The AWS services that may assume a role; none where its trust policy says anything else."""
+    found: list[str] = []
+    document: Mapping[str, Any] = role.item.get("AssumeRolePolicyDocument") or {}
+    statements = document.get("Statement", ())
+    for statement in [statements] if isinstance(statements, Mapping) else statements:
+        principal = statement.get("Principal")
+        plain = {key for key in statement if key != "Sid"} == {"Effect", "Principal", "Action"}
+        if (
+            not plain
+            or statement["Effect"] != "Allow"
+            or statement["Action"] not in ("sts:AssumeRole", ["sts:AssumeRole"])
+        ):
+            return ()
+        if not isinstance(principal, Mapping) or set(principal) != {"Service"}:
+            return ()
+        services = principal["Service"]
+        found += [services] if isinstance(services, str) else services
+    return tuple(dict.fromkeys(found)) if len(statements) == 1 or isinstance(statements, Mapping) else ()
+
+
+def refused(service: ServiceFound) -> str:
+    """Why no documents can be written for a service; empty if they can."""
+    return next(_refusals(service), "")
+
+
+def _refusals(service: ServiceFound) -> Iterator[str]:
+    item, spec, definition = service.thing.item, service.spec, service.definition
+    owner = ownership.owner(service.thing.tags)
+    if owner is not None:
+        yield f"it belongs to the stack {owner} already"
+    if item.get("resourceManagementType") == "ECS":
+        yield "it is a service of ECS Express Mode, whose resources ECS manages"
+    if spec.controller == "EXTERNAL":
+        yield "its deployment controller is EXTERNAL, so that another program deploys it"
+    if item.get("schedulingStrategy", "REPLICA") != "REPLICA":
+        yield f"its scheduling strategy is {item['schedulingStrategy']}, and services of Fargate are REPLICA"
+    providers = {share.provider for share in spec.capacity_provider_strategy or ()}
+    if spec.launch_type not in (None, "FARGATE") or providers - FARGATE:
+        yield f"it runs on {spec.launch_type or ', '.join(sorted(providers - FARGATE))}, and not on Fargate"
+    if definition is None:
+        yield "its task definition cannot be read"
+    elif "networkMode" in definition.other:
+        yield f"the network mode of its tasks is {definition.other['networkMode']}, and that of Fargate is awsvpc"
+    if spec.network is None or not spec.network.security_groups:
+        yield "it names no security groups, so that ECS uses the default one of the VPC; name one in the service first"
