@@ -139,11 +139,11 @@ GROUPS = (
             ),
             Tag(
                 ownership.FIELDS,
-                "a code of three characters for each API member that an optional field of the document sets, such as "
-                "`labels` of a container",
+                "a code of three characters for each API member or attribute that an optional field of the document "
+                "sets, such as `labels` of a container or `slow_start` of a target group",
                 "Zk3q0Wd-5",
                 NOBODY,
-                "A field that is removed from the document leaves its member in AWS, and the plan names it as kept.",
+                "What a field has set stays in AWS when the field is removed from the document.",
             ),
         ),
     ),

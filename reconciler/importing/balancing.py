@@ -21,7 +21,8 @@ from reconciler.resources._elb_actions import Action, read_action
 from reconciler.resources._rule_fields import ListenerRuleSpec, others, read
 from reconciler.resources.listener import read_listener
 from reconciler.resources.target_group import read_check
-from reconciler.spec.documents.service import TargetHealthCheck, Traffic
+from reconciler.spec.documents.service import Traffic
+from reconciler.spec.documents.target_group import TargetHealthCheck
 
 USUAL_PORTS: Final = {("HTTP", 80): "http", ("HTTPS", 443): "https"}
 IDLE: Final = "60"

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from reconciler.local import target_tracking
 from reconciler.local.cloudwatch.evaluate import evaluate
 from reconciler.local.cloudwatch.state import KEPT, MINUTE, Distribution, Metric, metric, minute_of, moment_of, single
-from reconciler.local.elb.state import TargetGroup
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, TargetGroup
 from reconciler.local.ports import Traffic, Usage
 from reconciler.local.world import World
 
@@ -97,6 +97,8 @@ def traffic(world: World, found: Sequence[Traffic]) -> None:
         world.cloudwatch.put(key, minute, values, "Seconds" if key.name == "TargetResponseTime" else "Count")
     for arn, balancers in world.elb.users().items():
         group = world.elb.target_groups[arn]
+        if group.settings["Protocol"] in NETWORK_PROTOCOLS:
+            continue
         for minute in minutes:
             for key, value in _of_group(world, group, balancers[0], requests[minute, arn]):
                 world.cloudwatch.put(key, minute, single(value), "Count")

@@ -152,7 +152,8 @@ class TargetGroupSettings:
     deregistration_delay: float = 300.0
     slow_start: float = 0.0
     algorithm: str = "round_robin"
-    stickiness: float = 0.0  # seconds of lb_cookie stickiness; 0: none
+    stickiness: float = 0.0  # seconds; 0: none
+    cookie: str = ""  # the application's, which keeps its client; "" for one of the load balancer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +242,14 @@ class Redirect:
 class Condition:
     """One condition of a rule: any of `values` will do.
 
-    Wildcards are `*` and `?`, in host-header, path-pattern, http-header and query-string.
-    `name` is the header's for http-header. Query-string values are "key=value", or "value" alone for any key.
-    Host and header values compare without case, paths with it.
+    Wildcards are `*` and `?`, in host-header, path-pattern, http-header and query-string. Query-string values are
+    "key=value", or "value" alone for any key. Host and header values compare without case, paths with it.
     """
 
     field: Literal["host-header", "path-pattern", "http-header", "http-request-method", "query-string", "source-ip"]
     values: tuple[str, ...]
-    name: str = ""
+    name: str = ""  # of the header, for http-header
+    regex: bool = False  # the values are regular expressions
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,8 @@ class HealthChecks:
             return health.TIMED_OUT
         port = settings.health_check_port
         real_port = target.host_port if port in {"traffic-port", str(target.port)} else int(port)
+        if settings.health_check_protocol == "TCP":
+            return await self._connect(target.host, real_port, settings)
         scheme = settings.health_check_protocol.lower()
         url = URL(f"{scheme}://{target.host}:{real_port}{settings.health_check_path}", encoded=True)
         if self._session is None:
@@ -232,6 +234,17 @@ class HealthChecks:
             return health.TIMED_OUT
         except (aiohttp.ClientError, OSError):
             return health.FAILED
+
+    async def _connect(self, host: str, port: int, settings: TargetGroupSettings) -> Outcome:
+        try:
+            async with asyncio.timeout(self._real_timeout(settings.timeout)):
+                _, writer = await asyncio.open_connection(host, port)
+        except TimeoutError:
+            return health.TIMED_OUT
+        except OSError:
+            return health.FAILED
+        writer.close()
+        return health.PASSED
 
     def _real_timeout(self, seconds: float) -> float:
         speed = self._clock.speed if isinstance(self._clock, SystemClock) else 1.0

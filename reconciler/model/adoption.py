@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from reconciler.model import member_values, members
 from reconciler.model.diff import ABSENT, Change, diff, value_at
-from reconciler.model.ownership import NAME
+from reconciler.model.ownership import FIELDS, NAME
 from reconciler.model.plan import Note
 from reconciler.model.resource import Address, Desired, Keep, Observed, Path, S
 from reconciler.model.secrecy import sensitive
@@ -61,10 +61,12 @@ def entry(address: Address, path: Path) -> str:
 def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
     """`want` with the values of `found` in the fields that it keeps, and without what fields have set that it does not
     state any more."""
-    if left := found.facts.get(members.LEFT):
+    if left := {**found.facts.get(members.LEFT, {}), **_left(want, found)}:
         removed = members.laid(left).items()
         update = {name: member_values.merged(getattr(want.spec, name), value) for name, value in removed}
         want = replace(want, spec=want.spec.model_copy(update=update))
+        if any(path[0] in found.unread for path in left):  # the tag stays until they can be compared
+            want = replace(want, tags={**want.tags, FIELDS: found.tags[FIELDS]})
     if not want.kept and not want.adopt:
         return want
     consent = replace(consent_of(want), stated=members.stated_before(found.tags))
@@ -75,6 +77,14 @@ def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
     if want.adopt and want.keeps_name and NAME in tags and NAME in found.tags:
         tags = {**tags, NAME: found.tags[NAME]}
     return replace(want, spec=spec, tags=tags)
+
+
+def _left(want: Desired[S], found: Observed[S]) -> dict[Path, Any]:
+    """The fields of `Spec.optional` that the document of `want` stated before and does not state any more, with the
+    values that AWS has by default."""
+    defaults, before = type(want.spec).optional, members.stated_before(found.tags)
+    gone = (path for path in defaults if before and members.code(path) in before)
+    return {path: defaults[path] for path in gone if value_at(want.spec, path) is None}
 
 
 def losses(raw: Desired[Any], want: Desired[Any], found: Observed[Any], changes: Iterable[Change]) -> dict[Path, Any]:

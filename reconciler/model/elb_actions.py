@@ -35,9 +35,16 @@ def stickiness(given: Sequence[Action]) -> dict[str, Any]:
 
 
 def joined(first: Sequence[Action], action: Action) -> list[dict[str, Any]]:
-    """The actions of a call. Several are numbered."""
-    every = [*map(dict, first), dict(action)]
+    """The actions of a call. Several are numbered, and a sign-in keeps the client secret that AWS does not show."""
+    every = [*map(_with_secret, first), dict(action)]
     return every if len(every) == 1 else [{**one, "Order": number} for number, one in enumerate(every, start=1)]
+
+
+def _with_secret(action: Action) -> dict[str, Any]:
+    config = action.get("AuthenticateOidcConfig")
+    if config is None or "ClientSecret" in config:
+        return dict(action)
+    return {**action, "AuthenticateOidcConfig": {"UseExistingClientSecret": True, **config}}
 
 
 def beyond(given: Sequence[Action]) -> list[dict[str, Any]]:

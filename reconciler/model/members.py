@@ -9,7 +9,8 @@ word of ours stands for is carried over wherever a write would replace it, and o
 
 A member may also be set by an optional field of a document (`ApiMembers.optional`). Then it is the field's as a whole,
 and a tag of the resource says so: once the field is removed from the document, the member is removed as well. Without
-the tag it is somebody else's, and kept.
+the tag it is somebody else's, and kept. `Spec.optional` is the same for the fields of resources that are not under
+`aws`, such as the attributes of a target group.
 """
 
 from __future__ import annotations
@@ -254,18 +255,6 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def with_fields(api: ApiMembers, said: Values) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`said`, without the members for which the resource has fields, and the values of those fields by their paths.
-
-    A list of keys and values is a mapping.
-    """
-    rest, found = dict(said), dict[str, Any]()
-    for member, name in api.fields.items():
-        top, _, inner = member.partition(".")
-        if top in rest and inner in ("", *rest[top]):
-            value = rest.pop(top) if not inner else rest[top][inner]
-            if inner:
-                rest[top] = {key: item for key, item in rest[top].items() if key != inner}
-                rest = {key: item for key, item in rest.items() if key != top or item}
-            keyed = isinstance(value, list) and all(isinstance(item, Mapping) and "Key" in item for item in value)
-            found[name] = {item["Key"]: item["Value"] for item in value} if keyed else value
-    return rest, found
+    """`said`, without the members for which the resource has fields, and the values of those fields by their names."""
+    rest = {name: value for name, value in said.items() if name not in api.fields}
+    return rest, {api.fields[name]: value for name, value in said.items() if name in api.fields}

@@ -23,8 +23,11 @@ MANAGED = "reconciler:tags"  # the keys of the tags in the specs, so that a tag 
 REGION = "reconciler:region"  # of the stack, on what is in no region: a stack of this name in another one owns others
 PREFIX = "reconciler:"
 MEMBERS = "reconciler:members"  # digests of API members that AWS does not show, so that a change of one is seen
-FIELDS = "reconciler:fields"  # the API members that fields of the document set, so that removing one removes the member
+FIELDS = "reconciler:fields"  # what fields of the document set, so that removing one removes or resets it
 NAME = "Name"  # the console shows it as the name of things that have none in AWS
+
+_WRITTEN_LAST: Final = frozenset({MEMBERS, FIELDS})
+"""They speak of what has been written."""
 
 _HASHED: Final = "reconciler:sha256 "
 """Beginning of a list of hashes. No list of keys begins like this, because no key in the specs does."""
@@ -72,6 +75,13 @@ class TagChange:
 
     def __bool__(self) -> bool:
         return bool(self.put or self.drop)
+
+    def in_order(self) -> tuple[TagChange, TagChange]:
+        """What is written before the resource itself is changed, and what says that this has been done."""
+        last = {key: value for key, value in self.put.items() if key in _WRITTEN_LAST}
+        first = {key: value for key, value in self.put.items() if key not in last}
+        gone = tuple(key for key in self.drop if key in _WRITTEN_LAST)
+        return TagChange(first, tuple(key for key in self.drop if key not in gone)), TagChange(last, gone)
 
 
 def tag_changes(have: Mapping[str, str], want: Mapping[str, str]) -> TagChange:

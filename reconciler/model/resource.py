@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -76,7 +76,13 @@ Link: TypeAlias = Ref | str
 
 
 class Spec(BaseModel):
-    """The declarable fields of one resource. A field that is None is not declared and keeps its value in AWS."""
+    """The declarable fields of one resource. A field that is None is not declared and keeps its value in AWS.
+
+    `optional` are those that go back to AWS's default, which is given, once a document that stated them does not any
+    more (model/members.py).
+    """
+
+    optional: ClassVar[Mapping[Path, Any]] = NOTHING
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 

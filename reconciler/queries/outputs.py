@@ -46,7 +46,7 @@ def outputs(
 
 def listener_url(protocol: str, host: str, port: int) -> str:
     scheme = protocol.lower()
-    return f"{scheme}://{host}" if port == PORTS[scheme] else f"{scheme}://{host}:{port}"
+    return f"{scheme}://{host}" if port == PORTS.get(scheme) else f"{scheme}://{host}:{port}"
 
 
 def _identifiers(one: Observed[Any]) -> Iterable[tuple[str, str]]:

@@ -255,10 +255,9 @@ class _Execution:
         wrote: list[Call] = []
         declined: frozenset[str] = frozenset()
         try:
-            put = {key: value for key, value in action.tags.put.items() if key not in _AFTER}
-            drop = tuple(key for key in action.tags.drop if key not in _AFTER)
-            if put or drop:
-                self.aws.run(kind.update_tags(old, put, drop), wrote=wrote.append)
+            first, last = action.tags.in_order()
+            if first:
+                self.aws.run(kind.update_tags(old, first.put, first.drop), wrote=wrote.append)
             if changes:
                 updating = kind.update(old, new, changes)
                 identifier = self.aws.run(
@@ -267,11 +266,9 @@ class _Execution:
                 if identifier is not None:
                     self.aws.mine.add(identifier)
                     self._has_id(action.address, identifier)
-            late = {key: value for key, value in action.tags.put.items() if key in _AFTER}
-            gone = tuple(key for key in action.tags.drop if key in _AFTER)
             rolled = any(change.rolls and change.field == FIELD for change in action.changes)
-            if (late or gone) and not rolled and not (changes and kind.revisions):
-                self.aws.run(kind.update_tags(old, late, gone), wrote=wrote.append)
+            if last and not rolled and not (changes and kind.revisions):
+                self.aws.run(kind.update_tags(old, last.put, last.drop), wrote=wrote.append)
         except errors.Declined as error:
             declined = error.fields
             self.expectations.declined(old, declined)
@@ -307,8 +304,6 @@ def _may_double(kind: ResourceType[Any], new: Desired[Any]) -> bool:
 
 
 _MAKING = frozenset({Verb.CREATE, Verb.REPLACE})
-_AFTER = frozenset({ownership.MEMBERS, ownership.FIELDS})
-"""Tags that say which members have been written: they change once that is done."""
 
 
 def summary(outcomes: tuple[StepOutcome, ...]) -> Mapping[Result, int]:

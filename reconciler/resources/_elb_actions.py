@@ -107,9 +107,8 @@ def rewritten(
     if last is None:
         raise errors.StalePlan(f"{new.address} has no single action that answers requests; nothing was written")
     without = {name: value for name, value in last.items() if name not in ("Order", "TargetGroupArn")}
-    config = {
-        name: value for name, value in (last.get("ForwardConfig") or {}).items() if name != elb_actions.STICKINESS
-    }
+    dropped = () if new.spec.sticky else (elb_actions.STICKINESS,)
+    config = {name: value for name, value in (last.get("ForwardConfig") or {}).items() if name not in dropped}
     plain = {**without, "ForwardConfig": config} if config else without
     return elb_actions.with_beyond(plain, said_in(new.spec, member) or ())
 
@@ -141,7 +140,8 @@ def _written(action: Action) -> list[dict[str, Any]]:
 def words(member: str) -> dict[str, str]:
     """The members of an action that other documents say."""
     names = (f"{member}.TargetGroupArn", f"{member}.ForwardConfig.TargetGroups")
-    return dict.fromkeys(names, "`traffic` of the Service")
+    sticky = {f"{member}.ForwardConfig.{elb_actions.STICKINESS}": "`stickiness` of the DeploymentStrategy"}
+    return dict.fromkeys(names, "`traffic` of the Service") | sticky
 
 
 def owned(member: str) -> dict[str, str]:
@@ -155,9 +155,11 @@ def said_in(spec: Any, member: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def shown(item: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """A listener or a rule from AWS, with what its actions have beyond ours in their place."""
-    return {**item, member: elb_actions.beyond(item[member])}
+def shown(item: Mapping[str, Any], member: str, *, sticky: bool | None = None) -> dict[str, Any]:
+    """A listener or a rule from AWS, with what its actions have beyond ours in their place. `sticky`: the rollout
+    decides whether clients stay with a target group."""
+    beyond = elb_actions.beyond(item[member])
+    return {**item, member: elb_actions.before(beyond) if sticky else beyond}
 
 
 def read_action(given: Sequence[Mapping[str, Any]]) -> Action:

@@ -29,6 +29,10 @@ API: Final = ApiMembers(
         "Conditions.HttpRequestMethodConfig": "method",
         "Conditions.HttpHeaderConfig.Values": "header",
         "Conditions.QueryStringConfig": "query",
+        "Conditions.PathPatternConfig.RegexValues": "path_regex",
+        "Conditions.HostHeaderConfig.RegexValues": "host_regex",
+        "Conditions.HttpHeaderConfig.RegexValues": "header_regex",
+        "Conditions.RegexValues": "the fields of the match",
         "Conditions.SourceIpConfig": "source_ip",
         "Actions.RedirectConfig": "a rule of the LoadBalancer",
         "Actions.FixedResponseConfig": "a rule of the LoadBalancer",
@@ -36,6 +40,7 @@ API: Final = ApiMembers(
     },
     owned=_elb_actions.owned("Actions"),
     others=("Actions", "Conditions", "Transforms"),
+    optional={"Conditions": []},
 )
 
 
@@ -56,6 +61,8 @@ class ListenerRuleSpec(resource.Spec):
     """CIDR blocks."""
     action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+    sticky: Annotated[bool | None, OwnedBy("rollout")] = None
+    """The rollout decides whether clients stay with a target group."""
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
     @field_validator("hosts")

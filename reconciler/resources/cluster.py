@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import members, resource
+from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Batch, Calls, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Batch, Calls, Desired, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.usage import Usage
 from reconciler.resources import _ecs
@@ -25,12 +25,13 @@ from reconciler.resources._ecs import Strategy, ecs
 
 BATCH = 100  # clusters a DescribeClusters
 EXEC: Final = ("exec",)
-_USUAL: Final = {"logging": "DEFAULT"}
 
 
 class ClusterSpec(resource.Spec):
     """`container_insights` is disabled, enabled or enhanced. `exec` is how sessions of ECS Exec are logged, by ECS's
     names and as a whole."""
+
+    optional: ClassVar[Mapping[Path, Any]] = {EXEC: {"logging": "DEFAULT"}}
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     capacity_providers: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
@@ -79,11 +80,7 @@ class Cluster(ResourceType[ClusterSpec]):
                     "ids": (item["clusterArn"],),
                     "configuration": item.get("configuration") or {},
                 }
-                spec = read_cluster(item)
-                want = wanted.get(name)
-                if want is not None and want.spec.exec is None and spec.exec != _USUAL and _was_stated(tags):
-                    facts[members.LEFT] = {EXEC: _USUAL}
-                observed.append(Observed(address, name, spec, tags, health, reason, facts=facts))
+                observed.append(Observed(address, name, read_cluster(item), tags, health, reason, facts=facts))
         return observed
 
     def create(self, new: Desired[ClusterSpec]) -> Calls[str]:
@@ -167,10 +164,6 @@ def _exec(execution: Mapping[str, Any]) -> dict[str, Any]:
     key = execution.get("kmsKeyId")
     found = {"logging": execution.get("logging", "DEFAULT")}
     return {**found, **({"logConfiguration": logs} if logs else {}), **({"kmsKeyId": key} if key else {})}
-
-
-def _was_stated(tags: Mapping[str, str]) -> bool:
-    return members.code(EXEC) in members.stated_before(tags)
 
 
 def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -55,6 +55,8 @@ class ListenerSpec(resource.Spec):
     ssl_policy: str | None = None
     default_action: Action | None = None
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
+    sticky: Annotated[bool | None, OwnedBy("rollout")] = None
+    """The rollout decides whether clients stay with a target group."""
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
     @field_validator("certificates")
@@ -92,10 +94,12 @@ class Listener(ResourceType[ListenerSpec]):
         known = [arn for arn in items if arn in tags and certificates.get(arn, items) is not None]
         places = _places({arn: items[arn] for arn in known})
         addresses = _elb.addresses(self.kind, places, _wanted(scope), tags, scope)
-        said = {want.address: want.spec.aws for want in scope.wanted}
+        wanted = {want.address: want.spec for want in scope.wanted}
         found = []
         for arn, address in addresses.items():
-            mine, item = said.get(address, {}), _elb_actions.shown(items[arn], "DefaultActions")
+            want = wanted.get(address)
+            mine, sticky = ({}, None) if want is None else (want.aws, want.sticky)
+            item = _elb_actions.shown(items[arn], "DefaultActions", sticky=sticky)
             facts = {
                 "actions": items[arn]["DefaultActions"],
                 "listed": _listed_beside(certificates.get(arn)),
@@ -213,7 +217,9 @@ def _load_balancers(scope: Scope) -> list[str]:
     """Whose listeners to read: our own, those that the specs name by ARN, and those with a listener known as ours."""
     ours = {found.id for found in scope.ours("load-balancer")}
     named = {link for want in scope.wanted if isinstance(link := want.spec.load_balancer, str)}
-    swept = {_elb_actions.load_balancer_of(arn) for arn in scope.swept_arns("elasticloadbalancing", "listener/app/")}
+    kinds = ("listener/app/", "listener/net/")
+    arns = (arn for kind in kinds for arn in scope.swept_arns("elasticloadbalancing", kind))
+    swept = {_elb_actions.load_balancer_of(arn) for arn in arns}
     return sorted(ours | named | swept)
 
 

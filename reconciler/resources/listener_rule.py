@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from reconciler import errors
-from reconciler.model import members, ownership
+from reconciler.model import member_values, members, ownership
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
@@ -57,9 +57,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         def build(tags: _elb.Tags, _: list[Any]) -> list[Observed[ListenerRuleSpec]]:
             there = {arn: places[arn] for arn in items if arn in tags}
             found = _elb.addresses(self.kind, there, wanted, tags, scope)
-            said = {want.address: want.spec.aws for want in scope.wanted}
+            specs = {want.address: want.spec for want in scope.wanted}
             return [
-                _observed(address, arn, *items[arn], tags[arn], held, said.get(address, {}))
+                _observed(address, arn, *items[arn], tags[arn], held, specs.get(address))
                 for arn, address in found.items()
             ]
 
@@ -99,7 +99,8 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
         return _conditions.overlap(theirs, new.spec)
 
     def waiting(self, new: Desired[ListenerRuleSpec]) -> Desired[ListenerRuleSpec]:
-        return replace(new, spec=new.spec.model_copy(update=_conditions.NONE_YET))
+        others = {"aws": {**new.spec.aws, "Conditions": []}} if new.spec.aws.get("Conditions") else {}
+        return replace(new, spec=new.spec.model_copy(update={**_conditions.NONE_YET, **others}))
 
     def claiming(
         self, old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec], owned: Set[str]
@@ -239,11 +240,15 @@ def _observed(
     item: Mapping[str, Any],
     tags: Mapping[str, str],
     held: Mapping[str, Sequence[int]],
-    said: dict[str, Any],
+    want: ListenerRuleSpec | None,
 ) -> Observed[ListenerRuleSpec]:
-    shown = {**_elb_actions.shown(item, "Actions"), "Conditions": list(others(item))}
-    facts = _facts(listener, item, held) | {"item": shown, "unstated": members.unstated(API, said, shown)}
-    aws = members.seen(API, said, shown, tags, address) if said else {}
+    said, sticky = ({}, None) if want is None else (want.aws, want.sticky)
+    shown = {**_elb_actions.shown(item, "Actions", sticky=sticky), "Conditions": list(others(item))}
+    left = {} if want is None else members.left(API, said, shown, tags)
+    others_have = (path for path in members.unstated(API, said, shown) if path not in left)
+    facts = _facts(listener, item, held) | {"item": shown, "unstated": tuple(others_have)}
+    facts[members.LEFT] = {(members.FIELD, *path): value for path, value in left.items()}
+    aws = members.seen(API, member_values.merged(said, members.laid(left)), shown, tags, address)
     spec = read(listener, item).model_copy(update={"aws": aws})
     return Observed(address, arn, spec, tags=tags, facts=facts)
 

@@ -1,4 +1,4 @@
-"""An Application Load Balancer.
+"""An application or network load balancer.
 
 Its name is unique in the account's region, so it is found by it. Listeners may be made while AWS is still making it
 ready, so nothing waits for it. Its name, scheme and type cannot be changed, and another one would have another address
@@ -29,13 +29,13 @@ API: Final = ApiMembers(
     described="LoadBalancer",
     words={
         "Name": "the document's name, or `aws_name`",
+        "Type": "type",
         "Scheme": "scheme",
         "Subnets": "subnets",
         "SubnetMappings": "subnets",
         "SecurityGroups": "security_groups",
         "Tags": "the document's `tags`",
     },
-    owned={"Type": "a LoadBalancer is an Application Load Balancer"},
     fields={"IpAddressType": "ip_address_type"},
     changeable=frozenset({"IpAddressType"}),
     others=("IpamPools",),
@@ -121,7 +121,7 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
             Scheme=spec.scheme,
             Type=spec.type,
             Subnets=sorted(map(str, spec.subnets)),
-            SecurityGroups=sorted(map(str, spec.security_groups)),
+            SecurityGroups=sorted(map(str, spec.security_groups)) or None,
             IpAddressType=spec.ip_address_type,
             Tags=_tags.pairs(new.tags),
             **spec.aws,

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
 from reconciler.resources._elb import elbv2
@@ -28,28 +28,34 @@ API: Final = ApiMembers(
     described="TargetGroup",
     words={
         "Name": "target_groups",
+        "Protocol": "protocol",
+        "ProtocolVersion": "protocol_version",
         "Port": "port",
         "VpcId": "`network` of the LoadBalancer",
         "HealthCheckPath": "health_check.path",
+        "HealthCheckPort": "health_check.port",
+        "HealthCheckProtocol": "health_check.protocol",
         "HealthCheckIntervalSeconds": "health_check.interval",
         "HealthCheckTimeoutSeconds": "health_check.timeout",
         "HealthyThresholdCount": "health_check.healthy_threshold",
         "UnhealthyThresholdCount": "health_check.unhealthy_threshold",
-        "Matcher.HttpCode": "health_check.matcher",
-        "Attributes.deregistration_delay.timeout_seconds": "deregistration_delay",
+        "Matcher": "health_check.matcher",
+        "Attributes": "attributes",
         "Tags": "the document's `tags`",
     },
     more={"Attributes": "ModifyTargetGroupAttributes"},
-    fields={
-        "Protocol": "protocol",
-        "ProtocolVersion": "protocol_version",
-        "TargetType": "target_type",
-        "HealthCheckProtocol": "health_check.protocol",
-        "HealthCheckPort": "health_check.port",
-        "Matcher.GrpcCode": "health_check.matcher",
-        "Attributes": "attributes",
-    },
+    fields={"TargetType": "target_type"},
 )
+
+
+STICKY: Final = ("attributes", "stickiness.enabled")
+SLOW_START: Final = ("attributes", "slow_start.duration_seconds")
+ALGORITHM: Final = ("attributes", "load_balancing.algorithm.type")
+MITIGATION: Final = ("attributes", "load_balancing.algorithm.anomaly_mitigation")
+CROSS_ZONE: Final = ("attributes", "load_balancing.cross_zone.enabled")
+
+CONNECTIONS: Final = frozenset({"TCP", "TLS"})
+"""Protocols of target groups of a network load balancer, which are checked by a connection."""
 
 
 class HealthCheck(resource.Spec):
@@ -66,7 +72,16 @@ class HealthCheck(resource.Spec):
 
 
 class TargetGroupSpec(resource.Spec):
+    """The defaults are those of the ELB API Reference, TargetGroupAttribute."""
+
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {
+        STICKY: "false",
+        SLOW_START: "0",
+        ALGORITHM: "round_robin",
+        MITIGATION: "off",
+        CROSS_ZONE: "use_load_balancer_configuration",
+    }
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     port: Annotated[int, FieldMark.IMMUTABLE]
@@ -220,7 +235,7 @@ def _written_check(spec: TargetGroupSpec, now: HealthCheck | None) -> dict[str, 
     default = HealthCheck(
         path="/AWS.ALB/healthcheck" if grpc else "/",
         port="traffic-port",
-        protocol=spec.protocol,
+        protocol="TCP" if spec.protocol in CONNECTIONS else spec.protocol,
         interval=30,
         timeout=5,
         healthy_threshold=5,
@@ -231,13 +246,13 @@ def _written_check(spec: TargetGroupSpec, now: HealthCheck | None) -> dict[str, 
     for layer in (now, spec.health_check):
         if layer is not None:
             check |= layer.model_dump(exclude_none=True)
+    answer = {"HealthCheckPath": check["path"], "Matcher": {"GrpcCode" if grpc else "HttpCode": check["matcher"]}}
     return {
-        "HealthCheckPath": check["path"],
+        **({} if check["protocol"] == "TCP" else answer),
         "HealthCheckPort": check["port"],
         "HealthCheckProtocol": check["protocol"],
         "HealthCheckIntervalSeconds": check["interval"],
         "HealthCheckTimeoutSeconds": check["timeout"],
         "HealthyThresholdCount": check["healthy_threshold"],
         "UnhealthyThresholdCount": check["unhealthy_threshold"],
-        "Matcher": {"GrpcCode" if grpc else "HttpCode": check["matcher"]},
     }

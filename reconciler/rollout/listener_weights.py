@@ -71,12 +71,20 @@ def point(subject: RolloutTarget, entry: TrafficEntry, weights: Weights, was: We
         {"TargetGroupArn": group, "Weight": weight} for group, weight in zip(subject.groups, weights, strict=True)
     ]
     others = (elb_actions.last(now) or {}).get("ForwardConfig") or {}  # whether clients stay with a group
-    forward = {"Type": "forward", "ForwardConfig": {**others, "TargetGroups": targets}}
+    forward = {"Type": "forward", "ForwardConfig": {**others, **_stickiness(subject, weights), "TargetGroups": targets}}
     actions = elb_actions.joined(elb_actions.before(now), forward)
     if entry.rule is None:
         yield elbv2.modify_listener(ListenerArn=entry.listener, DefaultActions=actions)
     else:
         yield elbv2.modify_rule(RuleArn=entry.rule, Actions=actions)
+
+
+def _stickiness(subject: RolloutTarget, weights: Weights) -> dict[str, Any]:
+    """Off as soon as one version has all traffic: a client that stayed with the other one would go to no task."""
+    if subject.stickiness is None:
+        return {}
+    config = {"Enabled": True, "DurationSeconds": subject.stickiness} if all(weights) else {"Enabled": False}
+    return {elb_actions.STICKINESS: config}
 
 
 def now_at(subject: RolloutTarget, entry: TrafficEntry) -> Calls[Weights | None]:

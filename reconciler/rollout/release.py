@@ -114,8 +114,9 @@ class RolloutTarget:
     beyond them. `former` are the stack's other target groups, which the service's listeners may still name. `inherited`
     are those of `groups` in which a service has tasks that leaves the specs: this one under its former name. `scalable`
     is `service/<cluster>/<name>` if the service scales automatically and the specs do not suspend that. `stack_tags`
-    are put on the task sets. `roles` are the stack's roles with the time of their creation, None for what was created
-    just now.
+    are put on the task sets. `stickiness`: the seconds for which clients stay with a target group while both have
+    weights; None leaves that as it is. `roles` are the stack's roles with the time of their creation, None for what was
+    created just now.
 
     `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
     in the history of the specs any more. Neither concerns what is being rolled out already. `judges` is the digest of
@@ -135,6 +136,7 @@ class RolloutTarget:
     inherited: frozenset[str] = frozenset()
     scalable: str | None = None
     stack_tags: tuple[tuple[str, str], ...] = ()
+    stickiness: int | None = None
     roles: tuple[tuple[str, datetime | None], ...] = ()
     not_ready: str = ""
     withdrawn: str = ""

@@ -72,7 +72,8 @@ class Strategy:
     """How a rollout is done.
 
     `scale` is in percent of the desired count until traffic shifts. `drain` is the deregistration delay of the target
-    groups: tasks stop only after their group has had no weight for that long. `max_5xx` is in percent.
+    groups: tasks stop only after their group has had no weight for that long. `max_5xx` is in percent. `stickiness`:
+    for how long a client stays with its version while both receive traffic.
     """
 
     engine: str = "task_sets"
@@ -83,6 +84,7 @@ class Strategy:
     promotion: Promotion = Promotion.AUTO
     promote_after: timedelta = timedelta()
     shares: tuple[Share, ...] = ()
+    stickiness: timedelta | None = None
     verify_for: timedelta = timedelta(minutes=5)
     alarms: tuple[str, ...] = ()
     max_5xx: float | None = None

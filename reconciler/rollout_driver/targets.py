@@ -200,6 +200,7 @@ def subject_of(
     scaling = Address("scaling", delivery.name)
     declared = tuple(ids[group] for group in delivery.groups)
     groups = slots_of(declared, service, delivery, context) if delivery.moves_traffic else ()
+    sticky = delivery.policy.stickiness
     return RolloutTarget(
         cluster=cluster,
         service=service.id,
@@ -214,6 +215,7 @@ def subject_of(
         members=whole_members(release, service),
         attached=() if delivery.moves_traffic else _attached(delivery, service, context),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
+        stickiness=None if sticky is None else int(sticky.total_seconds()),
         roles=tuple(_roles(context)),
         not_ready=not_ready,
         judges=judges_of(delivery, context),
@@ -257,5 +259,6 @@ def _attached(delivery: RolloutSpec, service: Observed[Any], context: Resolution
         if one.group not in shown:
             kept.append(one)
         elif declared and one.group in context.receiving and not arrived:
-            kept.append(replace(declared[0], group=one.group))  # the new tasks have no other port
+            same = any((one.container, one.port) == (other.container, other.port) for other in declared)
+            kept.append(one if same else replace(declared[0], group=one.group))  # the new tasks have no other port
     return (*declared, *kept)

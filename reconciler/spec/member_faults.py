@@ -52,9 +52,6 @@ class _Checking:
         if not isinstance(value, Mapping):
             yield Fault("E1105", f"{_subject(at)}expected a mapping, found {described(value)}", at)
             return
-        if word := self.api.words.get(".".join((*_names(at), str(value.get("Key"))))):
-            message = f"{shown(value['Key'])} is set by the field {shown(word)}"
-            yield Fault("E1116", message, (*at, "Key"), f"write it as {word}")
         for name, item in value.items():
             path = (*at, name)
             if name not in shape.members:

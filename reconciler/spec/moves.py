@@ -15,6 +15,7 @@ from typing import Any, Final
 from reconciler.model.resource import Address, Desired, Move
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.base import Block, Document, Named
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
@@ -61,8 +62,9 @@ def renames(specs: Specs) -> Iterator[Rename]:
         for index, group in enumerate(network.security_groups):
             yield from _rename(specs, network, group, "security_groups", index)
     for service in specs.services:
-        for index, target in enumerate(service.traffic.target_groups if service.traffic else ()):
-            yield from _rename(specs, service, target, "traffic", "target_groups", index)
+        for path, traffic in service.forwardings:
+            for index, target in enumerate(traffic.target_groups):
+                yield from _rename(specs, service, target, *path, "target_groups", index)
     for balancer in specs.load_balancers:
         for name, listener in balancer.listeners.items():
             if listener.moved_from is not None:
@@ -111,11 +113,19 @@ def _formerly(document: Document, names: Names) -> Document:
             return found.model_copy(update={"listeners": listeners, "rules": rules})
         case Service(traffic=traffic) if traffic is not None:
             assert isinstance(document, Service)
-            assert document.traffic is not None
-            old = names.get(listeners_of(document.traffic.load_balancer), {})
-            entries = {name: old.get(getattr(traffic, name), getattr(traffic, name)) for name in _ENTRIES}
-            return found.model_copy(update={"traffic": traffic.model_copy(update=entries)})
+            now = (one for _, one in document.forwardings)
+            first, *others = (
+                _at_former(then, one, names) for (_, then), one in zip(found.forwardings, now, strict=True)
+            )
+            return found.model_copy(update={"traffic": first, "additional_traffic": tuple(others)})
     return found
+
+
+def _at_former(then: Forwarding, now: Forwarding, names: Names) -> Forwarding:
+    """The traffic `then`, at the former names of the listeners of `now`."""
+    old = names.get(listeners_of(now.load_balancer), {})
+    given = {name: getattr(then, name) for name in _ENTRIES if name in type(then).model_fields}
+    return then.model_copy(update={name: old.get(listener, listener) for name, listener in given.items()})
 
 
 _ENTRIES: Final = ("listener", "test_listener")

@@ -11,6 +11,7 @@ from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer,
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
@@ -63,8 +64,15 @@ def pre_deployment(specs: Specs, service: Service) -> Task | None:
     return next((task for task in specs.tasks if task.before == service.name), None)
 
 
-def balancer(specs: Specs, service: Service) -> LoadBalancer | None:
-    return specs.get(LoadBalancer, service.traffic.load_balancer) if service.traffic else None
+def balancer(specs: Specs, traffic: Forwarding | None) -> LoadBalancer | None:
+    return specs.get(LoadBalancer, traffic.load_balancer) if traffic is not None else None
+
+
+def listeners(specs: Specs, service: Service, traffic: Forwarding) -> tuple[str, ...]:
+    """The listeners that requests arrive at: with a test listener, where versions are tested before production."""
+    if not isinstance(traffic, Traffic) or switching(specs, service) is None:
+        return (traffic.listener,)
+    return tuple(dict.fromkeys((traffic.listener, traffic.test_listener)))
 
 
 def served_by_listener(specs: Specs) -> dict[tuple[str, str], list[Service]]:
@@ -80,6 +88,11 @@ def cluster_name(specs: Specs, workload: Service | Task) -> str:
     """The name in AWS of a workload's cluster."""
     declared = specs.get(Cluster, workload.cluster)
     return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
+
+
+def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:
+    """The alarms that a service with standard alarms has for each target group. Connections have no responses."""
+    return ("unhealthy",) if traffic.of_connections else ("5xx", "unhealthy")
 
 
 def providers(cluster: Cluster) -> tuple[str, ...]:
@@ -102,16 +115,14 @@ def on_ec2(specs: Specs, workload: Service | Task) -> bool:
     return any(share.on_ec2 if known is None else share.name in known for share in shares(specs, workload))
 
 
-def traffic_port(service: Service) -> int | None:
+def traffic_port(service: Service, traffic: Forwarding) -> int | None:
     """The container port that requests go to; None where it is not clear, which is an error elsewhere."""
-    if service.traffic is None:
-        return None
-    container = service.task.containers.get(service.traffic.container)
+    container = service.task.containers.get(traffic.container)
     if container is None:
         return None
     ports = [port.port for port in container.all_ports if port.protocol == "tcp"]
-    if service.traffic.port is not None:
-        return service.traffic.port if service.traffic.port in ports else None
+    if traffic.port is not None:
+        return traffic.port if traffic.port in ports else None
     return ports[0] if len(ports) == 1 else None
 
 

@@ -86,3 +86,11 @@ def test_a_name_that_the_specs_set_is_removed_with_them() -> None:
     """`Name` is a tag like any other where it is not what the console calls the resource by."""
     have = wanted({"Name": "web"})
     assert ownership.tag_changes(have, wanted({})).drop == ("Name", ownership.MANAGED)
+
+
+def test_what_speaks_of_a_change_is_written_after_it() -> None:
+    """A pass that ends in between finds the change, and not a tag that says it has been made."""
+    have = {"team": "a", ownership.MANAGED: "team", ownership.FIELDS: "slow_start", ownership.MEMBERS: "a:1"}
+    first, last = ownership.tag_changes(have, {"env": "b", ownership.MEMBERS: "a:2"}).in_order()
+    assert (dict(first.put), first.drop) == ({"env": "b"}, (ownership.MANAGED, "team"))
+    assert (dict(last.put), last.drop) == ({ownership.MEMBERS: "a:2"}, (ownership.FIELDS,))

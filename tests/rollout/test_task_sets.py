@@ -288,8 +288,11 @@ def test_rules_are_read_and_written_as_listeners_are() -> None:
 
 
 def test_a_sign_in_stays_before_the_weights() -> None:
-    """What comes before the forward, and whether clients stay with a group, are as somebody has set them."""
-    sign_in = {"Type": "authenticate-oidc", "Order": 1}
+    """What comes before the forward, and whether clients stay with a group, are as somebody has set them. AWS does not
+    show the client secret, and takes the action without it only where it is told to keep the one that it has."""
+    endpoints = ("Issuer", "AuthorizationEndpoint", "TokenEndpoint", "UserInfoEndpoint")
+    config = dict.fromkeys(endpoints, "https://login.example.com") | {"ClientId": "web"}
+    sign_in = {"Type": "authenticate-oidc", "Order": 1, "AuthenticateOidcConfig": config}
     (last,) = forward((GROUPS[0], 100), (GROUPS[1], 0))
     last["ForwardConfig"]["TargetGroupStickinessConfig"] = {"Enabled": True, "DurationSeconds": 60}
     answer = {"Listeners": [{"ListenerArn": PRODUCTION, "DefaultActions": [last | {"Order": 2}, sign_in]}]}
@@ -297,6 +300,7 @@ def test_a_sign_in_stays_before_the_weights() -> None:
     (sent,) = talk.params("ModifyListener")
     first, second = sent["DefaultActions"]
     assert (first["Type"], first["Order"], second["Order"]) == ("authenticate-oidc", 1, 2)
+    assert first["AuthenticateOidcConfig"] == {**config, "UseExistingClientSecret": True}
     assert second["ForwardConfig"]["TargetGroupStickinessConfig"] == {"Enabled": True, "DurationSeconds": 60}
     assert [one["Weight"] for one in second["ForwardConfig"]["TargetGroups"]] == [0, 100]
 

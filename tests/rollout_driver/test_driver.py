@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 
 from reconciler import errors
 from reconciler.controller.until import has_begun, has_ended
 from reconciler.local.scripted import Script
+from reconciler.model.type_registry import discover
+from reconciler.reconcile import pass_
 from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.stored_state import Outcome
-from reconciler.rollout.strategy import Share, SmokeTest
+from reconciler.rollout.strategy import SmokeTest
 from reconciler.rollout_driver.driver import StepResult
 from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
@@ -199,21 +200,35 @@ def test_another_health_check_alone_is_a_new_version(stage: EmulatedStack) -> No
 
 
 def test_a_canary_takes_its_shares_one_after_the_other() -> None:
-    """10, 50, then all; each is kept for its time."""
-    shares = (Share(10, timedelta(minutes=1)), Share(50, timedelta(minutes=1)))
-    with emulated_stack(terms=SHORT | {"shares": shares}) as stage:
+    """10, 50, then all; each is kept for its time. Clients stay with their version while there are two, and no longer,
+    and the plan does not take that for something that somebody else has set."""
+    steps = "type: canary\nsteps: [{weight: 10, pause: 1m}, {weight: 50, pause: 1m}]\nstickiness: 1h"
+    with emulated_stack({"type: blue_green": steps}, SHORT) as stage:
         stage.serving()
         stage.spec(v1="v2")
-        kept: list[int] = []
+        kept: list[tuple[int, bool]] = []
+        notes: set[str] = set()
 
         def note(result: object) -> bool:
-            share = stage.weights(80)[TWO]
+            share = stage.weights(80)[TWO], sticky(stage, 80)
             if kept[-1:] != [share]:
                 kept.append(share)
+                plan = pass_.look(stage.aws, discover(), stage.desired_state)[1]
+                notes.update(one.because for one in plan.warnings if one.address.kind == "listener")
             return was_promoted(stage.last)
 
         stage.apply(note)
-        assert kept == [0, 10, 50, 100]
+        assert kept == [(0, False), (10, True), (50, True), (100, False)]
+        assert notes == set()
+
+
+def sticky(stage: EmulatedStack, port: int) -> bool:
+    elb = stage.laptop.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    (action,) = next(one["DefaultActions"] for one in listeners if one["Port"] == port)
+    found: bool = action["ForwardConfig"]["TargetGroupStickinessConfig"]["Enabled"]
+    return found
 
 
 def test_scaling_in_is_suspended_during_a_rollout_and_always_resumed() -> None:

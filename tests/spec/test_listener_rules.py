@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model import members
 from reconciler.model.resource import Address
 from reconciler.resources._elb_actions import Action, FixedResponse, Redirect
 from reconciler.spec.compile import compile_deliveries
@@ -106,3 +107,19 @@ def test_tests_send_what_the_rule_of_the_service_takes() -> None:
 def test_what_elb_would_refuse_is_refused(text: str, rules: list[str]) -> None:
     """At its place, and nothing else with it."""
     assert [found.rule for found in folder.lay(text).diagnostics] == rules
+
+
+def test_regular_expressions_are_conditions_of_their_own() -> None:
+    """Beside the other conditions, and named by the tag by which they go with their line."""
+    text = (
+        "rules: {beta: {match: {path_regex: ['^/v2', '^/v1'], header_regex: {X-Beta: 'y.*'}, "
+        "method: GET, priority: 5}, "
+        "redirect: {path: /new}}}\n"
+    )
+    rule = compiled(BALANCER + text)[Address("listener-rule", "my-app-alb-beta")]
+    assert (rule.spec.paths, rule.spec.methods) == ((), ("GET",))
+    assert rule.spec.aws["Conditions"] == [
+        {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/v1", "^/v2"]}},
+        {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Beta", "RegexValues": ["y.*"]}},
+    ]
+    assert rule.tags["reconciler:fields"] == members.code(("aws", "Conditions"))

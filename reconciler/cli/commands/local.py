@@ -90,7 +90,7 @@ def urls(endpoint: str, output: str) -> int:
     if output == "json":
         echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
     for arn, url in sorted(found.items()) if output == "text" else ():
-        echo(f"{url}  {arn.split(':')[3]}  {arn.split(':listener/app/')[-1]}")
+        echo(f"{url}  {arn.split(':')[3]}  {arn.split(':listener/')[-1].partition('/')[2]}")
     return Exit.DONE
 
 

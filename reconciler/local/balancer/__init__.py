@@ -3,6 +3,7 @@
 front.py      this side: sockets, table, the process and its successor
 channel.py    what the two sides say to each other
 process.py    the other side: its event loop
+connection.py a client's connection to a network load balancer
 downstream.py a client's connection    exchange.py one request    relay.py one attempt    upstream.py a target's
 rules.py choice.py answers.py table.py what is decided, without any I/O
 """

@@ -14,6 +14,7 @@ from reconciler.local.ports import Forward, WeightedGroup
 
 GROUP_COOKIE = "AWSALBTG"
 TARGET_COOKIE = "AWSALB"
+APPLICATION_COOKIE = "AWSALBAPP-0"
 
 
 class Weights:
@@ -63,17 +64,29 @@ def stamp(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def sticky_endpoint(group: Group, mark: str) -> Endpoint | None:
+def sticky_endpoint(group: Group, marks: Mapping[str, str]) -> Endpoint | None:
+    """The target that a client stays with: with a cookie of the application, for as long as the client has that one."""
+    if not group.stickiness or (group.cookie and group.cookie not in marks):
+        return None
+    mark = marks.get(APPLICATION_COOKIE if group.cookie else TARGET_COOKIE, "")
     return next((point for point in group.endpoints if stamp(f"{point.host}:{point.port}") == mark), None)
 
 
-def cookies(forward: Forward, group: Group, endpoint: Endpoint) -> list[tuple[bytes, bytes]]:
-    """The Set-Cookie headers that keep a client where it is."""
+def cookies(
+    forward: Forward, group: Group, endpoint: Endpoint, headers: Sequence[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """The Set-Cookie headers that keep a client where it is, beside those `headers` of the target."""
     made = []
     if forward.stickiness:
         made.append((GROUP_COOKIE, stamp(group.arn), forward.stickiness))
-    if group.stickiness:
-        made.append((TARGET_COOKIE, stamp(f"{endpoint.host}:{endpoint.port}"), group.stickiness))
+    if group.stickiness and (not group.cookie or _sets(headers, group.cookie)):
+        name = APPLICATION_COOKIE if group.cookie else TARGET_COOKIE
+        made.append((name, stamp(f"{endpoint.host}:{endpoint.port}"), group.stickiness))
     return [
         (b"Set-Cookie", f"{name}={value}; Max-Age={int(seconds)}; Path=/".encode()) for name, value, seconds in made
     ]
+
+
+def _sets(headers: Sequence[tuple[bytes, bytes]], cookie: str) -> bool:
+    beginning = f"{cookie}=".encode()
+    return any(name.lower() == b"set-cookie" and value.lstrip().startswith(beginning) for name, value in headers)

@@ -18,7 +18,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from reconciler.local.balancer import answers
 from reconciler.local.balancer.board import Board, Count, Rule, Served
-from reconciler.local.balancer.choice import GROUP_COOKIE, TARGET_COOKIE, sticky_endpoint
+from reconciler.local.balancer.choice import GROUP_COOKIE, sticky_endpoint
 from reconciler.local.balancer.relay import Cut, Relay, origin
 from reconciler.local.balancer.rules import Asked
 from reconciler.local.balancer.table import Endpoint, Group
@@ -115,8 +115,7 @@ def _choose(
     group = board.table.groups.get(arn) if arn else None
     if group is None:
         return None, None
-    endpoint = sticky_endpoint(group, marks.get(TARGET_COOKIE, "")) if group.stickiness else None
-    return group, endpoint or board.turns.next(group, board.pool.outstanding.__getitem__)
+    return group, sticky_endpoint(group, marks) or board.turns.next(group, board.pool.outstanding.__getitem__)
 
 
 def _cookies(request: RawRequestMessage) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any, assert_never
 
 from reconciler.local.balancer.board import Board
 from reconciler.local.balancer.channel import Listen, Serve, Tell, receive, send
+from reconciler.local.balancer.connection import Connection
 from reconciler.local.balancer.downstream import Downstream
 
 BACKLOG = 1024
@@ -56,8 +57,11 @@ class Process:
     async def _listen(self, arn: str, listening: socket.socket) -> None:
         if arn in self._servers:
             self._servers.pop(arn).close()
+        served = self._board.served.get(arn)
+        of_connections = served is not None and served.listener.protocol in ("TCP", "TLS")
+        client = Connection if of_connections else Downstream
         self._servers[arn] = await self._loop.create_server(
-            lambda: Downstream(self._board, arn), sock=listening, backlog=BACKLOG
+            lambda: client(self._board, arn), sock=listening, backlog=BACKLOG
         )
 
 

@@ -138,7 +138,7 @@ class Relay:
         chunked = not counted and request.version >= HttpVersion11
         keep = not request.should_close and not request.upgrade and (counted or chunked)
         if self._action.stickiness or self._group.stickiness:
-            headers.extend(cookies(self._action, self._group, upstream.endpoint))
+            headers.extend(cookies(self._action, self._group, upstream.endpoint, headers))
         if chunked:
             headers.append((b"Transfer-Encoding", b"chunked"))
         headers.append((b"Connection", b"keep-alive" if keep else b"close"))

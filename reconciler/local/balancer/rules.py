@@ -48,16 +48,16 @@ def wildcard(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
 def _compile(condition: Condition) -> Predicate:
     match condition.field:
         case "path-pattern":
-            paths = [wildcard(value, ignore_case=False) for value in condition.values]
-            return lambda asked: any(pattern.fullmatch(asked.path) for pattern in paths)
+            paths = _texts(condition, ignore_case=False)
+            return lambda asked: any(matches(asked.path) for matches in paths)
         case "host-header":
-            hosts = [wildcard(value, ignore_case=True) for value in condition.values]
-            return lambda asked: any(pattern.fullmatch(asked.host) for pattern in hosts)
+            hosts = _texts(condition, ignore_case=True)
+            return lambda asked: any(matches(asked.host) for matches in hosts)
         case "http-header":
             wanted = condition.name.lower()
-            texts = [wildcard(value, ignore_case=True) for value in condition.values]
+            texts = _texts(condition, ignore_case=True)
             return lambda asked: any(
-                pattern.fullmatch(value) for name, value in asked.headers if name == wanted for pattern in texts
+                matches(value) for name, value in asked.headers if name == wanted for matches in texts
             )
         case "http-request-method":
             methods = frozenset(condition.values)
@@ -68,6 +68,13 @@ def _compile(condition: Condition) -> Predicate:
         case "source-ip":
             networks = [ipaddress.ip_network(value, strict=False) for value in condition.values]
             return lambda asked: _within(asked.source, networks)
+
+
+def _texts(condition: Condition, *, ignore_case: bool) -> list[Callable[[str], object]]:
+    """Patterns are of the whole text; a regular expression is looked for in it."""
+    if not condition.regex:
+        return [wildcard(value, ignore_case=ignore_case).fullmatch for value in condition.values]
+    return [re.compile(value, re.IGNORECASE if ignore_case else 0).search for value in condition.values]
 
 
 def _pair(wanted: str) -> Callable[[str], bool]:

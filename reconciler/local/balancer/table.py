@@ -27,6 +27,7 @@ class Group:
     endpoints: tuple[Endpoint, ...] = ()
     algorithm: str = "round_robin"
     stickiness: float = 0.0
+    cookie: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +49,5 @@ def group(settings: TargetGroupSettings, states: Iterable[TargetState]) -> Group
         endpoints=tuple(Endpoint(state.target.host, state.target.host_port) for state in chosen),
         algorithm=settings.algorithm,
         stickiness=settings.stickiness,
+        cookie=settings.cookie,
     )

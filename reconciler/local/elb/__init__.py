@@ -1,1 +1,1 @@
-"""Elastic Load Balancing v2, application load balancers: what the API keeps, refuses and answers."""
+"""Elastic Load Balancing v2, application and network load balancers: what the API keeps, refuses and answers."""

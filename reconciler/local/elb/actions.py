@@ -7,10 +7,11 @@ A forward to one group is shown both ways, `TargetGroupArn` and `ForwardConfig`;
 from __future__ import annotations
 
 import copy
+import re
 
 from reconciler.local.elb.checks import invalid, target_group
 from reconciler.local.elb.routes import CONDITION_MEMBERS
-from reconciler.local.elb.state import Params, groups_of
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, Params, groups_of
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -37,6 +38,8 @@ def canonical_actions(world: World, actions: list[Params], load_balancer_arn: st
     if len(actions) > 1:
         kinds = ", ".join(action["Type"] for action in actions[:-1])
         raise Refusal("InvalidLoadBalancerAction", f"The local AWS emulator has no '{kinds}' actions")
+    if world.elb.load_balancers[load_balancer_arn].type == "network" and actions[0]["Type"] != "forward":
+        raise Refusal("InvalidLoadBalancerAction", "A listener of a network load balancer must forward")
     return [_canonical(world, actions[0], load_balancer_arn)]
 
 
@@ -102,6 +105,12 @@ def _check_group(world: World, arn: str, load_balancer_arn: str) -> None:
             "TargetGroupAssociationLimit",
             f"The following target groups cannot be associated with more than one load balancer: {arn}",
         )
+    if (group.settings["Protocol"] in NETWORK_PROTOCOLS) is not (balancer.type == "network"):
+        raise Refusal(
+            "InvalidConfigurationRequest",
+            f"Target group '{group.name}' has protocol {group.settings['Protocol']}, which load balancers of type "
+            f"{balancer.type} do not support",
+        )
     if group.settings["VpcId"] != balancer.vpc_id:
         raise Refusal(
             "InvalidConfigurationRequest",
@@ -120,27 +129,41 @@ def canonical_conditions(conditions: list[Params]) -> list[Params]:
             raise invalid(f"Condition field '{field}' must be one of '[{', '.join(CONDITION_MEMBERS)}]'")
         member = CONDITION_MEMBERS[field]
         config = copy.deepcopy(condition.get(member) or {"Values": condition.get("Values", [])})
-        if config.get("RegexValues") or condition.get("RegexValues"):
-            raise invalid("The local AWS emulator has no regular expressions in conditions")
-        if not config.get("Values"):
+        if condition.get("RegexValues"):
+            raise invalid(f"Regular expressions must be specified in {member}")
+        if config.get("RegexValues"):
+            _check_regexes(field, config)
+        elif not config.get("Values"):
             raise invalid("A condition value must be specified")
         if field == "http-header" and not config.get("HttpHeaderName"):
             raise invalid("A header name must be specified for an http-header condition")
-        if field == "host-header":
+        values = "RegexValues" if config.get("RegexValues") else "Values"
+        if field == "host-header" and values == "Values":
             config["Values"] = [value.lower() for value in config["Values"]]
         if field != "query-string":
-            config["Values"] = sorted(config["Values"])
+            config[values] = sorted(config[values])
         entry: Params = {"Field": field, member: config}
-        if field in ("host-header", "path-pattern"):
+        if field in ("host-header", "path-pattern") and values == "Values":
             entry["Values"] = list(config["Values"])
         shown.append(entry)
-    count = sum(len(item[CONDITION_MEMBERS[item["Field"]]]["Values"]) for item in shown)
+    configs = [item[CONDITION_MEMBERS[item["Field"]]] for item in shown]
+    count = sum(len(config.get("RegexValues") or config["Values"]) for config in configs)
     if count > VALUES_PER_RULE:
         raise invalid(f"Rules can have at most {VALUES_PER_RULE} condition values")
     once = [item["Field"] for item in shown if item["Field"] in ("host-header", "path-pattern", "source-ip")]
     if len(set(once)) < len(once):
         raise invalid("A rule can have one host-header, one path-pattern and one source-ip condition at most")
     return sorted(shown, key=lambda item: str(item["Field"]))
+
+
+def _check_regexes(field: str, config: Params) -> None:
+    if field not in ("host-header", "path-pattern", "http-header") or config.get("Values"):
+        raise invalid(f"A {field} condition cannot have these regular expressions")
+    for text in config["RegexValues"]:
+        try:
+            re.compile(text)
+        except re.error:
+            raise invalid(f"The regular expression '{text}' is not valid") from None
 
 
 def _field_of(condition: Params) -> str:

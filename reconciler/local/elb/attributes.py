@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.local.elb.checks import invalid, listener, load_balancer, target_group
 from reconciler.local.elb.routes import publish, watch
-from reconciler.local.elb.state import Params
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, LoadBalancer, Params, TargetGroup
 from reconciler.local.world import World
 
 
@@ -82,6 +82,19 @@ TARGET_GROUP: dict[str, Attribute] = {
         "off", _between(1, 100, "off")
     ),
 }
+_OF_APPLICATIONS = ("load_balancing.algorithm.", "slow_start.", "stickiness.app_cookie.", "stickiness.lb_cookie.")
+NETWORK_TARGET_GROUP: dict[str, Attribute] = {
+    **{key: value for key, value in TARGET_GROUP.items() if not key.startswith(_OF_APPLICATIONS)},
+    "deregistration_delay.connection_termination.enabled": Attribute("false", FLAG),
+    "preserve_client_ip.enabled": Attribute("false", FLAG),
+    "proxy_protocol_v2.enabled": Attribute("false", FLAG),
+    "stickiness.type": Attribute("source_ip", _one_of("source_ip")),
+}
+_OF_BOTH = ("access_logs.", "deletion_protection.", "ipv6.", "zonal_shift.")
+NETWORK_LOAD_BALANCER: dict[str, Attribute] = {
+    **{key: value for key, value in LOAD_BALANCER.items() if key.startswith(_OF_BOTH)},
+    "load_balancing.cross_zone.enabled": Attribute("false", FLAG),
+}
 LISTENER: dict[str, Attribute] = {
     "routing.http.response.server.enabled": Attribute("true", FLAG),
     **{
@@ -117,26 +130,36 @@ def changed(table: Mapping[str, Attribute], own: dict[str, str], wanted: list[Pa
     own.update({item["Key"]: item.get("Value", "") for item in wanted})
 
 
+def _of_balancer(found: LoadBalancer) -> Mapping[str, Attribute]:
+    return NETWORK_LOAD_BALANCER if found.type == "network" else LOAD_BALANCER
+
+
+def _of_group(found: TargetGroup) -> Mapping[str, Attribute]:
+    return NETWORK_TARGET_GROUP if found.settings["Protocol"] in NETWORK_PROTOCOLS else TARGET_GROUP
+
+
 def describe_load_balancer_attributes(world: World, params: Params) -> Params:
-    return {"Attributes": shown(LOAD_BALANCER, load_balancer(world, params["LoadBalancerArn"]).attributes)}
+    found = load_balancer(world, params["LoadBalancerArn"])
+    return {"Attributes": shown(_of_balancer(found), found.attributes)}
 
 
 def modify_load_balancer_attributes(world: World, params: Params) -> Params:
     found = load_balancer(world, params["LoadBalancerArn"])
-    changed(LOAD_BALANCER, found.attributes, params["Attributes"], "Load balancer")
+    changed(_of_balancer(found), found.attributes, params["Attributes"], "Load balancer")
     publish(world)
-    return {"Attributes": shown(LOAD_BALANCER, found.attributes)}
+    return {"Attributes": shown(_of_balancer(found), found.attributes)}
 
 
 def describe_target_group_attributes(world: World, params: Params) -> Params:
-    return {"Attributes": shown(TARGET_GROUP, target_group(world, params["TargetGroupArn"]).attributes)}
+    found = target_group(world, params["TargetGroupArn"])
+    return {"Attributes": shown(_of_group(found), found.attributes)}
 
 
 def modify_target_group_attributes(world: World, params: Params) -> Params:
     found = target_group(world, params["TargetGroupArn"])
-    changed(TARGET_GROUP, found.attributes, params["Attributes"], "Target group")
+    changed(_of_group(found), found.attributes, params["Attributes"], "Target group")
     watch(world, found)
-    return {"Attributes": shown(TARGET_GROUP, found.attributes)}
+    return {"Attributes": shown(_of_group(found), found.attributes)}
 
 
 def describe_listener_attributes(world: World, params: Params) -> Params:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.local.elb.actions import canonical_actions, check_unique_groups
 from reconciler.local.elb.checks import invalid, listener, load_balancer, paged, tags_of
 from reconciler.local.elb.routes import publish
-from reconciler.local.elb.state import Listener, Params, Rule
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, Listener, LoadBalancer, Params, Rule
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -27,7 +27,7 @@ def create_listener(world: World, params: Params) -> Params:
     protocol, port = params.get("Protocol"), params.get("Port")
     if protocol is None or port is None:
         raise invalid("A protocol and a port must be specified")
-    settings = _security(protocol, params)
+    settings = _security(protocol, params, balancer)
     actions = canonical_actions(world, params["DefaultActions"], balancer.arn)
     listeners = world.elb.listeners_of(balancer.arn)
     if existing := next((item for item in listeners if item.port == port), None):
@@ -40,7 +40,7 @@ def create_listener(world: World, params: Params) -> Params:
     if len(listeners) >= LISTENERS_PER_LOAD_BALANCER:
         raise Refusal("TooManyListeners", f"The load balancer '{balancer.arn}' has reached its limit of listeners")
     check_unique_groups(world, balancer.arn, actions)
-    tail = f"app/{balancer.name}/{balancer.identifier}/{world.ids.hexadecimal(16)}"
+    tail = f"{balancer.in_arns}/{world.ids.hexadecimal(16)}"
     rule = Rule(
         arn=world.arn("elasticloadbalancing", f"listener-rule/{tail}/{world.ids.hexadecimal(16)}"),
         listener=world.arn("elasticloadbalancing", f"listener/{tail}"),
@@ -54,20 +54,22 @@ def create_listener(world: World, params: Params) -> Params:
     return {"Listeners": [shown(world, made)]}
 
 
-def _security(protocol: str, params: Params) -> tuple[str, list[str]]:
+def _security(protocol: str, params: Params, balancer: LoadBalancer) -> tuple[str, list[str]]:
     """The TLS policy and certificates that go with the protocol."""
+    able = NETWORK_PROTOCOLS if balancer.type == "network" else {"HTTP", "HTTPS"}
+    if protocol not in able:
+        message = f"Protocol '{protocol}' is not supported by {balancer.type} load balancers"
+        raise Refusal("UnsupportedProtocol", message)
     certificates = [item["CertificateArn"] for item in params.get("Certificates", [])]
-    if protocol == "HTTPS":
+    if protocol in ("HTTPS", "TLS"):
         if not certificates:
-            raise invalid("A certificate must be specified for HTTPS listeners")
+            raise invalid(f"A certificate must be specified for {protocol} listeners")
         policy = params.get("SslPolicy", DEFAULT_POLICY)
         if policy not in POLICIES:
             raise Refusal("SSLPolicyNotFound", f"The SSL policy '{policy}' was not found")
         return policy, certificates
-    if protocol != "HTTP":
-        raise Refusal("UnsupportedProtocol", f"Protocol '{protocol}' is not supported by application load balancers")
     if certificates or params.get("SslPolicy"):
-        raise invalid("Certificates and SSL policies can be specified for HTTPS listeners only")
+        raise invalid("Certificates and SSL policies can be specified for HTTPS and TLS listeners only")
     return "", []
 
 
@@ -105,12 +107,12 @@ def modify_listener(world: World, params: Params) -> Params:
         )
     protocol = params.get("Protocol", found.protocol)
     kept: Params = {}
-    if protocol == "HTTPS":
+    if protocol in ("HTTPS", "TLS"):
         kept["Certificates"] = params.get("Certificates") or [{"CertificateArn": arn} for arn in found.certificates[:1]]
         kept["SslPolicy"] = params.get("SslPolicy") or found.ssl_policy or DEFAULT_POLICY
     else:
         kept = {key: params[key] for key in ("Certificates", "SslPolicy") if key in params}
-    settings = _security(protocol, kept)
+    settings = _security(protocol, kept, load_balancer(world, found.load_balancer))
     if "DefaultActions" in params:
         rule = world.elb.rules[found.default_rule]
         actions = canonical_actions(world, params["DefaultActions"], found.load_balancer)

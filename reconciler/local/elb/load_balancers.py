@@ -39,15 +39,24 @@ def create_load_balancer(world: World, params: Params) -> Params:
     check_name(name, "Load balancer")
     if name.startswith("internal-"):
         raise invalid(f"Load balancer name '{name}' cannot begin with 'internal-'")
-    if params.get("Type", "application") != "application":
-        raise Refusal("InvalidConfigurationRequest", "The local AWS emulator has application load balancers only")
+    kind = params.get("Type", "application")
+    if kind not in ("application", "network"):
+        raise Refusal("InvalidConfigurationRequest", f"The local AWS emulator has no load balancers of type {kind}")
     tags = tags_of(params)
     scheme = params.get("Scheme", "internet-facing")
-    subnets = check_subnets(world, subnet_ids(params))
+    subnets = check_subnets(world, subnet_ids(params), kind)
     vpc_id = subnets[0].vpc_id
-    groups = check_groups(world, params.get("SecurityGroups"), vpc_id)
+    given = params.get("SecurityGroups")
+    groups = check_groups(world, given, vpc_id) if given or kind == "application" else []
     if existing := next((item for item in world.elb.load_balancers.values() if item.name == name), None):
-        same = (existing.scheme, set(existing.subnets), set(existing.security_groups), existing.ip_address_type) == (
+        same = (
+            existing.type,
+            existing.scheme,
+            set(existing.subnets),
+            set(existing.security_groups),
+            existing.ip_address_type,
+        ) == (
+            kind,
             scheme,
             {item.id for item in subnets},
             set(groups),
@@ -62,17 +71,20 @@ def create_load_balancer(world: World, params: Params) -> Params:
     if scheme == "internet-facing" and not world.network.has_internet_gateway(vpc_id):
         raise Refusal("InvalidSubnet", f"VPC {vpc_id} has no internet gateway")
     identifier = world.ids.hexadecimal(16)
+    part = "net" if kind == "network" else "app"
+    zone = f"elb.{world.region}" if kind == "network" else f"{world.region}.elb"
     prefix = "internal-" if scheme == "internal" else ""
     made = LoadBalancer(
-        arn=world.arn("elasticloadbalancing", f"loadbalancer/app/{name}/{identifier}"),
+        arn=world.arn("elasticloadbalancing", f"loadbalancer/{part}/{name}/{identifier}"),
         name=name,
         identifier=identifier,
-        dns_name=f"{prefix}{name}-{world.ids.digits(10)}.{world.region}.elb.amazonaws.com",
+        dns_name=f"{prefix}{name}-{world.ids.digits(10)}.{zone}.amazonaws.com",
         scheme=scheme,
         vpc_id=vpc_id,
         subnets=[],
         security_groups=groups,
         created_at=world.now,
+        type=kind,
         ip_address_type=params.get("IpAddressType", "ipv4"),
         tags=tags,
     )
@@ -89,8 +101,8 @@ def subnet_ids(params: Params) -> list[str]:
     return list(given)
 
 
-def check_subnets(world: World, ids: list[str]) -> list[Subnet]:
-    """CreateLoadBalancer and SetSubnets: at least two zones, one subnet a zone, one VPC."""
+def check_subnets(world: World, ids: list[str], kind: str) -> list[Subnet]:
+    """CreateLoadBalancer and SetSubnets: one subnet a zone, one VPC, and at least two zones for applications."""
     found = []
     for subnet_id in dict.fromkeys(ids):
         subnet = world.network.subnet(subnet_id)
@@ -104,7 +116,7 @@ def check_subnets(world: World, ids: list[str]) -> list[Subnet]:
             "InvalidConfigurationRequest",
             "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
         )
-    if len(found) < 2:
+    if len(found) < 2 and kind == "application":
         raise invalid("At least two subnets in two different Availability Zones must be specified")
     return found
 
@@ -128,7 +140,7 @@ def attach(world: World, balancer: LoadBalancer, subnets: Iterable[Subnet]) -> N
     for subnet_id in [item for item in balancer.interfaces if item not in wanted]:
         _release(world, balancer.interfaces.pop(subnet_id))
     for subnet_id in sorted(wanted - set(balancer.interfaces)):
-        description = f"ELB app/{balancer.name}/{balancer.identifier}"
+        description = f"ELB {balancer.in_arns}"
         public = balancer.scheme == "internet-facing"
         try:
             interface = world.network.open_interface(
@@ -161,7 +173,7 @@ def shown(world: World, balancer: LoadBalancer) -> Params:
         "Scheme": balancer.scheme,
         "VpcId": balancer.vpc_id,
         "State": {"Code": balancer.state},
-        "Type": "application",
+        "Type": balancer.type,
         "AvailabilityZones": [
             {"ZoneName": item.zone, "SubnetId": item.id, "LoadBalancerAddresses": []} for item in zones
         ],
@@ -208,7 +220,7 @@ def delete_load_balancer(world: World, params: Params) -> Params:
 
 def set_subnets(world: World, params: Params) -> Params:
     balancer = load_balancer(world, params["LoadBalancerArn"])
-    subnets = check_subnets(world, subnet_ids(params))
+    subnets = check_subnets(world, subnet_ids(params), balancer.type)
     if subnets[0].vpc_id != balancer.vpc_id:
         raise Refusal("InvalidSubnet", "All subnets must belong to the load balancer's VPC")
     attach(world, balancer, subnets)
@@ -218,6 +230,8 @@ def set_subnets(world: World, params: Params) -> Params:
 
 def set_security_groups(world: World, params: Params) -> Params:
     balancer = load_balancer(world, params["LoadBalancerArn"])
+    if balancer.type == "network" and not balancer.security_groups:
+        raise Refusal("InvalidConfigurationRequest", "The load balancer was created without security groups")
     balancer.security_groups = check_groups(world, params["SecurityGroups"], balancer.vpc_id)
     for interface_id in balancer.interfaces.values():
         world.network.set_interface_groups(interface_id, balancer.security_groups)

@@ -46,6 +46,7 @@ def watch(world: World, group: TargetGroup) -> None:
 def _watch(world: World, group: TargetGroup, *, in_use: bool) -> None:
     settings, attributes = group.settings, group.attributes
     sticky = attributes.get("stickiness.enabled") == "true"
+    kind = attributes.get("stickiness.type", "lb_cookie")
     world.probe.watch(
         TargetGroupSettings(
             arn=group.arn,
@@ -56,16 +57,17 @@ def _watch(world: World, group: TargetGroup, *, in_use: bool) -> None:
             health_check_enabled=settings["HealthCheckEnabled"],
             health_check_protocol=settings["HealthCheckProtocol"],
             health_check_port=settings["HealthCheckPort"],
-            health_check_path=settings["HealthCheckPath"],
+            health_check_path=settings.get("HealthCheckPath", "/"),
             interval=float(settings["HealthCheckIntervalSeconds"]),
             timeout=float(settings["HealthCheckTimeoutSeconds"]),
             healthy_threshold=settings["HealthyThresholdCount"],
             unhealthy_threshold=settings["UnhealthyThresholdCount"],
-            matcher=settings["Matcher"].get("HttpCode", "200"),
+            matcher=settings.get("Matcher", {}).get("HttpCode", "200"),
             deregistration_delay=float(attributes.get("deregistration_delay.timeout_seconds", "300")),
             slow_start=float(attributes.get("slow_start.duration_seconds", "0")),
             algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
-            stickiness=float(attributes.get("stickiness.lb_cookie.duration_seconds", "86400")) if sticky else 0.0,
+            stickiness=float(attributes.get(f"stickiness.{kind}.duration_seconds", "86400")) if sticky else 0.0,
+            cookie=attributes.get("stickiness.app_cookie.cookie_name", "") if kind == "app_cookie" else "",
         )
     )
 
@@ -104,6 +106,8 @@ def _route(rule: Rule) -> Route:
 
 def _condition(condition: dict[str, Any]) -> Condition:
     config = condition[CONDITION_MEMBERS[condition["Field"]]]
+    if regexes := config.get("RegexValues"):
+        return Condition(condition["Field"], tuple(regexes), config.get("HttpHeaderName", ""), regex=True)
     values = config["Values"]
     if condition["Field"] == "query-string":
         values = [f"{item['Key']}={item['Value']}" if item.get("Key") else item["Value"] for item in values]

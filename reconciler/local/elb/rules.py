@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.local.elb.actions import canonical_actions, canonical_conditions, check_unique_groups
 from reconciler.local.elb.checks import invalid, listener, paged, rule, tags_of
 from reconciler.local.elb.routes import publish
-from reconciler.local.elb.state import Params, Rule
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, Params, Rule
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -15,6 +15,8 @@ RULES_PER_LOAD_BALANCER = 100
 
 def create_rule(world: World, params: Params) -> Params:
     owner = listener(world, params["ListenerArn"])
+    if owner.protocol in NETWORK_PROTOCOLS:
+        raise Refusal("UnsupportedProtocol", f"Rules are not supported for {owner.protocol} listeners")
     tags = tags_of(params)
     priority = params["Priority"]
     _check_priority(priority)

@@ -8,6 +8,9 @@ from typing import Any
 
 from reconciler.local.ports import Target
 
+NETWORK_PROTOCOLS = frozenset({"TCP", "TLS"})
+"""Those of a network load balancer's listeners and target groups, as far as they are emulated."""
+
 Params = dict[str, Any]
 """Parameters or an answer, spelt as AWS spells them."""
 
@@ -23,11 +26,16 @@ class LoadBalancer:
     subnets: list[str]
     security_groups: list[str]
     created_at: datetime
+    type: str = "application"
     ip_address_type: str = "ipv4"
     state: str = "provisioning"
     attributes: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)  # subnet → network interface
+
+    @property
+    def in_arns(self) -> str:
+        return f"{'net' if self.type == 'network' else 'app'}/{self.name}/{self.identifier}"
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import re
 
 from reconciler.local.elb.checks import check_name, invalid, paged, tags_of, target_group
 from reconciler.local.elb.routes import watch
-from reconciler.local.elb.state import Params, TargetGroup
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, Params, TargetGroup
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -42,16 +42,18 @@ def create_target_group(world: World, params: Params) -> Params:
     name = params["Name"]
     check_name(name, "Target group")
     tags = tags_of(params)
-    if params.get("TargetType") in ("lambda", "alb") or params.get("Protocol", "HTTP") not in ("HTTP", "HTTPS"):
-        raise Refusal(
-            "InvalidConfigurationRequest", "The AWS emulator has target groups of type ip and instance over HTTP only"
-        )
+    protocol = params.get("Protocol", "HTTP")
+    if params.get("TargetType") in ("lambda", "alb") or protocol not in ("HTTP", "HTTPS", *NETWORK_PROTOCOLS):
+        message = "The AWS emulator has target groups of type ip and instance over HTTP, HTTPS, TCP and TLS only"
+        raise Refusal("InvalidConfigurationRequest", message)
+    if params.get("ProtocolVersion", "HTTP1") != "HTTP1":
+        raise Refusal("InvalidConfigurationRequest", "The load balancer of the AWS emulator speaks HTTP/1.1 to targets")
     for needed, what in (("Protocol", "A protocol"), ("Port", "A port"), ("VpcId", "A VPC ID")):
         if params.get(needed) is None:
             raise invalid(f"{what} must be specified")
     if not world.network.vpc_exists(params["VpcId"]):
         raise invalid(f"The VPC ID '{params['VpcId']}' is not found")
-    settings = {**DEFAULTS, **{key: params[key] for key in SETTINGS if key in params}}
+    settings = _with_defaults({key: params[key] for key in SETTINGS if key in params})
     check_health(settings)
     if existing := next((item for item in world.elb.target_groups.values() if item.name == name), None):
         if existing.settings == settings:
@@ -73,20 +75,36 @@ def create_target_group(world: World, params: Params) -> Params:
     return {"TargetGroups": shown(world, made)}
 
 
+def _with_defaults(given: Params) -> Params:
+    """A target group of a network load balancer has no protocol version, and is checked by a connection."""
+    if given.get("Protocol") not in NETWORK_PROTOCOLS:
+        return {**DEFAULTS, **given}
+    settings = {**DEFAULTS, "HealthCheckProtocol": "TCP", "HealthCheckTimeoutSeconds": 10, **given}
+    if "ProtocolVersion" in given:
+        raise invalid("A protocol version is not supported for target groups of this protocol")
+    of_requests = ("HealthCheckPath", "Matcher") if settings["HealthCheckProtocol"] == "TCP" else ()
+    if unwanted := [key for key in of_requests if key in given]:
+        raise invalid(f"{unwanted[0]} is not supported for health checks with protocol TCP")
+    return {key: value for key, value in settings.items() if key not in ("ProtocolVersion", *of_requests)}
+
+
 def check_health(settings: Params) -> None:
     if settings["HealthCheckTimeoutSeconds"] >= settings["HealthCheckIntervalSeconds"]:
         raise invalid("Health check interval must be greater than the timeout.")
     if not settings["HealthCheckEnabled"]:
         raise Refusal("InvalidConfigurationRequest", "Health check enabled must be true for target groups of this type")
-    if not settings["HealthCheckPath"].startswith("/"):
+    network = settings["Protocol"] in NETWORK_PROTOCOLS
+    if settings["HealthCheckProtocol"] not in ("HTTP", "HTTPS", *(["TCP"] if network else [])):
+        raise invalid(f"Health check protocol '{settings['HealthCheckProtocol']}' is not supported here")
+    if not settings.get("HealthCheckPath", "/").startswith("/"):
         raise invalid(f"Health check path '{settings['HealthCheckPath']}' must begin with a '/' character")
     port = settings["HealthCheckPort"]
     if port != "traffic-port" and not (port.isdigit() and 1 <= int(port) <= 65535):
         raise invalid(f"Health check port '{port}' must be 'traffic-port' or in the range 1-65535")
-    codes = [int(code) for code in re.findall(r"\d+", settings["Matcher"].get("HttpCode", "200"))]
-    written = re.fullmatch(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*", settings["Matcher"].get("HttpCode", "200"))
-    if not written or not all(200 <= code <= 499 for code in codes):
-        raise invalid("Health check matcher HTTP code must be within the range 200-499")
+    matcher, most = settings.get("Matcher", {}).get("HttpCode", "200"), 599 if network else 499
+    written = re.fullmatch(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*", matcher)
+    if not written or not all(200 <= int(code) <= most for code in re.findall(r"\d+", matcher)):
+        raise invalid(f"Health check matcher HTTP code must be within the range 200-{most}")
 
 
 def shown(world: World, *groups: TargetGroup) -> list[Params]:
@@ -125,7 +143,10 @@ def describe_target_groups(world: World, params: Params) -> Params:
 
 def modify_target_group(world: World, params: Params) -> Params:
     group = target_group(world, params["TargetGroupArn"])
-    settings = {**group.settings, **{key: params[key] for key in HEALTH_CHECK if key in params}}
+    given = {key: params[key] for key in HEALTH_CHECK if key in params}
+    connects = given.get("HealthCheckProtocol", group.settings["HealthCheckProtocol"]) == "TCP"
+    dropped = ("HealthCheckPath", "Matcher") if connects else ()
+    settings = _with_defaults({**{key: value for key, value in group.settings.items() if key not in dropped}, **given})
     check_health(settings)
     group.settings = settings
     watch(world, group)

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note, did_you_mean
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.base import Document
 from reconciler.spec.documents.listener_rule import Match
-from reconciler.spec.documents.service import Traffic
+from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.messages import raised, shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
+
+Behind: TypeAlias = tuple[Service, Forwarding, tuple[str | int, ...]]
+"""Traffic of a service, with the path to it."""
 
 MOST_CONDITIONS = 5
 """Maximum number of values, and of wildcards, in one rule (ELB User Guide, Quotas)."""
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
-    behind: dict[str, list[tuple[Service, Traffic]]] = defaultdict(list)
+    behind: dict[str, list[Behind]] = defaultdict(list)
     for service in specs.services:
-        if service.traffic is not None:
-            behind[service.traffic.load_balancer].append((service, service.traffic))
-            yield from _conditions(specs, service, service.traffic.match, "traffic", "match")
-            yield from _tested(specs, service, service.traffic)
-            yield from _health_check(specs, service, service.traffic)
+        for path, traffic in service.forwardings:
+            behind[traffic.load_balancer].append((service, traffic, path))
+            yield from _conditions(specs, service, traffic.match, *path, "match")
     for balancer in specs.load_balancers:
         yield from _rules(specs, balancer)
         yield from _shared(specs, balancer, behind[balancer.name])
@@ -53,21 +55,21 @@ class _Taken:
     def requests(self, listener: str, whose: str, note: Position, place: Position) -> Iterator[Diagnostic]:
         """Of a service without a match; `note` is shown to the next one that wants them."""
         holder, where = self.all.setdefault(listener, (whose, note))
-        if holder != whose:
+        if where != note:
             message = f"{shown(holder)} already receives all requests of listener {listener}"
             hint = "add 'match' to select the requests of each service"
             yield Diagnostic("E4011", message, place, hint=hint, notes=(Note("the other one", where),))
 
     def priority(self, listener: str, priority: int, whose: str, place: Position) -> Iterator[Diagnostic]:
         holder, where = self.priorities.setdefault((listener, priority), (whose, place))
-        if holder != whose:
+        if where != place:
             message = f"priority: {priority} is already used on listener {listener} by {shown(holder)}"
             yield Diagnostic("E4011", message, place, notes=(Note("the other rule", where),))
 
 
-def _shared(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
+def _shared(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Iterator[Diagnostic]:
     """A listener that is for tests of one service and for the users of another is refused as such (E6009)."""
-    taken, served = _Taken(), {traffic.listener for _, traffic in services}
+    taken, served = _Taken(), {traffic.listener for _, traffic, _ in services}
     for name, declared in balancer.listeners.items():
         if declared.default_action is not None:
             place = specs.where(balancer, "listeners", name, "default_action", key=True)
@@ -76,30 +78,30 @@ def _shared(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, 
         assert rule.match.priority is not None, "checked: a rule has a priority"
         place = specs.where(balancer, "rules", name, "match", "priority")
         yield from taken.priority(rule.listener, rule.match.priority, f"rules.{name}", place)
-    for service, traffic in services:
-        listeners = [traffic.listener]
-        if queries.switching(specs, service) is not None and traffic.test_listener not in served:
-            listeners.append(traffic.test_listener)
-        whole = specs.where(service, "traffic", key=True)
-        for listener in listeners:
+    for service, traffic, path in services:
+        whole = specs.where(service, *path, key=True)
+        for listener in queries.listeners(specs, service, traffic):
+            if listener != traffic.listener and listener in served:
+                continue
             if traffic.match.priority is None:
                 found = list(taken.requests(listener, service.name, whole, whole))
             else:
-                place = specs.where(service, "traffic", "match", "priority")
+                place = specs.where(service, *path, "match", "priority")
                 found = list(taken.priority(listener, traffic.match.priority, service.name, place))
             yield from found
             if found:
                 break
 
 
-def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, Traffic]]) -> Iterator[Diagnostic]:
+def _quotas(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Iterator[Diagnostic]:
     quotas = specs.quotas
     rules, target_groups, targets = len(balancer.rules), 0, 0
-    for service, traffic in services:
-        rules += len({traffic.listener, traffic.test_listener} & set(balancer.listeners)) if traffic.match.given else 0
+    for service, traffic, path in services:
+        entries = {traffic.listener, *([traffic.test_listener] if isinstance(traffic, Traffic) else [])}
+        rules += len(entries & set(balancer.listeners)) if traffic.match.given else 0
         target_groups += len(traffic.target_groups)
         targets += queries.most_tasks(specs, service)
-        place = specs.where(service, "traffic", "load_balancer")
+        place = specs.where(service, *path, "load_balancer")
         for what, count, limit, quota in (
             ("rules", rules, quotas.rules_per_load_balancer, "rules_per_load_balancer"),
             (
@@ -118,7 +120,7 @@ def _quotas(specs: Specs, balancer: LoadBalancer, services: list[tuple[Service, 
 
 def _conditions(specs: Specs, document: Document, match: Match, *at: str | int) -> Iterator[Diagnostic]:
     wildcards = sum(value.count("*") + value.count("?") for value in match.values)
-    for what, count in (("values", len(match.values)), ("wildcards", wildcards)):
+    for what, count in (("values", len(match.values) + len(match.regexes)), ("wildcards", wildcards)):
         if count > MOST_CONDITIONS:
             message = f"match: {count} {what}; a rule allows {MOST_CONDITIONS}"
             yield Diagnostic("E4014", message, specs.where(document, *at, key=True))
@@ -127,22 +129,3 @@ def _conditions(specs: Specs, document: Document, match: Match, *at: str | int) 
             hint = f"write /{path}" if len(path) < 60 else ""
             message = f"path: {shown(path)} never matches, because paths begin with /"
             yield Diagnostic("E4014", message, specs.where(document, *at, "path", index), hint=hint)
-
-
-def _tested(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
-    """The test listener has the rule as well, and a test is a GET request."""
-    strategy = queries.switching(specs, service)
-    if strategy is None or not strategy.test or not traffic.match.method or "GET" in traffic.match.method:
-        return
-    message = f"a test sends GET requests, which the rule of {shown(service.name)} does not take"
-    note = Note("the tests", specs.where(strategy, "test", key=True))
-    place = specs.where(service, "traffic", "match", "method", key=True)
-    yield Diagnostic("E4016", message, place, hint="add GET, or leave out the tests", notes=(note,))
-
-
-def _health_check(specs: Specs, service: Service, traffic: Traffic) -> Iterator[Diagnostic]:
-    check = traffic.health_check
-    if check.timeout >= check.interval:
-        field = "timeout" if "timeout" in check.model_fields_set else "interval"
-        message = f"{field}: a health check's timeout must be shorter than its interval"
-        yield Diagnostic("E4013", message, specs.where(service, "traffic", "health_check", field))

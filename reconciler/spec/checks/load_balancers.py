@@ -42,9 +42,11 @@ def _zones(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
             message = f"{shown(name)} is private; an internet-facing load balancer is not reachable there"
             yield Diagnostic("E4003", message, place, notes=(Note("the subnet", part.where(specs)),))
     all_known = all(name in known for name in balancer.subnets)
-    if len(balancer.subnets) < 2 or (all_known and len(zones) < 2):
+    least = 2 if balancer.type == "application" else 1
+    if len(balancer.subnets) < least or (all_known and len(zones) < least):
         there = f"only in {next(iter(zones))}" if zones else "in no zone"
-        message = f"a load balancer needs subnets in at least two zones; these are {there}"
+        wanted = "at least two zones" if least == 2 else "a zone"
+        message = f"a load balancer needs subnets in {wanted}; these are {there}"
         yield Diagnostic("E4001", message, specs.where(balancer, "subnets"))
 
 
@@ -79,15 +81,15 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
             note = Note(f"{first} already uses this port", specs.where(balancer, "listeners", first, "port"))
             message = f"two listeners on port {listener.port}: {first} and {name}"
             yield Diagnostic("E4005", message, place, notes=(note,))
-        if listener.protocol == "HTTPS" and not listener.certificates:
-            message = f"listener {name} uses HTTPS and needs 'certificates'"
+        if listener.secure and not listener.certificates:
+            message = f"listener {name} uses {listener.protocol} and needs 'certificates'"
             yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"))
-        if listener.protocol == "HTTP" and (listener.certificates or listener.ssl_policy):
+        if not listener.secure and (listener.certificates or listener.ssl_policy):
             field = "certificates" if listener.certificates else "ssl_policy"
             place = specs.where(balancer, "listeners", name, field, key=True)
-            yield Diagnostic(
-                "E4006", f"listener {name} uses HTTP and does not take '{field}'", place, hint="protocol: HTTPS?"
-            )
+            message = f"listener {name} uses {listener.protocol} and does not take '{field}'"
+            meant = {"HTTP": "HTTPS", "TCP": "TLS"}[listener.protocol]
+            yield Diagnostic("E4006", message, place, hint=f"protocol: {meant}?")
         for index, arn in enumerate(certificate.arn for certificate in listener.certificates):
             if arn is not None and (not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn)):
                 place = specs.where(balancer, "listeners", name, "certificates", index)

@@ -77,8 +77,9 @@ def _names(specs: Specs) -> Iterator[tuple[Place, Position]]:
     for part in specs.security_groups.values():
         yield _place(type(part.it).__name__, part.it.name), part.where(specs)
     for service in specs.services:
-        for index, group in enumerate(service.traffic.target_groups if service.traffic else ()):
-            yield _place(type(group).__name__, group.name), specs.where(service, "traffic", "target_groups", index)
+        for path, traffic in service.forwardings:
+            for index, group in enumerate(traffic.target_groups):
+                yield _place(type(group).__name__, group.name), specs.where(service, *path, "target_groups", index)
     for balancer in specs.load_balancers:
         for name in balancer.listeners:
             place = specs.where(balancer, "listeners", name, key=True)

@@ -81,8 +81,9 @@ def claims(specs: Specs) -> Iterator[Claim]:
     for workload in specs.workloads:
         yield from _workload(specs, workload)
     for service in specs.services:
-        for index, group in enumerate(service.traffic.target_groups if service.traffic else ()):
-            yield _own(specs, "target group", service, group, "traffic", "target_groups", index)
+        for path, traffic in service.forwardings:
+            for index, group in enumerate(traffic.target_groups):
+                yield _own(specs, "target group", service, group, *path, "target_groups", index)
 
 
 def _own(specs: Specs, what: str, document: Document, named: Named, *path: str | int) -> Claim:
@@ -142,8 +143,13 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
     if strategy is not None and any(hook.role is None for hook in strategy.hooks):
         yield _derived("IAM role", workload, names.hook_role, own)
     if workload.alarms is not None:
-        groups = workload.traffic.target_groups if workload.traffic else ()
-        for what in ("cpu", "memory", *(f"{one}-{group}" for group in groups for one in ("5xx", "unhealthy"))):
+        behind = (
+            f"{what}-{group}"
+            for _, traffic in workload.forwardings
+            for group in traffic.target_groups
+            for what in queries.standard_target_alarms(traffic)
+        )
+        for what in ("cpu", "memory", *behind):
             yield _derived("alarm", workload, partial(names.alarm, what=what), own)
     if workload.scaling is not None:
         for metric in (*("cpu", "memory", "requests", "backlog"), *workload.scaling.metrics):

@@ -23,9 +23,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             yield from _together(specs, cluster, path, subnets, capacity.security_groups, home(specs, subnets))
     for workload in specs.workloads:
         placement = workload.placement
-        served = queries.balancer(specs, workload) if isinstance(workload, Service) else None
-        network = home(specs, served.subnets) if served is not None else None
-        network = network or home(specs, placement.subnets)
+        served = workload.forwardings if isinstance(workload, Service) else ()
+        balancers = (queries.balancer(specs, traffic) for _, traffic in served)
+        outer = [name for balancer in balancers if balancer is not None for name in balancer.subnets]
+        network = home(specs, (*outer, *placement.subnets))
         yield from _together(specs, workload, ("placement",), placement.subnets, placement.security_groups, network)
 
 

@@ -13,6 +13,7 @@ from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service, Task
 from reconciler.spec.documents.network import ANYWHERE, Subnet, peer_range
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.node import Path
 from reconciler.spec.references import Part
@@ -21,16 +22,17 @@ from reconciler.spec.specs import Specs
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
-        yield from _from_balancer(specs, service)
+        for _, traffic in service.forwardings:
+            yield from _from_balancer(specs, service, traffic)
     for workload in specs.workloads:
         for start in _starts(specs, workload):
             yield from _to_aws(specs, workload, start)
             yield from _https_out(specs, start)
 
 
-def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Iterator[Diagnostic]:
     known = specs.security_groups
-    balancer, port = queries.balancer(specs, service), queries.traffic_port(service)
+    balancer, port = queries.balancer(specs, traffic), queries.traffic_port(service, traffic)
     inner = service.placement.security_groups
     if balancer is None or port is None or not all(name in known for name in inner):
         return
@@ -46,12 +48,15 @@ def _from_balancer(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         for rule in known[name].it.ingress
     )
     if not any(allowed) and not any(queries.keeps(known[name].network, known[name].it, "ingress") for name in inner):
-        closed = f"{joined(inner, 'and')} does not allow inbound traffic from {joined(outer)}"
+        source = joined(outer) if outer else "its subnets"
+        closed = f"{joined(inner, 'and')} does not allow inbound traffic from {source}"
         message = f"port {port} of the tasks is closed to the load balancer: {closed}"
         place = specs.where(service, "placement", "security_groups")
         yield Diagnostic(
             "E4020", message, place, hint=f"add {{port: {port}, from: {outer[0]}}}" if outer else "", notes=places
         )
+    if not outer:
+        return
     if all(name in known and known[name].it.egress is not None for name in outer) and not any(
         rule.protocol in ("tcp", "all")
         and port in rule.port

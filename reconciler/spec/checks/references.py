@@ -17,6 +17,7 @@ from reconciler.spec.documents import (
     Service,
     Task,
 )
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Path, Position
@@ -80,21 +81,23 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     if service.deployment is not None:
         yield from _document(specs, service, ("deployment",), DeploymentStrategy, service.deployment)
-    traffic = service.traffic
-    if traffic is None:
-        return
+    for path, traffic in service.forwardings:
+        yield from _traffic(specs, service, traffic, *path)
+
+
+def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
     if queries.is_arn(traffic.load_balancer):
         message = "load_balancer: rollouts change its listeners, so it must be in the specs"
-        place = specs.where(service, "traffic", "load_balancer")
+        place = specs.where(service, *at, "load_balancer")
         yield Diagnostic(
             "E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true if it already exists"
         )
     else:
-        yield from _document(specs, service, ("traffic", "load_balancer"), LoadBalancer, traffic.load_balancer)
-    balancer = queries.balancer(specs, service)
+        yield from _document(specs, service, (*at, "load_balancer"), LoadBalancer, traffic.load_balancer)
+    balancer = queries.balancer(specs, traffic)
     if balancer is not None and traffic.listener not in balancer.listeners:
         message = f"load balancer {shown(balancer.name)} has no listener {shown(traffic.listener)}"
-        place = specs.where(service, "traffic", "listener")
+        place = specs.where(service, *at, "listener")
 
         def listener(name: str) -> Position:
             return specs.where(balancer, "listeners", name, key=True)
@@ -102,7 +105,7 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         yield dangling("E2002", message, place, traffic.listener, balancer.listeners, listener)
     if traffic.container not in service.task.containers:
         message = f"the task has no container {shown(traffic.container)}"
-        place = specs.where(service, "traffic", "container")
+        place = specs.where(service, *at, "container")
 
         def container(name: str) -> Position:
             return specs.where(service, "task", "containers", name, key=True)

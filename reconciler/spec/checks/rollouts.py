@@ -38,6 +38,10 @@ def _two_sides(
 ) -> Iterator[Diagnostic]:
     note = Note(f"the {strategy.type} deployment", specs.where(strategy, "type"))
     traffic = service.traffic
+    if service.additional_traffic:
+        message = f"a {strategy.type} deployment shifts the traffic of one pair of target groups"
+        place = specs.where(service, "additional_traffic", key=True)
+        yield Diagnostic("E6015", message, place, notes=(note,))
     if traffic is None:
         message = f"a {strategy.type} deployment shifts traffic, but {shown(service.name)} has no 'traffic'"
         yield Diagnostic("E6011", message, specs.where(service, "deployment"), notes=(note,))
@@ -45,7 +49,7 @@ def _two_sides(
     if len(traffic.target_groups) < 2:
         message = f"a {strategy.type} deployment needs a second target group"
         yield Diagnostic("E6010", message, specs.where(service, "traffic", "target_groups"), notes=(note,))
-    balancer = queries.balancer(specs, service)
+    balancer = queries.balancer(specs, traffic)
     if balancer is None:
         return
     if traffic.test_listener == traffic.listener:

@@ -12,6 +12,7 @@ from reconciler.spec.documents import Cluster, Document, Service
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import MAX_PERCENT
 from reconciler.spec.documents.scaling import Scaling
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
@@ -19,8 +20,9 @@ from reconciler.spec.specs import Specs
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for service in specs.services:
         yield from _scaling(specs, service)
-        yield from _port(specs, service)
         yield from _rebalancing(specs, service)
+        for path, traffic in service.forwardings:
+            yield from _port(specs, service, traffic, *path)
         if service.grace_period is not None and service.traffic is None:
             message = "grace_period: applies to load balancer health checks, but the service has no 'traffic'"
             yield Diagnostic("E5010", message, specs.where(service, "grace_period", key=True))
@@ -59,6 +61,9 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     if scaling.requests is not None and service.traffic is None:
         message = "requests: the service has no 'traffic'"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"))
+    elif scaling.requests is not None and service.traffic is not None and service.traffic.of_connections:
+        message = "requests: a network load balancer counts no requests"
+        yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
     elif scaling.requests is not None and queries.switching(specs, service) is not None:
         message = "requests: the metric counts one target group, but this deployment switches between two"
         yield Diagnostic("E5016", message, specs.where(service, "scaling", "requests"), hint="scale by cpu or memory")
@@ -97,24 +102,23 @@ def _per_task(specs: Specs, service: Service, scaling: Scaling) -> Iterator[Diag
         yield Diagnostic("E5026", message, specs.where(service, "scaling", *path, key=True), hint=hint, notes=(note,))
 
 
-def _port(specs: Specs, service: Service) -> Iterator[Diagnostic]:
+def _port(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
     """The container that receives requests must have the port that they are sent to."""
-    traffic = service.traffic
-    container = service.task.containers.get(traffic.container) if traffic is not None else None
-    if traffic is None or container is None or queries.traffic_port(service) is not None:
+    container = service.task.containers.get(traffic.container)
+    if container is None or queries.traffic_port(service, traffic) is not None:
         return
     ports = [str(port.port) for port in container.all_ports if port.protocol == "tcp"]
     note = Note("the container", specs.where(service, "task", "containers", traffic.container, key=True))
     if traffic.port is not None:
         has = f"it has {joined(ports, 'and')}" if ports else "it has none"
         message = f"port: container {shown(traffic.container)} has no tcp port {traffic.port}; {has}"
-        yield Diagnostic("E5005", message, specs.where(service, "traffic", "port"), notes=(note,))
+        yield Diagnostic("E5005", message, specs.where(service, *at, "port"), notes=(note,))
     elif not ports:
         message = f"container {shown(traffic.container)} has no port to send requests to"
-        yield Diagnostic("E5005", message, specs.where(service, "traffic", "container"), notes=(note,))
+        yield Diagnostic("E5005", message, specs.where(service, *at, "container"), notes=(note,))
     else:
         message = f"container {shown(traffic.container)} has several ports; select one with 'port'"
-        yield Diagnostic("E5005", message, specs.where(service, "traffic", "container"), notes=(note,))
+        yield Diagnostic("E5005", message, specs.where(service, *at, "container"), notes=(note,))
 
 
 def _shares(

@@ -7,14 +7,14 @@ from datetime import timedelta
 from itertools import pairwise
 
 from reconciler.model import duration
-from reconciler.rollout.engine import Limits, engines
+from reconciler.rollout.engine import Limits, TrafficShifter, engines
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy
 from reconciler.spec.documents.deployment_strategy import ROLLING
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
-_NOT_ROLLING = ("green", "test", "promotion", "steps", "teardown")
+_NOT_ROLLING = ("green", "test", "promotion", "steps", "stickiness", "teardown")
 MINUTE = timedelta(minutes=1)
 
 
@@ -43,6 +43,14 @@ def _blocks(specs: Specs, strategy: DeploymentStrategy) -> Iterator[Diagnostic]:
     if strategy.role is not None and not engines()[strategy.driver].shifts_traffic.takes_role:
         message = f"'role' does not apply to engine: {strategy.driver}, which uses no role of its own"
         yield Diagnostic("E6005", message, specs.where(strategy, "role", key=True))
+    if strategy.stickiness is not None and strategy.type != ROLLING:
+        place = specs.where(strategy, "stickiness", key=True)
+        if strategy.type == "blue_green":
+            message = "'stickiness' does not apply to a blue_green deployment, which shifts all traffic at once"
+            yield Diagnostic("E6005", message, place)
+        elif engines()[strategy.driver].shifts_traffic is not TrafficShifter.US:
+            message = f"'stickiness' does not apply to engine: {strategy.driver}, where AWS writes the weights"
+            yield Diagnostic("E6005", message, place)
     if (
         strategy.rolling.rollback
         and not strategy.rolling.circuit_breaker

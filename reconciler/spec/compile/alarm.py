@@ -15,6 +15,11 @@ MISSING: Final = {"not_breaching": "notBreaching"}
 ABOVE: Final = "GreaterThanThreshold"
 BELOW: Final = "LessThanThreshold"
 
+OF_TARGETS: Final = {
+    "5xx": ("HTTPCode_Target_5XX_Count", "Sum", 10.0),
+    "unhealthy": ("UnHealthyHostCount", "Maximum", 0.0),
+}
+
 
 def compile_alarm(context: Context, alarm: Alarm) -> Iterator[Desired[Any]]:
     above = alarm.above is not None
@@ -51,7 +56,7 @@ def compile_alarm(context: Context, alarm: Alarm) -> Iterator[Desired[Any]]:
 
 
 def standard_alarms(context: Context, service: Service) -> Iterator[Desired[Any]]:
-    """CPU and memory of the tasks; failing responses and targets of each target group."""
+    """CPU and memory of the tasks; failing targets, and responses to requests, of each target group."""
     if service.alarms is None:
         return
     own: dict[str, Link] = {
@@ -61,19 +66,15 @@ def standard_alarms(context: Context, service: Service) -> Iterator[Desired[Any]
     for what, metric in (("cpu", "CPUUtilization"), ("memory", "MemoryUtilization")):
         text = f"{metric} of {service.name_in_aws} is above 90 percent"
         yield _standard(context, service, what, ("AWS/ECS", metric, "Average"), own, (90.0, 5), text)
-    traffic = service.traffic
-    for group in traffic.target_groups if traffic is not None else ():
-        assert traffic is not None
+    for traffic, group in ((one, group) for _, one in service.forwardings for group in one.target_groups):
         behind: dict[str, Link] = {
             "LoadBalancer": link("load-balancer", traffic.load_balancer, literal="arn:"),
             "TargetGroup": Ref(Address("target-group", group.name)),
         }
-        for what, metric, statistic, threshold in (
-            ("5xx", "HTTPCode_Target_5XX_Count", "Sum", 10.0),
-            ("unhealthy", "UnHealthyHostCount", "Maximum", 0.0),
-        ):
+        for what in queries.standard_target_alarms(traffic):
+            metric, statistic, threshold = OF_TARGETS[what]
             text = f"{metric} of {group.name_in_aws} is above {threshold:g} in a minute"
-            of = ("AWS/ApplicationELB", metric, statistic)
+            of = ("AWS/NetworkELB" if traffic.of_connections else "AWS/ApplicationELB", metric, statistic)
             yield _standard(context, service, f"{what}-{group.name}", of, behind, (threshold, 3), text)
 
 

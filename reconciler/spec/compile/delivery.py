@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired
-from reconciler.rollout import release
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import members, queries
+from reconciler.spec import queries
 from reconciler.spec.compile import registry
-from reconciler.spec.compile.context import Context, whole_seconds
+from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.policy import compile_policy
+from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import Alarm, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.listener_rule import Match
-from reconciler.spec.documents.service import Traffic
+from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.specs import Specs
 
 
@@ -52,10 +51,12 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     return replace(
         plain,
         container=traffic.container,
-        port=container_port(service),
-        groups=tuple(Address("target-group", group.name) for group in traffic.target_groups),
-        production=entry(service, traffic.listener),
-        test=entry(service, traffic.test_listener) if traffic.test_listener in listeners else None,
+        port=container_port(service, traffic),
+        groups=tuple(
+            Address("target-group", group.name) for _, one in service.forwardings for group in one.target_groups
+        ),
+        production=entry(service, traffic, traffic.listener),
+        test=entry(service, traffic, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),
         health=health_check(traffic),
         headers=_headers(traffic.match),
@@ -84,38 +85,12 @@ def strategy_of(specs: Specs, service: Service) -> DeploymentStrategy | None:
     return None if service.deployment is None else specs.get(DeploymentStrategy, service.deployment)
 
 
-def entry(service: Service, listener: str) -> Address:
-    """Where requests of the service come in: its own rule, or all of a listener."""
-    assert service.traffic is not None
-    if service.traffic.match.given:
-        return Address("listener-rule", f"{service.name}-{listener}")
-    return listener_address(service.traffic.load_balancer, listener)
-
-
-def container_port(service: Service) -> int:
-    """The port that the load balancer sends to; a check has made sure that there is one."""
-    traffic = service.traffic
-    assert traffic is not None
-    if traffic.port is not None:
-        return traffic.port
-    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
-    return ports[0]
-
-
-def health_check(traffic: Traffic) -> release.HealthCheck:
-    _, fields = with_fields(members.api_of(traffic), members.said(traffic))
-    check, others = traffic.health_check, {"port", "protocol"}
-    grpc = fields.get("health_check.matcher")
-    return release.HealthCheck(
-        path=check.path,
-        interval=whole_seconds(check.interval),
-        timeout=whole_seconds(check.timeout),
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
-        matcher=grpc or check.matcher,
-        grpc=grpc is not None,
-        **{name: fields[f"health_check.{name}"] for name in others if f"health_check.{name}" in fields},
-    )
+def entry(service: Service, traffic: Forwarding, listener: str) -> Address:
+    """Where requests of the service come in: its own rule, or all of a listener. No service's name has a dot."""
+    if not traffic.match.given:
+        return listener_address(traffic.load_balancer, listener)
+    further = "" if traffic is service.traffic else f".{traffic.target_groups[0].name}"
+    return Address("listener-rule", f"{service.name}{further}-{listener}")
 
 
 def _images(service: Service) -> tuple[Address, ...]:

@@ -13,6 +13,7 @@ from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import DeploymentStrategy, Service, Task
 from reconciler.spec.documents.container import Container
 from reconciler.spec.documents.logs import AWSLOGS, Logs
+from reconciler.spec.documents.service import Forwarding
 
 Workload = Service | Task
 
@@ -110,18 +111,19 @@ def of_service(service: Service, strategy: DeploymentStrategy | None) -> dict[Pa
     return own | deployment | of_capacity(service) | of_placement(service)
 
 
-def of_target_group(service: Service) -> dict[Path, Keep]:
-    """Its port and protocol are not in the document, and ECS registers each task with the port of the container."""
-    traffic = service.traffic
-    assert traffic is not None
-    names = ("path", "interval", "timeout", "healthy_threshold", "unhealthy_threshold", "matcher")
+def of_target_group(traffic: Forwarding) -> dict[Path, Keep]:
+    """Its port is not in the document, and ECS registers each task with the port of the container."""
+    names = (
+        "path",
+        "port",
+        "protocol",
+        "interval",
+        "timeout",
+        "healthy_threshold",
+        "unhealthy_threshold",
+        "matcher",
+    )
     kept = unstated(traffic.health_check, **{name: f"health_check.{name}" for name in names})
-    for path in (
-        ("port",),
-        ("protocol",),
-        ("protocol_version",),
-        ("health_check", "port"),
-        ("health_check", "protocol"),
-    ):
-        kept[path] = Keep.VALUE
-    return kept | unstated(traffic, deregistration_delay=("attributes", "deregistration_delay.timeout_seconds"))
+    own = unstated(traffic, protocol="protocol", protocol_version="protocol_version")
+    delay = unstated(traffic, deregistration_delay=("attributes", "deregistration_delay.timeout_seconds"))
+    return {("port",): Keep.VALUE} | own | kept | delay

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model import elb_actions
-from reconciler.model.members import with_fields
+from reconciler.model.members import FIELD, stated_tag, with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
 from reconciler.resources.certificate import CertificateSpec
@@ -25,6 +25,7 @@ from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 from reconciler.spec.documents.listener_rule import Answer, Match
 from reconciler.spec.documents.load_balancer import CertificateReference
+from reconciler.spec.documents.service import Forwarding
 
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
@@ -40,14 +41,16 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         LoadBalancerSpec(
             name=balancer.name_in_aws,
             scheme=balancer.scheme,
-            type="application",
+            type=balancer.type,
             subnets=context.subnets(balancer.subnets),
             security_groups=context.security_groups(balancer.security_groups),
             attributes=attributes,
             aws=aws,
             **fields,
         ),
-        kept=unstated(balancer, scheme="scheme", deletion_protection=("attributes", "deletion_protection.enabled")),
+        kept=unstated(
+            balancer, scheme="scheme", type="type", deletion_protection=("attributes", "deletion_protection.enabled")
+        ),
     )
     for name, listener in balancer.listeners.items():
         for index, certificate in enumerate(listener.certificates):
@@ -88,6 +91,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             "rules",
             name,
             kept=unstated_conditions(rule.match),
+            tags=stated_regexes(rule.match),
         )
 
 
@@ -102,8 +106,26 @@ def conditions(match: Match) -> dict[str, Any]:
         "headers": dict(match.header),
         "queries": match.query,
         "sources": tuple(map(str, match.source_ip)),
-        "aws": _beyond(members.said(match), "Actions"),
+        "aws": _with_regexes(_beyond(members.said(match), "Actions"), match),
     }
+
+
+def _with_regexes(said: dict[str, Any], match: Match) -> dict[str, Any]:
+    """The members of a rule with its regular expressions, which AWS keeps as conditions of their own."""
+    found: list[dict[str, Any]] = []
+    if match.path_regex:
+        found.append({"Field": "path-pattern", "PathPatternConfig": {"RegexValues": sorted(match.path_regex)}})
+    if match.host_regex:
+        found.append({"Field": "host-header", "HostHeaderConfig": {"RegexValues": sorted(match.host_regex)}})
+    for name, values in sorted(match.header_regex.items()):
+        config = {"HttpHeaderName": name, "RegexValues": sorted(values)}
+        found.append({"Field": "http-header", "HttpHeaderConfig": config})
+    return {**said, "Conditions": [*found, *said.get("Conditions", ())]} if found else said
+
+
+def stated_regexes(match: Match) -> dict[str, str]:
+    """The tag of a rule that has regular expressions, so that they go when their line does."""
+    return stated_tag({(FIELD, "Conditions"): Keep.STATED}) if match.regexes else {}
 
 
 def unstated_conditions(match: Match) -> dict[Path, Keep]:
@@ -144,29 +166,37 @@ def listener_address(balancer: str, name: str) -> Address:
     return Address("listener", f"{balancer}-{name}")
 
 
-def users(context: Context, balancer: LoadBalancer, listener: str) -> list[Service]:
-    """The services that one listener serves."""
+def users(context: Context, balancer: LoadBalancer, listener: str) -> list[tuple[Service, Forwarding]]:
+    """The services that one listener serves, with their traffic there."""
     return [
-        service
+        (service, traffic)
         for service in context.specs.services
-        if service.traffic is not None
-        and service.traffic.load_balancer == balancer.name
-        and listener in (service.traffic.listener, service.traffic.test_listener)
+        for _, traffic in service.forwardings
+        if traffic.load_balancer == balancer.name
+        and listener in (traffic.listener, getattr(traffic, "test_listener", None))
     ]
 
 
-def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Action]:
+def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Any]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
-    service, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
+    found, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
     if declared is not None:
         return {"default_action": answer(declared)}
-    if service is None:
+    if found is None:
         served = users(context, balancer, listener)
         return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
+    service, traffic = found
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
     engine = engines()[compile_policy(strategy, service).engine]
-    ours = engine.shifts_traffic is not TrafficShifter.NOBODY
-    return {"initial_action" if ours else "default_action": forward(service)}
+    if engine.shifts_traffic is TrafficShifter.NOBODY:
+        return {"default_action": forward(traffic)}
+    return shifted(traffic, strategy)
+
+
+def shifted(traffic: Forwarding, strategy: DeploymentStrategy | None) -> dict[str, Any]:
+    """The fields of a listener or a rule whose traffic a rollout shifts."""
+    sticky = strategy is not None and strategy.stickiness is not None
+    return {"initial_action": forward(traffic), **({"sticky": True} if sticky else {})}
 
 
 def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:
@@ -175,19 +205,17 @@ def _beyond(said: dict[str, Any], member: str) -> dict[str, Any]:
     return said if actions is None else {**said, member: elb_actions.beyond(actions)}
 
 
-def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> Service | None:
+def _takes_all(context: Context, balancer: LoadBalancer, listener: str) -> tuple[Service, Forwarding] | None:
     """The service that receives what no rule of a listener catches."""
-    for service in users(context, balancer, listener):
-        assert service.traffic is not None
-        if not service.traffic.match.given:
-            return service
+    for service, traffic in users(context, balancer, listener):
+        if not traffic.match.given:
+            return service, traffic
     return None
 
 
-def forward(service: Service) -> Action:
+def forward(traffic: Forwarding) -> Action:
     """All to the first target group; the second stays named with weight 0."""
-    assert service.traffic is not None
-    first, *others = service.traffic.target_groups
+    first, *others = traffic.target_groups
     idle = [Forward(target_group=_group(other.name), weight=0) for other in others]
     return Action(forward=(Forward(target_group=_group(first.name), weight=100), *idle))
 

@@ -29,6 +29,7 @@ def compile_policy(strategy: DeploymentStrategy | None, service: Service, alarms
         promotion=Promotion(strategy.promotion.mode),
         promote_after=strategy.promotion.after or timedelta(),
         shares=tuple(Share(one.weight, one.pause) for one in strategy.steps),
+        stickiness=strategy.stickiness,
         verify_for=strategy.verify.period,
         alarms=tuple(named.get(one, one) for one in strategy.verify.alarms),
         max_5xx=strategy.verify.max_5xx,

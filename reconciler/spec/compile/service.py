@@ -12,11 +12,10 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from reconciler.model.member_values import merged
-from reconciler.model.members import digests, laid, stated_tag, with_fields
-from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.model.members import digests, laid, stated_tag
+from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
-from reconciler.resources.target_group import HealthCheck, TargetGroupSpec
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import members
@@ -24,15 +23,24 @@ from reconciler.spec.compile import ecs_traffic, kept, service_members
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
-from reconciler.spec.compile.context import Context, link, seconds
-from reconciler.spec.compile.delivery import compile_delivery, container_port, entry, strategy_of
-from reconciler.spec.compile.load_balancer import conditions, forward, listener_address, unstated_conditions
+from reconciler.spec.compile.context import Context, seconds
+from reconciler.spec.compile.delivery import compile_delivery, entry, strategy_of
+from reconciler.spec.compile.load_balancer import (
+    conditions,
+    forward,
+    listener_address,
+    shifted,
+    stated_regexes,
+    unstated_conditions,
+)
 from reconciler.spec.compile.scaling import compile_scaling
 from reconciler.spec.compile.service_connect import compile_service_connect
+from reconciler.spec.compile.target_group import compile_target_groups, container_port
 from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.compile.workload import compile_workload, placement
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.deployment_strategy import Rolling
+from reconciler.spec.documents.service import Traffic
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -41,7 +49,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     ours, by_ecs = delivery.moves_traffic, engine.controller is Controller.ECS
     shifts = engine.shifts_traffic is TrafficShifter.ECS
     yield from compile_workload(context, service)
-    yield from _target_groups(context, service, ours=ours)
+    yield from compile_target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
     address = Address("service", service.name)
     scaled = service.scaling
@@ -104,88 +112,40 @@ def _shifted_by_ecs(
     }
 
 
-def _vpc(context: Context, service: Service) -> Link:
-    assert service.traffic is not None
-    balancer = context.specs.get(LoadBalancer, service.traffic.load_balancer)
-    if balancer is not None and balancer.network is not None:
-        return link("vpc", balancer.network, literal="vpc-")
-    subnets = service.placement.subnets + (balancer.subnets if balancer is not None else ())
-    network = context.network_of(subnets)
-    assert network is not None, "a load balancer outside every network says `network:`"
-    return Ref(Address("vpc", network.name))
-
-
-def _target_groups(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
-    traffic = service.traffic
-    if traffic is None:
-        return
-    aws, fields = with_fields(members.api_of(traffic), members.said(traffic))
-    check = traffic.health_check
-    declared = HealthCheck(
-        path=check.path,
-        port=fields.get("health_check.port", "traffic-port"),
-        protocol=fields.get("health_check.protocol", "HTTP"),
-        interval=seconds(check.interval),
-        timeout=seconds(check.timeout),
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
-        matcher=fields.get("health_check.matcher", check.matcher),
-    )
-    for number, group in enumerate(traffic.target_groups):
-        yield context.desired(
-            service,
-            Address("target-group", group.name),
-            TargetGroupSpec(
-                name=group.name_in_aws,
-                port=container_port(service),
-                protocol=fields.get("protocol", "HTTP"),
-                vpc=_vpc(context, service),
-                target_type=fields.get("target_type", "ip"),
-                protocol_version=fields.get("protocol_version", "HTTP1"),
-                health_check=None if ours else declared,
-                initial_health_check=declared if ours else None,
-                attributes={
-                    "deregistration_delay.timeout_seconds": str(seconds(traffic.deregistration_delay)),
-                    **fields.get("attributes", {}),
-                },
-                aws=aws,
-            ),
-            "traffic",
-            "target_groups",
-            number,
-            kept=kept.of_target_group(service),
-        )
-
-
 def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
-    traffic = service.traffic
-    if traffic is None or not traffic.match.given:
-        return
-    balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
-    declared = balancer.listeners if balancer is not None else {}
-    for listener in dict.fromkeys((traffic.listener, traffic.test_listener)):
-        if listener not in declared:
+    strategy = strategy_of(context.specs, service)
+    for path, traffic in service.forwardings:
+        balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
+        if balancer is None or not traffic.match.given:
             continue
-        yield context.desired(
-            service,
-            entry(service, listener),
-            ListenerRuleSpec(
-                listener=Ref(listener_address(traffic.load_balancer, listener)),
-                **conditions(traffic.match),
-                **({"initial_action": forward(service)} if ours else {"action": forward(service)}),
-            ),
-            "traffic",
-            "match",
-            kept=unstated_conditions(traffic.match),
-        )
+        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
+        for listener in dict.fromkeys((traffic.listener, *test)):
+            if listener not in balancer.listeners:
+                continue
+            yield context.desired(
+                service,
+                entry(service, traffic, listener),
+                ListenerRuleSpec(
+                    listener=Ref(listener_address(traffic.load_balancer, listener)),
+                    **conditions(traffic.match),
+                    **(shifted(traffic, strategy) if ours else {"action": forward(traffic)}),
+                ),
+                *path,
+                "match",
+                kept=unstated_conditions(traffic.match),
+                tags=stated_regexes(traffic.match),
+            )
 
 
 def _targets(service: Service) -> tuple[Target, ...]:
-    traffic = service.traffic
-    if traffic is None:
-        return ()
-    group = Ref(Address("target-group", traffic.target_groups[0].name))
-    return (Target(target_group=group, container=traffic.container, port=container_port(service)),)
+    return tuple(
+        Target(
+            target_group=Ref(Address("target-group", traffic.target_groups[0].name)),
+            container=traffic.container,
+            port=container_port(service, traffic),
+        )
+        for _, traffic in service.forwardings
+    )
 
 
 def _deployment(context: Context, service: Service) -> Deployment:

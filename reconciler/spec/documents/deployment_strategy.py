@@ -246,6 +246,9 @@ class DeploymentStrategy(Document):
     promotion: Promotion = Field(default_factory=Promotion)
     steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
     """For canary and linear; the last step to 100 percent is implied."""
+    stickiness: Annotated[Duration, lasting("1s", "7d")] | None = None
+    """How long a client stays with the version that answered it, while two versions receive production traffic. For
+    canary and linear with `engine: task_sets`. Default: each request may go to either version."""
     verify: Verify = Field(default_factory=Verify)
     teardown: Teardown = Field(default_factory=Teardown)
     on_new_revision: Literal["supersede", "queue", "reject"] = "supersede"

@@ -21,6 +21,10 @@ HeaderValues = Annotated[tuple[HeaderValue, ...], ONE_OR_MANY, AfterValidator(no
 Cidrs = Annotated[tuple[Cidr, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
 
 
+Regex = Annotated[str, *matching(r"[\x20-\x7e]+", 128, "printable characters")]
+Regexes = Annotated[tuple[Regex, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
+
+
 class Match(Block):
     """Selects requests. All conditions have to hold, and of each one value. Default: all requests."""
 
@@ -34,12 +38,18 @@ class Match(Block):
     """Name of a header: its values."""
     query: Patterns = ()
     """name=value of a parameter of the query string, or a value of any parameter."""
+    path_regex: Regexes = ()
+    """Regular expressions, here and in `host_regex` and `header_regex`; instead of `path`."""
+    host_regex: Regexes = ()
+    """Instead of `host`."""
+    header_regex: dict[HeaderName, Regexes] = Field(default_factory=dict)
+    """Name of a header: its values."""
     source_ip: Cidrs = ()
     """CIDR blocks of clients, or of the proxy in front of the load balancer."""
     priority: Annotated[Whole, Field(ge=1, le=50_000)] | None = None
     """Rules are evaluated from the lowest number up; each needs its own."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateRule, by ELB's names, such as `Transforms` and patterns in `Conditions`."""
+    """Further members of CreateRule, by ELB's names, such as `Transforms`."""
 
     @model_validator(mode="after")
     def _priority_given(self) -> Match:
@@ -49,14 +59,27 @@ class Match(Block):
             raise problem("E1112", "a priority needs a condition, such as a 'path' or a 'host'", at=("priority",))
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_match(self) -> Match:
+        for field in ("path", "host"):
+            if getattr(self, field) and getattr(self, f"{field}_regex"):
+                message = f"a rule has either '{field}' or '{field}_regex', not both"
+                raise problem("E1112", message, at=(f"{field}_regex",))
+        return self
+
     @property
     def given(self) -> bool:
         own = self.path or self.host or self.method or self.header or self.query or self.source_ip
-        return bool(own or self.aws.get("Conditions"))
+        return bool(own or self.regexes or self.aws.get("Conditions"))
+
+    @property
+    def regexes(self) -> tuple[str, ...]:
+        headers = (value for values in self.header_regex.values() for value in values)
+        return (*self.path_regex, *self.host_regex, *headers)
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Those that count towards what a rule may have."""
+        """Those that count towards what a rule may have, without the regular expressions, which count too."""
         headers = (value for values in self.header.values() for value in values)
         return (*self.path, *self.host, *self.method, *headers, *self.query, *map(str, self.source_ip))
 

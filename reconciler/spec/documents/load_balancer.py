@@ -1,4 +1,4 @@
-"""LoadBalancer document: an application load balancer and its listeners."""
+"""LoadBalancer document: an application or network load balancer and its listeners."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reconciler.spec.documents.values import (
 )
 
 MODERN_TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-"""Default policy of HTTPS listeners; AWS's own default still allows TLS 1.0."""
+"""Default policy of HTTPS and TLS listeners; AWS's own default still allows TLS 1.0."""
 
 
 DOMAIN = r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}"
@@ -60,9 +60,10 @@ class Listener(Block):
     api = "listener"
 
     port: Port
-    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
+    """TCP or TLS in a network load balancer."""
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
-    """ARNs or domains of certificates, the default certificate first. HTTPS needs one."""
+    """ARNs or domains of certificates, the default certificate first. HTTPS and TLS need one."""
     ssl_policy: Words | None = None
     default_action: Answer | None = None
     """What answers requests that no service takes, such as a redirect to HTTPS. Default: the status 404."""
@@ -72,9 +73,13 @@ class Listener(Block):
     """Further members of CreateListener, by ELB's names, such as `MutualAuthentication`."""
 
     @property
+    def secure(self) -> bool:
+        return self.protocol in ("HTTPS", "TLS")
+
+    @property
     def tls_policy(self) -> str | None:
-        """The security policy of the listener; None for HTTP."""
-        return (self.ssl_policy or MODERN_TLS) if self.protocol == "HTTPS" else None
+        """The security policy of the listener; None where it has no certificate."""
+        return (self.ssl_policy or MODERN_TLS) if self.secure else None
 
 
 LoadBalancerName = Annotated[
@@ -88,7 +93,7 @@ LoadBalancerName = Annotated[
 
 
 class LoadBalancer(Document):
-    """An application load balancer. Services that deploy blue/green use its `production` and `test` listeners."""
+    """A load balancer. Services that deploy blue/green use its `production` and `test` listeners."""
 
     api = "load_balancer"
 
@@ -96,11 +101,14 @@ class LoadBalancer(Document):
     name: LoadBalancerName
     aws_name: LoadBalancerName | None = None
     """Its name in AWS. Default: the document's name."""
+    type: Literal["application", "network"] = "application"
+    """An application load balancer routes requests of HTTP; a network load balancer, connections of TCP."""
     scheme: Literal["internet-facing", "internal"] = "internet-facing"
     network: Reference | None = None
     """Default: the network of its subnets. Use a vpc-… id for a network outside the specs."""
     subnets: Many
-    security_groups: Annotated[Many, Field(max_length=5)]
+    security_groups: Annotated[Many, Field(max_length=5)] = ()
+    """A network load balancer may have none; AWS cannot add any to one that was created without."""
     listeners: dict[ListenerName, Listener]
     rules: dict[ListenerName, ListenerRule] = Field(default_factory=dict)
     """Redirects and fixed responses, by a name of your choice."""
@@ -110,3 +118,9 @@ class LoadBalancer(Document):
     """AWS's own attribute keys, such as routing.http2.enabled."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateLoadBalancer, by ELB's names, such as `IpAddressType`."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> LoadBalancer:
+        if self.type == "application" and "security_groups" not in self.model_fields_set:
+            raise problem("E1103", "an application load balancer needs 'security_groups'")
+        return self

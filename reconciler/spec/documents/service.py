@@ -2,76 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model import duration
 from reconciler.spec.documents.alarm import StandardAlarms
-from reconciler.spec.documents.base import Block, Document, Members, Named
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.listener_rule import ListenerName, Match
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
+from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
+    Line,
     Port,
     Reference,
     Whole,
     lasting,
-    matching,
     no_repeats,
     problem,
 )
 
 PlatformVersion = Literal["LATEST", "1.4.0"]
-TargetGroupName = Annotated[
-    str, *matching(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", 32, "letters, digits and inner '-' only")
-]
-_PATH = r"/[\x21-\x7e]*"
 
 
-class TargetHealthCheck(Block):
-    """The load balancer's health check of the tasks. All fields are always sent to AWS."""
-
-    path: Annotated[str, *matching(_PATH, 1024, "a path begins with / and has no spaces")] = "/"
-    interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
-    timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")
-    healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
-    unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
-    matcher: Annotated[
-        str,
-        *matching(
-            r"[2-4]\d\d(?:(?:,[2-4]\d\d)*|-[2-4]\d\d)",
-            128,
-            "status codes from 200 to 499, such as 200, 200,204 or 200-299",
-        ),
-    ] = "200"
-
-
-class TargetGroup(Named):
-    """A target group; plain text is its name."""
-
-    short_form = {"type": "string"}
-
-    name: TargetGroupName
-    aws_name: TargetGroupName | None = None
-    """Its name in AWS. Default: its name here."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Traffic(Block):
-    """How requests reach the service's tasks."""
+class Forwarding(Block):
+    """How requests reach one port of the service's tasks."""
 
     api = "target_group"
 
@@ -79,18 +40,71 @@ class Traffic(Block):
     container: ContainerName
     port: Port | None = None
     """The container's port; optional if it has only one."""
-    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
-    """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
+    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
+    """How the load balancer connects to the tasks; AWS checks no certificate of theirs. A network load balancer uses
+    TCP or TLS."""
+    protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
+    """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
     """Time for a task to finish its requests before it is stopped."""
+    stickiness: Stickiness | None = None
+    """Sends a client's requests to the task that answered its first one. Default: off."""
+    slow_start: Annotated[Duration, lasting("30s", "15m")] | None = None
+    """Time in which the share of a new task grows to that of the others. Default: none."""
+    algorithm: Literal["round_robin", "least_outstanding_requests", "weighted_random"] | None = None
+    """How the load balancer selects a task. Default: round_robin."""
+    anomaly_mitigation: Flag | None = None
+    """Sends fewer requests to tasks whose responses stand out as faulty; needs the algorithm weighted_random."""
+    cross_zone: Flag | None = None
+    """Whether requests go to tasks of all Availability Zones. Default: as the load balancer has it."""
+    attributes: dict[str, Line] = Field(default_factory=dict)
+    """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
     listener: ListenerName = "production"
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
+
+    @property
+    def of_connections(self) -> bool:
+        """Whether the load balancer forwards connections, of which it does not read the requests."""
+        return self.protocol in ("TCP", "TLS")
+
+    @property
+    def health_protocol(self) -> str:
+        return self.health_check.protocol or ("TCP" if self.of_connections else "HTTP")
+
+    @property
+    def health_path(self) -> str:
+        """Empty where a connection is enough."""
+        if self.health_protocol == "TCP":
+            return ""
+        return self.health_check.path or ("/AWS.ALB/healthcheck" if self.protocol_version == "GRPC" else "/")
+
+    @property
+    def matcher(self) -> str:
+        if self.health_protocol == "TCP":
+            return ""
+        return self.health_check.matcher or ("12" if self.protocol_version == "GRPC" else "200")
+
+    @model_validator(mode="after")
+    def _how_tasks_are_selected(self) -> Forwarding:
+        if self.slow_start is not None and self.algorithm not in (None, "round_robin"):
+            message = f"'slow_start' needs the algorithm round_robin, not {self.algorithm}"
+            raise problem("E1112", message, at=("slow_start",))
+        if self.anomaly_mitigation and self.algorithm != "weighted_random":
+            raise problem("E1103", "'anomaly_mitigation' needs algorithm: weighted_random", at=("anomaly_mitigation",))
+        return self
+
+
+class Traffic(Forwarding):
+    """How requests reach the service's tasks."""
+
+    target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
+    """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
     test_listener: ListenerName = "test"
     """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
-    aws: Members = Field(default_factory=dict)
-    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `ProtocolVersion`
-    and `Attributes`."""
 
 
 class Service(Document):
@@ -111,6 +125,8 @@ class Service(Document):
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
     placement: Placement
     traffic: Traffic | None = None
+    additional_traffic: Annotated[tuple[Forwarding, ...], Field(max_length=4)] = ()
+    """Further ports, listeners or load balancers, for rolling deployments. Each needs a target group of its own."""
     deployment: Reference | None = None
     """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
@@ -132,9 +148,21 @@ class Service(Document):
     """Moves tasks when Availability Zones have different numbers of them."""
     alarms: StandardAlarms | None = None
     """`standard` creates CloudWatch alarms: CPU and memory above 90 percent for five minutes, and for each target group
-    unhealthy targets, or more than ten 5xx responses a minute, for three minutes."""
+    unhealthy targets, or (of HTTP) more than ten 5xx responses a minute, for three minutes."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateService, by ECS's names, such as `serviceRegistries`."""
+
+    @property
+    def forwardings(self) -> tuple[tuple[tuple[str | int, ...], Forwarding], ...]:
+        """All of its traffic, each with the path to it."""
+        first = () if self.traffic is None else ((("traffic",), self.traffic),)
+        return (*first, *((("additional_traffic", index), one) for index, one in enumerate(self.additional_traffic)))
+
+    @model_validator(mode="after")
+    def _first_traffic(self) -> Service:
+        if self.additional_traffic and self.traffic is None:
+            raise problem("E1103", "'additional_traffic' comes after 'traffic'", at=("additional_traffic",))
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_launch(self) -> Service:

@@ -451,6 +451,57 @@ def test_stickiness_keeps_a_client_with_its_group_and_its_target(stage: Stage) -
         assert raw(place, asking).endswith(b"green")
 
 
+def test_a_cookie_of_the_application_keeps_a_client_with_its_target(stage: Stage) -> None:
+    """From when the application sets it, and for as long as the client has it."""
+    sticky = TargetGroupSettings("blue", "blue", stickiness=60, cookie="SESSION")
+
+    def signed_in(name: bytes) -> Callable[[Connection], None]:
+        def script(connection: Connection) -> None:
+            while b"GET /" in (head := connection.head()):
+                connection.answer(name, headers=b"Set-Cookie: SESSION=1\r\n" if b"/sign-in" in head else b"")
+
+        return script
+
+    with Scripted(signed_in(b"b1")) as first, Scripted(signed_in(b"b2")) as second:
+        stage.health.set("blue", first.state(), second.state(), settings=sticky)
+        place = stage.serve(default(to(blue=1)))
+        assert b"AWSALB" not in raw(place, b"GET / HTTP/1.0\r\n\r\n")
+        said = raw(place, b"GET /sign-in HTTP/1.0\r\n\r\n")
+        (cookie,) = re.findall(rb"Set-Cookie: (AWSALBAPP-0=\w+)", said)
+        both = b"GET / HTTP/1.0\r\nCookie: SESSION=1; " + cookie + b"\r\n\r\n"
+        assert {raw(place, both)[-2:] for _ in range(4)} == {said[-2:]}
+        alone = b"GET / HTTP/1.0\r\nCookie: " + cookie + b"\r\n\r\n"
+        assert {raw(place, alone)[-2:] for _ in range(4)} == {b"b1", b"b2"}
+
+
+def test_a_connection_stays_with_its_target_and_ends_with_either_side(stage: Stage) -> None:
+    """Of a network load balancer: bytes that are not HTTP, both ways, and none to a group without targets."""
+
+    def reversing(connection: Connection) -> None:
+        while data := connection.socket.recv(65536):
+            connection.send(data[::-1])
+        connection.send(b"bye")
+
+    with Scripted(reversing) as first, Scripted(reversing) as second:
+        stage.health.set("group", first.state(), second.state())
+        tcp = replace(listener(default(to("group")), name="tcp", port=8003), protocol="TCP")
+        stage.balancer.configure((tcp,))
+        assert stage.balancer.settled()
+        place = stage.balancer.addresses()["tcp"]
+        for _ in range(2):
+            with socket.create_connection(place) as client:
+                client.sendall(b"abc")
+                assert client.recv(3) == b"cba"
+                client.shutdown(socket.SHUT_WR)
+                assert client.recv(3) == b"bye"
+                assert client.recv(3) == b""
+        assert (first.connections, second.connections) == (1, 1)
+        stage.health.set("group")
+        assert stage.balancer.settled()
+        with socket.create_connection(place) as client:
+            assert client.recv(3) == b""
+
+
 def test_a_listener_that_is_gone_is_closed_and_may_come_back(stage: Stage) -> None:
     """Its idle connections too; the others go on."""
     both = [
