@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -23,10 +26,27 @@ from reconciler.resources._ecs import Strategy, ecs
 
 BATCH = 100  # clusters a DescribeClusters
 
+API: Final = ApiMembers(
+    "ecs",
+    create="CreateCluster",
+    update="UpdateCluster",
+    described="Cluster",
+    words={
+        "clusterName": "the document's name, or `aws_name`",
+        "capacityProviders": "capacity_providers",
+        "defaultCapacityProviderStrategy": "default_strategy",
+        "settings": "container_insights",
+        "tags": "the document's `tags`",
+    },
+    others=("configuration", "serviceConnectDefaults"),
+)
+
 
 class ClusterSpec(resource.Spec):
     """`container_insights` is disabled, enabled or enhanced; `exec_logging` NONE, DEFAULT or OVERRIDE, the last of
     which sends what people type in ECS Exec to `exec_log_group`."""
+
+    api: ClassVar[ApiMembers] = API
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     capacity_providers: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
@@ -34,6 +54,7 @@ class ClusterSpec(resource.Spec):
     container_insights: str | None = None
     exec_logging: str | None = None
     exec_log_group: Link | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Cluster(ResourceType[ClusterSpec]):
@@ -69,12 +90,15 @@ class Cluster(ResourceType[ClusterSpec]):
                 if address is None or item["status"] == "INACTIVE":
                     continue
                 health, reason = _health(item)
+                said = wanted[name].spec.aws if name in wanted else {}
                 facts = {
                     "arn": item["clusterArn"],
                     "ids": (item["clusterArn"],),
-                    "configuration": item.get("configuration") or {},
+                    "item": item,
+                    "unstated": members.unstated(API, said, item),
                 }
-                observed.append(Observed(address, name, _spec(item), tags, health, reason, facts=facts))
+                aws = members.seen(API, said, item, tags, address) if said else {}
+                observed.append(Observed(address, name, _spec(item, aws), tags, health, reason, facts=facts))
         return observed
 
     def create(self, new: Desired[ClusterSpec]) -> Calls[str]:
@@ -83,8 +107,8 @@ class Cluster(ResourceType[ClusterSpec]):
             capacityProviders=_listed(new.spec.capacity_providers),
             defaultCapacityProviderStrategy=_ecs.strategy_items(new.spec.default_strategy),
             settings=_settings(new.spec),
-            configuration=_configuration(new.spec, {}),
             tags=_ecs.pairs(new.tags),
+            **member_values.merged(_configuration(new.spec, {}), new.spec.aws),
         )
         name: str = answer["cluster"]["clusterName"]
         return name
@@ -102,11 +126,14 @@ class Cluster(ResourceType[ClusterSpec]):
                 ),
             )
         insights, executing = "container_insights" in fields, bool(fields & {"exec_logging", "exec_log_group"})
-        if insights or executing:
+        item = old.facts.get("item", {})
+        said = members.changed(API, new.spec.aws, item, [change.path for change in changes])
+        own = _configuration(new.spec, item.get("configuration") or {}) if executing else {}
+        if insights or executing or said:
             yield ecs.update_cluster(
                 cluster=old.id,
                 settings=_settings(new.spec) if insights else None,
-                configuration=_configuration(new.spec, old.facts["configuration"]) if executing else None,
+                **member_values.merged(own, said),
             )
 
     def delete(self, old: Observed[ClusterSpec]) -> Calls[None]:
@@ -119,7 +146,7 @@ class Cluster(ResourceType[ClusterSpec]):
         yield from _ecs.update_tags(old.facts["arn"], put, drop)
 
 
-def _spec(item: Mapping[str, Any]) -> ClusterSpec:
+def _spec(item: Mapping[str, Any], aws: dict[str, Any]) -> ClusterSpec:
     settings = {setting["name"]: setting["value"] for setting in item.get("settings") or ()}
     execution = (item.get("configuration") or {}).get("executeCommandConfiguration") or {}
     return ClusterSpec(
@@ -129,6 +156,7 @@ def _spec(item: Mapping[str, Any]) -> ClusterSpec:
         container_insights=settings.get("containerInsights"),
         exec_logging=execution.get("logging", "DEFAULT"),
         exec_log_group=(execution.get("logConfiguration") or {}).get("cloudWatchLogGroupName"),
+        aws=aws,
     )
 
 
@@ -153,12 +181,12 @@ def _settings(spec: ClusterSpec) -> list[dict[str, str]] | None:
     return [{"name": "containerInsights", "value": spec.container_insights}]
 
 
-def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The whole configuration, with what the specs leave out of it as it was."""
+def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole configuration as a parameter, with what the specs leave out of it as it was."""
     execution = dict(old.get("executeCommandConfiguration") or {})
     if spec.exec_logging is not None:
         execution["logging"] = spec.exec_logging
     if spec.exec_log_group is not None:
         logs = execution.get("logConfiguration") or {}
         execution["logConfiguration"] = {**logs, "cloudWatchLogGroupName": spec.exec_log_group}
-    return {**old, "executeCommandConfiguration": execution} if execution else None
+    return {"configuration": {**old, "executeCommandConfiguration": execution}} if execution else {}

@@ -3,16 +3,22 @@
 AWS keeps tags for groups of schedules only, so that each schedule has a group to itself, of the same name, which says
 whose it is. An update overwrites everything, and whatever is left out of it goes back to its default; so an update is
 what there is, with what the specs declare written over it.
+
+It is one module because reading, writing and what the two leave alone are one table of the same names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -21,6 +27,48 @@ from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import Network, Strategy
 
 scheduler = ServiceApi("scheduler")
+
+API: Final = ApiMembers(
+    "scheduler",
+    create="CreateSchedule",
+    update="UpdateSchedule",
+    described="GetScheduleOutput",
+    words={
+        **dict.fromkeys(("Name", "GroupName"), "the document's name, or `aws_name`"),
+        "ScheduleExpression": "schedule",
+        "ScheduleExpressionTimezone": "time_zone",
+        "Target.Arn": "`cluster` of the Task",
+        "Target.RoleArn": "the role that is generated for the schedule",
+        "Target.EcsParameters.TaskDefinitionArn": "`task` of the Task",
+        "Target.EcsParameters.TaskCount": "`count` of the Task",
+        "Target.EcsParameters.LaunchType": "`launch` of the Task",
+        "Target.EcsParameters.CapacityProviderStrategy": "`capacity_providers` of the Task",
+        "Target.EcsParameters.PlatformVersion": "`platform_version` of the Task",
+        "Target.EcsParameters.NetworkConfiguration": "`placement` of the Task",
+    },
+    owned={
+        "ClientToken": "a schedule has a name of its own",
+        **dict.fromkeys(
+            (
+                "Target.KinesisParameters",
+                "Target.EventBridgeParameters",
+                "Target.SageMakerPipelineParameters",
+                "Target.SqsParameters",
+            ),
+            "the target of a Task's schedule is ECS",
+        ),
+    },
+    others=(
+        *("StartDate", "EndDate", "Description", "KmsKeyArn", "Target.DeadLetterConfig", "Target.Input"),
+        *(
+            f"Target.EcsParameters.{name}"
+            for name in (
+                *("EnableECSManagedTags", "EnableExecuteCommand", "Group", "PlacementConstraints"),
+                *("PlacementStrategy", "PropagateTags", "ReferenceId", "Tags"),
+            )
+        ),
+    ),
+)
 
 AT_THE_VERY_MINUTE = {"Mode": "OFF"}
 WRITTEN = (
@@ -39,6 +87,8 @@ WRITTEN = (
 
 
 class ScheduleSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
     expression: str
     """`cron(0 3 * * ? *)`, `rate(1 hour)` or `at(2026-01-01T00:00:00)`."""
@@ -53,6 +103,7 @@ class ScheduleSpec(resource.Spec):
     platform_version: str | None = None
     count: int | None = None
     enabled: bool | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Schedule(ResourceType[ScheduleSpec]):
@@ -107,11 +158,14 @@ class Schedule(ResourceType[ScheduleSpec]):
             deleting = groups[name]["State"] == "DELETING"
             if address is None or (deleting and name not in wanted):
                 continue
+            said = wanted[name].spec.aws if name in wanted else {}
+            shown = {key: _moment(value, said.get(key)) for key, value in (found or {}).items()}
+            aws = members.seen(API, said, shown, tags[name], address) if said else {}
             observed.append(
                 Observed(
                     address,
                     name,
-                    _read(name, found or {}, wanted.get(name)),
+                    _read(name, shown, wanted.get(name), aws),
                     tags=tags[name],
                     health=ResourceHealth.PROGRESSING if deleting else ResourceHealth.READY,
                     reason="an earlier schedule of that name is still being deleted" if deleting else "",
@@ -119,7 +173,8 @@ class Schedule(ResourceType[ScheduleSpec]):
                         "arn": groups[name]["Arn"],
                         "ids": (groups[name]["Arn"],),
                         "deleting": deleting,
-                        "settings": {key: found[key] for key in WRITTEN if found.get(key)} if found else None,
+                        "settings": {key: shown[key] for key in WRITTEN if shown.get(key)} if found else None,
+                        "unstated": members.unstated(API, said, shown),
                     },
                 )
             )
@@ -206,14 +261,28 @@ def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         "State": None if spec.enabled is None else _state(spec.enabled),
         "Target": target | {"Arn": _cluster_arn(spec), "RoleArn": spec.role, "EcsParameters": parameters},
     }
-    return (
+    written = (
         {"FlexibleTimeWindow": AT_THE_VERY_MINUTE}
         | dict(settings)
         | {key: value for key, value in declared.items() if value is not None}
     )
+    return dict(member_values.merged(written, spec.aws))
 
 
-def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> ScheduleSpec:
+def _moment(shown: Any, said: Any) -> Any:
+    """A moment as text: the text of the specs where it is the same moment."""
+    if not isinstance(shown, datetime):
+        return shown
+    try:
+        stated = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        stated = None
+    if stated is not None and stated.tzinfo is None:
+        stated = stated.replace(tzinfo=shown.tzinfo)
+    return said if stated == shown else shown.isoformat()
+
+
+def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None, aws: dict[str, Any]) -> ScheduleSpec:
     target = found.get("Target", {})
     task = target.get("EcsParameters", {})
     cluster = target.get("Arn", "")
@@ -232,6 +301,7 @@ def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> Sch
         platform_version=task.get("PlatformVersion", ""),
         count=task.get("TaskCount", 1),
         enabled=found.get("State") == _state(True),
+        aws=aws,
     )
 
 

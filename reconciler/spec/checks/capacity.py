@@ -48,5 +48,5 @@ def _room(specs: Specs) -> dict[str, int]:
     for name, part in specs.subnets.items():
         network = part.network
         room[name] -= (network.nat != "none" and part.it.access == "public") + len(network.interface_endpoints)
-        room[name] -= "ecr" in network.endpoints  # two interfaces
+        room[name] -= "ecr" in network.endpoint_services  # two interfaces
     return room

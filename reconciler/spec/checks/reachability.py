@@ -93,7 +93,7 @@ def _to_aws(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
         part = known.get(name)
         if part is None or _way_out(part, workload):
             continue
-        endpoints = set(part.network.endpoints)
+        endpoints = set(part.network.endpoint_services)
         missing = {
             what: those
             for what, those in needs(specs, workload).items()

@@ -9,6 +9,7 @@ from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._ecs import Strategy
 from reconciler.resources.cluster import ClusterSpec
 from reconciler.resources.namespace import NamespaceSpec
+from reconciler.spec import members
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Cluster
 
@@ -22,17 +23,18 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
             capacity_providers=cluster.capacity_providers,
             default_strategy=strategy(cluster.default_strategy),
             container_insights=cluster.container_insights,
+            aws=members.said(cluster),
         ),
         kept=unstated(cluster, capacity_providers="capacity_providers", default_strategy="default_strategy"),
     )
     if cluster.namespace is not None:
-        spec = NamespaceSpec(name=cluster.namespace)
+        spec = NamespaceSpec(name=cluster.namespace.name, aws=members.said(cluster.namespace))
         yield context.desired(cluster, namespace_address(cluster), spec, "namespace")
 
 
 def namespace_address(cluster: Cluster) -> Address:
     assert cluster.namespace is not None
-    return Address("namespace", cluster.namespace)
+    return Address("namespace", cluster.namespace.name)
 
 
 def strategy(shares: Iterable[Any]) -> tuple[Strategy, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
 from reconciler.resources.elastic_ip import ElasticIpSpec
 from reconciler.resources.internet_gateway import InternetGatewaySpec
@@ -15,7 +17,7 @@ from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSp
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from reconciler.resources.vpc_endpoint import VpcEndpointSpec
-from reconciler.spec import names
+from reconciler.spec import members, names
 from reconciler.spec.compile.context import Context, cidr, link, unstated
 from reconciler.spec.documents import Network
 
@@ -28,7 +30,12 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
     yield context.desired(
         network,
         vpc.address,
-        VpcSpec(cidr=cidr(network.cidr), dns_support=network.dns_support, dns_hostnames=network.dns_hostnames),
+        VpcSpec(
+            cidr=cidr(network.cidr),
+            dns_support=network.dns_support,
+            dns_hostnames=network.dns_hostnames,
+            aws=members.said(network),
+        ),
         kept=unstated(network, dns_support="dns_support", dns_hostnames="dns_hostnames"),
         name=names.vpc(network.name_in_aws),
     )
@@ -43,7 +50,7 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
         yield context.desired(
             network,
             Address("subnet", subnet.name),
-            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone),
+            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone, aws=members.said(subnet)),
             "subnets",
             number,
             name=names.subnet(network.name_in_aws, subnet.name),
@@ -162,7 +169,7 @@ def _rule(network: Network, entry: Any) -> Rule:
 def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
     prefix = f"com.amazonaws.{context.stack.region}"
     tables = tuple(dict.fromkeys(subnet.table for subnet in network.subnets))
-    for service in sorted(GATEWAY_ENDPOINTS & set(network.endpoints)):
+    for service in sorted(GATEWAY_ENDPOINTS & set(network.endpoint_services)):
         yield context.desired(
             network,
             Address("vpc-endpoint", f"{network.name}-{service}"),
@@ -171,6 +178,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 service=f"{prefix}.{service}",
                 type="Gateway",
                 route_tables=tuple(Ref(Address("route-table", table)) for table in tables),
+                **_members(network, service),
             ),
             "endpoints",
             kept={("route_tables",): Keep.ITEMS},
@@ -207,12 +215,21 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 type="Interface",
                 subnets=inside,
                 security_groups=(Ref(address),),
-                private_dns=True,
+                **{"private_dns": True, **_members(network, service)},
             ),
             "endpoints",
             kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
             name=names.endpoint(network.name_in_aws, service),
         )
+
+
+def _members(network: Network, service: str) -> dict[str, Any]:
+    """The fields of an endpoint that its `aws` says."""
+    (endpoint,) = (one for one in network.endpoints if one.service == service)
+    aws, fields = with_fields(members.api_of(endpoint), members.said(endpoint))
+    if "policy" in fields:
+        fields["policy"] = json.loads(fields["policy"])
+    return {**fields, "aws": aws}
 
 
 def _one_subnet_a_zone(network: Network) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.members import digests, with_fields
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
@@ -71,7 +71,6 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
             **capacity(context, service),
         ),
         kept=kept.of_service(service, strategy_of(context.specs, service)),
-        tags=digests(members.api_of(service), said, address) if said else None,
     )
     if scaled is not None:
         yield compile_scaling(context, service, address)

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.model.resource import Address, Desired, Keep, Ref
 from reconciler.resources.schedule import ScheduleSpec
 from reconciler.resources.task import RECORDED, TaskSpec
-from reconciler.spec import names
+from reconciler.spec import members, names
 from reconciler.spec.compile import kept, role
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.context import Context, unstated
@@ -35,6 +35,7 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
             expression=task.run.schedule,
             time_zone=task.run.time_zone,
             role=Ref(starter.address),
+            aws=members.said(task.run),
             **_launch(context, task),
         ),
         "run",
@@ -48,7 +49,7 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
 
 def one_off(context: Context, task: Task) -> Desired[Any]:
     """The task itself; what it needs has been compiled by `compile_task`."""
-    spec = TaskSpec(**_launch(context, task), outcome=RECORDED)
+    spec = TaskSpec(**_launch(context, task), outcome=RECORDED, aws=members.said(task))
     return context.desired(task, Address("task", task.name), spec)
 
 

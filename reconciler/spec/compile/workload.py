@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._containers import LOG_OPTIONS, Container, ContainerHealthCheck, Port, Ulimit
 from reconciler.resources._ecs import Network as Placed
@@ -28,10 +29,11 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
             path = ("task", "containers", name, "image")
             yield registry.image(context, workload, declared, reference.tag, *path)
     if task.logs is not None:
+        aws, fields = with_fields(members.api_of(task.logs), members.said(task.logs))
         yield context.desired(
             workload,
             log_group_address(workload),
-            LogGroupSpec(name=queries.log_group(workload), retention_days=task.logs.retention_days),
+            LogGroupSpec(name=queries.log_group(workload), retention_days=task.logs.retention_days, aws=aws, **fields),
             "task",
             "logs",
         )

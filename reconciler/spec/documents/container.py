@@ -39,8 +39,11 @@ class ImageReference(Block):
     short_form = {"type": "string"}
 
     registry: Reference | None = None
+    """A Registry document."""
     tag: Tag | None = None
+    """Tag of an image in the Registry. It is resolved to a digest at plan time."""
     uri: Words | None = None
+    """Instead of `registry` and `tag`: an image such as public.ecr.aws/nginx/nginx:1.27."""
 
     @model_validator(mode="before")
     @classmethod
@@ -88,8 +91,11 @@ class ContainerPort(Block):
     short_form = {"type": "integer", "minimum": 1, "maximum": 65535}
 
     port: Port
+    """The port's number."""
     protocol: Literal["tcp", "udp"] = "tcp"
+    """Its protocol."""
     name: PortName | None = None
+    """Name by which Service Connect refers to it. Default: it has none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -103,16 +109,22 @@ class ContainerHealthCheck(Block):
     command: Annotated[tuple[Text, ...], Field(min_length=1)]
     """[CMD, program, argument, …] or [CMD-SHELL, one line for the shell]."""
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("30s")
+    """Time between two checks."""
     timeout: Annotated[Duration, lasting("2s", "60s")] = duration.parse("5s")
+    """Time after which a check has failed."""
     retries: Annotated[Whole, Field(ge=1, le=10)] = 3
+    """Failed checks in a row after which the container is unhealthy."""
     start_period: Annotated[Duration, lasting("0s", "300s")] = duration.parse("0s")
+    """Time after the start in which failed checks do not count."""
 
 
 class Ulimit(Block):
     """An operating system limit for the container's processes."""
 
     soft: Annotated[Whole, Field(ge=0)]
+    """What applies, until a process raises it."""
     hard: Annotated[Whole, Field(ge=0)]
+    """What a process may raise it to."""
 
 
 Condition = Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
@@ -141,17 +153,22 @@ class Container(Block):
     api = "_containers"
 
     image: ImageReference
+    """The image: `{registry: …, tag: …}`, or a URI."""
     port: Port | None = None
     """The port that the container listens on. For several, use `ports`."""
     ports: tuple[ContainerPort, ...] = ()
+    """The ports that the container listens on."""
     command: tuple[Text, ...] = ()
+    """Overrides the command of the image: a list of arguments."""
     entrypoint: tuple[Text, ...] = ()
+    """Overrides the entry point of the image."""
     environment: dict[VariableName, Text] = Field(default_factory=dict)
     """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets."""
     secrets: dict[VariableName, Secret] = Field(default_factory=dict)
     """ssm:/path, secretsmanager:name[:json-key[:version-stage[:version-id]]] or an ARN. Read by ECS when a task
     starts."""
     health_check: ContainerHealthCheck | None = None
+    """How ECS checks the container. Default: not at all, whatever the image says."""
     cpu: Annotated[Whole, Field(ge=0)] | None = None
     """CPU units reserved from the task's."""
     memory: Annotated[Whole, Field(ge=6)] | None = None
@@ -159,11 +176,15 @@ class Container(Block):
     essential: Flag = True
     """The task stops when this container stops."""
     depends_on: dict[ContainerName, Condition] = Field(default_factory=dict)
+    """Containers of the task that have to have reached a condition before this one starts."""
     user: Words | None = None
+    """User that the processes run as. Default: that of the image."""
     readonly_root: Flag = False
+    """Makes the root file system read-only."""
     stop_timeout: Annotated[Duration, lasting("0s", "120s")] | None = None
     """Time between SIGTERM and SIGKILL; AWS's default is 30s."""
     ulimits: dict[LimitName, Ulimit] = Field(default_factory=dict)
+    """Limits of the operating system, by name."""
     aws: Members = Field(default_factory=dict)
     """Further members of ECS's ContainerDefinition, by its names, such as `linuxParameters`."""
 

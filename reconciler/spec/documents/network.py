@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.base import Block, Document, Named, Tags
+from reconciler.spec.documents.base import Block, Document, Members, Named, Tags
 from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
 from reconciler.spec.messages import shown
 from reconciler.spec.scalar import Written
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
 Protocol = Literal["tcp", "udp", "icmp", "all"]
-Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
+EndpointService = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
 """Endpoints that are routes; the others are network interfaces that are billed by the hour."""
 
@@ -113,7 +114,9 @@ class Rule(Block):
     port: PortRange = ALL_PORTS
     """A port, a range such as 8000-8010, or `all`. Optional if the protocol is icmp or all."""
     protocol: Protocol = "tcp"
+    """The IP protocol."""
     description: Description = ""
+    """Text that AWS shows beside the rule."""
 
     @property
     def peer(self) -> str:
@@ -167,13 +170,17 @@ class SecurityGroup(Named):
     description: GroupDescription = "managed by reconciler"
     """Cannot be changed later in AWS: a different description creates a new group."""
     ingress: tuple[Ingress, ...] = ()
+    """Rules for inbound traffic. Without any, none is allowed."""
     egress: tuple[Egress, ...] | None = None
     """Default: all outbound traffic is allowed. An empty list allows none."""
     tags: Tags = Field(default_factory=dict)
+    """Tags of the security group, in addition to those of the document."""
 
 
 class Subnet(Named):
     """An address range in one availability zone."""
+
+    api = "subnet"
 
     name: Annotated[
         str,
@@ -184,12 +191,17 @@ class Subnet(Named):
         ),
     ]
     zone: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d[a-z]", 32, "an availability zone such as us-west-2a")]
+    """Its availability zone, such as us-west-2a."""
     cidr: Cidr
+    """Its IPv4 range, part of that of the network."""
     access: Literal["public", "private"]
     """`public` routes to the internet gateway; `private` to a NAT gateway if the network has one."""
     route_table: RouteTableName | None = None
     """Subnets with the same table name share it. Default: the subnet's name from `public` or `private` on."""
     tags: Tags = Field(default_factory=dict)
+    """Tags of the subnet, in addition to those of the document."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateSubnet, by EC2's names, such as `Ipv6CidrBlock`."""
 
     @property
     def table(self) -> str:
@@ -210,28 +222,74 @@ NetworkName = Annotated[
 ]
 
 
+class Endpoint(Block):
+    """A VPC endpoint; plain text is its service."""
+
+    short_form = {"enum": list(get_args(EndpointService))}
+    api = "vpc_endpoint"
+
+    service: EndpointService
+    """The AWS service that is reachable through it."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateVpcEndpoint, by EC2's names, such as `PolicyDocument`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"service": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _a_policy(self) -> Endpoint:
+        given = self.aws.get("PolicyDocument")
+        try:
+            policy = {} if given is None else json.loads(str(given))
+        except ValueError:
+            policy = None
+        if not isinstance(policy, dict):
+            raise problem("E1109", "a policy is a JSON object, as text", at=("aws", "PolicyDocument"))
+        return self
+
+
+def _once(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    no_repeats(tuple(endpoint.service for endpoint in endpoints))
+    return endpoints
+
+
 class Network(Document):
     """A VPC and everything in it.
 
     AWS names are derived from its name: my-workspace-vpc, my-workspace-subnet-app-public1-a, my-workspace-igw.
     """
 
+    api = "vpc"
+
     kind: Literal["Network"] = "Network"
     name: NetworkName
     aws_name: NetworkName | None = None
     """The name that its names in AWS begin with. Default: the document's name."""
     cidr: Cidr
+    """Its IPv4 range, which has the ranges of all subnets in it. AWS takes /16 to /28."""
     subnets: tuple[Subnet, ...] = ()
+    """Its subnets. Each belongs to one availability zone."""
     nat: Literal["none", "single", "per_zone"] = "none"
     """How private subnets reach the internet: not at all, through one NAT gateway, or through one in every zone."""
-    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(no_repeats)] = ()
+    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(_once)] = ()
     """AWS services that are reachable without the internet. `ecr` stands for both of its interfaces and also needs
     `s3`.
     """
     security_groups: tuple[SecurityGroup, ...] = ()
+    """Its security groups, which other documents refer to by name."""
     dns_support: Flag = True
+    """Answers DNS queries inside of the network. VPC endpoints need it."""
     dns_hostnames: Flag = True
+    """Gives DNS names to public addresses. VPC endpoints need it."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateVpc, by EC2's names, such as `InstanceTenancy`."""
 
     @property
-    def interface_endpoints(self) -> tuple[Endpoint, ...]:
-        return tuple(endpoint for endpoint in self.endpoints if endpoint not in GATEWAY_ENDPOINTS)
+    def endpoint_services(self) -> tuple[EndpointService, ...]:
+        return tuple(endpoint.service for endpoint in self.endpoints)
+
+    @property
+    def interface_endpoints(self) -> tuple[EndpointService, ...]:
+        return tuple(service for service in self.endpoint_services if service not in GATEWAY_ENDPOINTS)

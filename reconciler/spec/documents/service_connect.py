@@ -39,6 +39,7 @@ class Tls(Block):
     """Encrypts the traffic between the tasks. Certificates come from AWS Private Certificate Authority."""
 
     certificate_authority: Arn
+    """ARN of the private certificate authority."""
     role: Reference
     """A Role, or an ARN, that ecs.amazonaws.com can assume to issue the certificates."""
     kms_key: Arn | None = None
@@ -59,7 +60,9 @@ class ConnectedService(Block):
     alias: Alias = Field(default_factory=Alias)
     """What clients write in their configuration, such as http://api:8080. Each is unique in the namespace."""
     timeouts: Timeouts | None = None
+    """Time limits of connections and requests. Default: those of ECS."""
     tls: Tls | None = None
+    """Encrypts the traffic to it. Default: it is not encrypted."""
 
 
 class ServiceConnect(Block):
@@ -71,5 +74,6 @@ class ServiceConnect(Block):
     namespace: Arn | None = None
     """ARN of a Cloud Map namespace. Default: the cluster's `namespace`."""
     services: Annotated[tuple[ConnectedService, ...], Field(max_length=20)] = ()
+    """The ports that other services reach by a name."""
     logs: Flag = True
     """Whether the proxy logs to the log group of the service, if it has one."""

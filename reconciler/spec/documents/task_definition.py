@@ -42,10 +42,14 @@ KmsKeys = Annotated[tuple[KmsKey, ...], AfterValidator(no_repeats)]
 class Logs(Block):
     """Where the containers' output is stored: CloudWatch Logs."""
 
+    api = "log_group"
+
     retention_days: Retention | None = None
     """Default: log lines never expire."""
     group: LogGroupName | None = None
     """Name of the log group. Default: /ecs/ and the document's name."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateLogGroup, by CloudWatch's names, such as `kmsKeyId`."""
 
 
 class TaskDefinition(Block):
@@ -58,6 +62,7 @@ class TaskDefinition(Block):
     memory: Whole
     """MiB. For the combinations with cpu see `reconciler explain E5001`."""
     containers: dict[ContainerName, Container]
+    """Its containers, by name."""
     logs: Logs | None = None
     """Default: the containers' output is discarded."""
     role: Reference | None = None
@@ -72,6 +77,7 @@ class TaskDefinition(Block):
     """ARNs of the customer managed KMS keys that the task's secrets or log group are encrypted with. The generated
     execution role may decrypt with them."""
     architecture: Literal["X86_64", "ARM64"] = "X86_64"
+    """CPU architecture of the images."""
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
     """GiB; the default is 20."""
     aws: Members = Field(default_factory=dict)
@@ -96,6 +102,8 @@ class Placement(Block):
     """The subnets and security groups of tasks."""
 
     subnets: Annotated[Many, Field(min_length=1, max_length=16)]
+    """Subnets of one network, by name or subnet-… id."""
     security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
+    """Security groups of the tasks, by name or sg-… id."""
     public_ip: Flag = False
     """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet."""
