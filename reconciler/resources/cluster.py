@@ -14,8 +14,9 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import members, resource
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -27,16 +28,35 @@ BATCH = 100  # clusters a DescribeClusters
 EXEC: Final = ("exec",)
 _USUAL: Final = {"logging": "DEFAULT"}
 
+API: Final = ApiMembers(
+    "ecs",
+    create="CreateCluster",
+    update="UpdateCluster",
+    described="Cluster",
+    words={
+        "clusterName": "the document's name, or `aws_name`",
+        "capacityProviders": "capacity_providers",
+        "defaultCapacityProviderStrategy": "default_strategy",
+        "settings": "container_insights",
+        "configuration.executeCommandConfiguration": "exec_logging",
+        "tags": "the document's `tags`",
+    },
+    others=("configuration.managedStorageConfiguration", "serviceConnectDefaults"),
+)
+
 
 class ClusterSpec(resource.Spec):
     """`container_insights` is disabled, enabled or enhanced. `exec` is how sessions of ECS Exec are logged, by ECS's
     names and as a whole."""
+
+    api: ClassVar[ApiMembers] = API
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     capacity_providers: Annotated[tuple[str, ...] | None, FieldMark.UNORDERED] = None
     default_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     container_insights: str | None = None
     exec: dict[str, JsonValue] | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Cluster(ResourceType[ClusterSpec]):
@@ -72,12 +92,15 @@ class Cluster(ResourceType[ClusterSpec]):
                 if address is None or item["status"] == "INACTIVE":
                     continue
                 health, reason = _health(item)
+                said = wanted[name].spec.aws if name in wanted else {}
                 facts = {
                     "arn": item["clusterArn"],
                     "ids": (item["clusterArn"],),
-                    "configuration": item.get("configuration") or {},
+                    "item": item,
+                    "unstated": members.unstated(API, said, item),
                 }
-                spec = _spec(item)
+                aws = members.seen(API, said, item, tags, address) if said else {}
+                spec = _spec(item, aws)
                 want = wanted.get(name)
                 if want is not None and want.spec.exec is None and spec.exec != _USUAL and _was_stated(tags):
                     facts[members.LEFT] = {EXEC: _USUAL}
@@ -90,8 +113,8 @@ class Cluster(ResourceType[ClusterSpec]):
             capacityProviders=_listed(new.spec.capacity_providers),
             defaultCapacityProviderStrategy=_ecs.strategy_items(new.spec.default_strategy),
             settings=_settings(new.spec),
-            configuration=_configuration(new.spec, {}),
             tags=_ecs.pairs(new.tags),
+            **member_values.merged(_configuration(new.spec, {}), new.spec.aws),
         )
         name: str = answer["cluster"]["clusterName"]
         return name
@@ -109,11 +132,16 @@ class Cluster(ResourceType[ClusterSpec]):
                 ),
             )
         insights, executing = "container_insights" in fields, "exec" in fields
-        if insights or executing:
+        item = old.facts.get("item", {})
+        said = members.changed(API, new.spec.aws, item, [change.path for change in changes])
+        if executing:
+            # It is replaced as a whole: what has no field in it is sent as it is.
+            said |= _configuration(new.spec, said.get("configuration") or item.get("configuration") or {})
+        if insights or executing or said:
             yield ecs.update_cluster(
                 cluster=old.id,
                 settings=_settings(new.spec) if insights else None,
-                configuration=_configuration(new.spec, old.facts["configuration"]) if executing else None,
+                **said,
             )
 
     def delete(self, old: Observed[ClusterSpec]) -> Calls[None]:
@@ -126,7 +154,7 @@ class Cluster(ResourceType[ClusterSpec]):
         yield from _ecs.update_tags(old.facts["arn"], put, drop)
 
 
-def _spec(item: Mapping[str, Any]) -> ClusterSpec:
+def _spec(item: Mapping[str, Any], aws: dict[str, Any]) -> ClusterSpec:
     settings = {setting["name"]: setting["value"] for setting in item.get("settings") or ()}
     execution = (item.get("configuration") or {}).get("executeCommandConfiguration") or {}
     return ClusterSpec(
@@ -135,6 +163,7 @@ def _spec(item: Mapping[str, Any]) -> ClusterSpec:
         default_strategy=_ecs.strategy_of(item.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights"),
         exec=_exec(execution),
+        aws=aws,
     )
 
 
@@ -171,6 +200,6 @@ def _was_stated(tags: Mapping[str, str]) -> bool:
     return members.code(EXEC) in members.stated_before(tags)
 
 
-def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The whole configuration, with what has no field as it was."""
-    return None if spec.exec is None else {**old, "executeCommandConfiguration": spec.exec}
+def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole configuration as a parameter, with what has no field as it was."""
+    return {} if spec.exec is None else {"configuration": {**old, "executeCommandConfiguration": spec.exec}}

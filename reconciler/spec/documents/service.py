@@ -38,10 +38,15 @@ class TargetHealthCheck(Block):
     """The load balancer's health check of the tasks. All fields are always sent to AWS."""
 
     path: Annotated[str, *matching(_PATH, 1024, "a path begins with / and has no spaces")] = "/"
+    """Path of the request."""
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
+    """Time between two checks."""
     timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")
+    """Time after which a check has failed."""
     healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    """Checks in a row after which a target is healthy."""
     unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    """Failed checks in a row after which a target is unhealthy."""
     matcher: Annotated[
         str,
         *matching(
@@ -50,6 +55,7 @@ class TargetHealthCheck(Block):
             "status codes from 200 to 499, such as 200, 200,204 or 200-299",
         ),
     ] = "200"
+    """Status codes of a healthy response."""
 
 
 class TargetGroup(Named):
@@ -76,16 +82,21 @@ class Traffic(Block):
     api = "target_group"
 
     load_balancer: Reference
+    """The LoadBalancer document."""
     container: ContainerName
+    """The container that receives the requests."""
     port: Port | None = None
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
+    """How the load balancer checks the tasks."""
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
     """Time for a task to finish its requests before it is stopped."""
     match: Match = Field(default_factory=Match)
+    """The requests that the service takes. Default: all that no other service takes."""
     listener: ListenerName = "production"
+    """The listener for production traffic."""
     test_listener: ListenerName = "test"
     """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
     aws: Members = Field(default_factory=dict)
@@ -107,13 +118,19 @@ class Service(Document):
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: Reference
+    """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
     task: TaskDefinition
+    """Its task definition."""
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
+    """Number of tasks. With `scaling`, only at creation."""
     placement: Placement
+    """Where its tasks run."""
     traffic: Traffic | None = None
+    """How requests reach it. Default: not through a load balancer."""
     deployment: Reference | None = None
     """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
+    """Lets AWS change the number of tasks. Default: it is `desired_count`."""
     service_connect: ServiceConnect | None = None
     """Connects it to other services by their names. Only for deployments that ECS runs."""
     exec: Flag = False
@@ -121,9 +138,11 @@ class Service(Document):
     grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None
     """Time after a task's start in which failing load balancer health checks are ignored."""
     launch: Literal["FARGATE"] | None = None
+    """The launch type. Default: that of `capacity_providers`, or of the cluster."""
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    """Version of the Fargate platform."""
     managed_tags: Flag = False
     """Tags each task with its cluster and its service."""
     propagate_tags: Literal["service", "task_definition"] | None = None
