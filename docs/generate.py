@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from docs import environment, limits, members, requests, tags
+from docs import environment, limits, members, requests, specs, tags
 from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.output.exits import HELP
 from reconciler.model.diff import fields
@@ -30,6 +30,7 @@ def pages() -> dict[str, str]:
         "requests.md": NOTE + requests.page(),
         "resource-types.md": _resource_types(),
         "rules.md": _rules(),
+        "specs.md": NOTE + specs.page(),
         "tags.md": NOTE + tags.page(),
     }
 

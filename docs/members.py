@@ -26,6 +26,7 @@ A newer botocore therefore knows more members, without a newer reconciler.
 | new revision | a new revision of the task definition, and with it a new release |
 | new tasks | part of the release: the rollout of the service brings it |
 | replacement | AWS cannot change it; the plan is refused unless it may be replaced |
+| next run | it counts when the task is run the next time, and changes nothing that runs |
 
 AWS does not return members marked with *not returned*.
 A keyed hash in the tag `reconciler:members` shows whether one has changed since it was written.
@@ -77,10 +78,12 @@ def _what(api: ApiMembers, name: str) -> str:
 def _change(api: ApiMembers, name: str) -> str:
     if api.revised:
         return "new revision"
+    if api.counts:
+        return api.counts
     hidden = "" if api.observed((name,)) or name in api.more else ", *not returned*"
     if name in api.rolls:
         return f"new tasks{hidden}"
-    changes = api.updatable((name,)) or name in api.more or name in api.changeable
+    changes = api.updatable((name,)) or name in api.more
     return f"{'in place' if changes else 'replacement'}{hidden}"
 
 

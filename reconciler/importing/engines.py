@@ -16,9 +16,9 @@ from reconciler.importing.decision import Choice
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, sends_to
 from reconciler.importing.tasks import seconds
 from reconciler.model import codedeploy_names
+from reconciler.resources import _codedeploy_fields
 from reconciler.resources._rule_fields import ListenerRuleSpec, read
 from reconciler.resources._service_deployment import ROLLING, Deployment
-from reconciler.resources.codedeploy_deployment_group import read_group
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.spec.documents.deployment_strategy import Verify
 
@@ -150,7 +150,7 @@ def _by_codedeploy(inventory: Inventory, service: ServiceFound) -> Shifted | str
     thing = inventory.things.get(f"{application}/{name}")
     if thing is None:
         return f"CodeDeploy deploys it, and there is no deployment group {name} of the application {application}"
-    group = read_group(application, thing.item, None, inventory.scope)
+    group = _codedeploy_fields.read(application, thing.item, None, inventory.scope, {})
     arns = {one.name: one.id for one in inventory.of("target-group")}
     groups = tuple(arns.get(str(one), str(one)) for one in group.target_groups)
     if group.test is None:

@@ -10,6 +10,7 @@ from typing import Any
 from reconciler.importing.inventory import Thing
 from reconciler.importing.tasks import seconds
 from reconciler.model.duration import format as duration_text
+from reconciler.model.resource import Address
 from reconciler.model.resource_type import Scope
 from reconciler.resources._scaling_fields import OURS, read_policy, unsaid
 from reconciler.spec import names
@@ -28,7 +29,8 @@ def scaling_block(target: Thing, service: str, scope: Scope) -> dict[str, Any] |
     if any(action["ScheduledActionName"].startswith(OURS) for action in target.more["actions"]):
         return None
     for item in target.more["policies"]:
-        policy, metric = read_policy(item, scope), ours.get(item["PolicyName"])
+        policy = read_policy(item, scope, None, Address("scaling", service))
+        metric = ours.get(item["PolicyName"])
         if metric is None or policy.metric != METRICS[metric] or unsaid(item) or policy.target % 1:
             return None
         found[metric] = int(policy.target)

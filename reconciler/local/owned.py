@@ -9,6 +9,7 @@ from reconciler.local.cloudwatch import api as cloudwatch
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import api as ecs
 from reconciler.local.elb import api as elb
+from reconciler.local.strict import members
 from reconciler.local.world import Operation
 
 OWNED: dict[str, Mapping[str, Operation]] = {
@@ -18,10 +19,12 @@ OWNED: dict[str, Mapping[str, Operation]] = {
     "codedeploy": codedeploy.OPERATIONS,
     "ecs": ecs.OPERATIONS,
     "elbv2": elb.OPERATIONS,
+    "logs": members.LOGS,
     "resourcegroupstaggingapi": tagging.OPERATIONS,
 }
-SHARED = frozenset({"cloudwatch"})
-"""Services of ours whose other operations are moto's: dashboards have nothing to do with metrics and alarms."""
+SHARED = frozenset({"cloudwatch", "logs"})
+"""Services of which some operations are ours and the others moto's: dashboards have nothing to do with metrics and
+alarms."""
 CONSTRAINT_ERRORS = {
     "application-autoscaling": "ValidationException",
     "cloudwatch": "ValidationError",

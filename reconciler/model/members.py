@@ -44,6 +44,7 @@ class ApiMembers:
     another operation, which is called right after. `fields` are members for which the spec of the resource has a
     field, and those that are `changeable` are changed by an operation of their own. `optional` are those among `words`
     that are kept where the field is not stated and never was, with the value that removes one that is changed in place.
+    `counts` says when a change counts where nothing that exists is changed by it.
     """
 
     service: str
@@ -60,6 +61,7 @@ class ApiMembers:
     fields: Mapping[str, str] = field(default_factory=dict)
     changeable: frozenset[str] = frozenset()
     optional: Mapping[str, Any] = field(default_factory=dict)
+    counts: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -78,6 +80,8 @@ class ApiMembers:
 
     def updatable(self, path: Path) -> bool:
         """Whether AWS can change the member."""
+        if path[0] in self.changeable:
+            return True
         takes = service_models.takes(self.service, self.update) if self.update else None
         return takes is not None and takes.at(*self._inside, *path) is not None
 
@@ -185,7 +189,8 @@ def seen(api: ApiMembers, said: Values, item: Values, tags: Mapping[str, str], a
 
 def digests(api: ApiMembers, said: Values, at: Address) -> dict[str, str]:
     """The tag of a resource at `at` with these members; none if AWS shows all of them."""
-    hidden = {name: value for name, value in said.items() if not api.observed((name,))}
+    shown = api.revised or api.counts
+    hidden = {} if shown else {name: value for name, value in said.items() if not api.observed((name,))}
     parts = (f"{name}:{_digest(name, value, at)}" for name, value in sorted(hidden.items()))
     return {ownership.MEMBERS: " ".join(parts)} if hidden else {}
 
@@ -199,7 +204,7 @@ def _digest(name: str, value: Any, at: Address) -> str:
 
 def changed(api: ApiMembers, said: Values, item: Values, changes: Iterable[Path]) -> dict[str, Any]:
     """The parameters that make `changes`: each member whole, with what `item`, the answer, has beyond it."""
-    takes = service_models.takes(api.service, api.update).members
+    takes = service_models.takes(api.service, api.create).members
     names = {path[1] for path in changes if path[0] == FIELD}
     return {name: merged(_taken(takes[name], item.get(name)), said[name]) for name in sorted(names)}
 
@@ -255,6 +260,18 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def with_fields(api: ApiMembers, said: Values) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`said`, without the members for which the resource has fields, and the values of those fields by their names."""
-    rest = {name: value for name, value in said.items() if name not in api.fields}
-    return rest, {api.fields[name]: value for name, value in said.items() if name in api.fields}
+    """`said`, without the members for which the resource has fields, and the values of those fields by their paths.
+
+    A list of keys and values is a mapping.
+    """
+    rest, found = dict(said), dict[str, Any]()
+    for member, name in api.fields.items():
+        top, _, inner = member.partition(".")
+        if top in rest and (not inner or inner in rest[top]):
+            value = rest.pop(top) if not inner else rest[top][inner]
+            if inner:
+                rest[top] = {key: item for key, item in rest[top].items() if key != inner}
+                rest = {key: item for key, item in rest.items() if key != top or item}
+            keyed = isinstance(value, list) and all(isinstance(item, Mapping) and "Key" in item for item in value)
+            found[name] = {item["Key"]: item["Value"] for item in value} if keyed else value
+    return rest, found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from reconciler.model import resource
-from reconciler.model.resource import Call, Link, ServiceApi
+from pydantic import JsonValue
+
+from reconciler.model import member_values, members, resource
+from reconciler.model.members import ApiMembers
+from reconciler.model.resource import NOTHING, Address, Call, Link, ServiceApi
 from reconciler.model.resource_type import FieldMark, Scope
 
 autoscaling = ServiceApi("application-autoscaling")
@@ -18,6 +21,31 @@ TRACKED: Final = frozenset(
     {"ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", "ALBRequestCountPerTarget", CUSTOM}
 )
 """Metrics of policies that a put replaces; one of another type has to be deleted first."""
+
+TRACKING: Final = "TargetTrackingScalingPolicyConfiguration"
+KEPT: Final = "DisableScaleIn"
+"""The member that a put takes away where it is not sent, and that the specs need not state."""
+
+API: Final = ApiMembers(
+    "application-autoscaling",
+    create="PutScalingPolicy",
+    described="ScalingPolicy",
+    words={
+        "PolicyName": "the names of the Service and the metric",
+        **dict.fromkeys(("ServiceNamespace", "ResourceId", "ScalableDimension"), "the Service document"),
+        f"{TRACKING}.TargetValue": "the metric's target in `scaling`",
+        f"{TRACKING}.PredefinedMetricSpecification": "`cpu`, `memory` and `requests`",
+        f"{TRACKING}.CustomizedMetricSpecification": "`metrics` and `backlog`",
+        f"{TRACKING}.ScaleInCooldown": "scale_in_cooldown",
+        f"{TRACKING}.ScaleOutCooldown": "scale_out_cooldown",
+    },
+    owned=dict.fromkeys(
+        ("PolicyType", "StepScalingPolicyConfiguration", "PredictiveScalingPolicyConfiguration"),
+        "the policies of a Service keep a metric at a target",
+    ),
+    changeable=frozenset({TRACKING}),
+    others=(f"{TRACKING}.{KEPT}",),
+)
 
 OURS: Final = "reconciler-"
 """What the names of our scheduled actions begin with; others stay as they are."""
@@ -39,6 +67,8 @@ class Policy(resource.Spec):
     load balancer. `queries` are those of a metric that is not predefined, `CustomizedMetric`; one of them is its value.
     """
 
+    api: ClassVar[ApiMembers] = API
+
     metric: str
     queries: dict[str, Query] | None = None
     target: float
@@ -46,6 +76,7 @@ class Policy(resource.Spec):
     scale_out_cooldown: int | None = None
     load_balancer: Link | None = None
     target_group: Link | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class ScheduledAction(resource.Spec):
@@ -72,7 +103,7 @@ class ScalingSpec(resource.Spec):
     suspended: bool | None = None
 
 
-def read_policy(item: Mapping[str, Any], scope: Scope) -> Policy:
+def read_policy(item: Mapping[str, Any], scope: Scope, want: Policy | None, at: Address) -> Policy:
     """A policy as we would have written it; of other sorts, which people make, the sort in place of the metric."""
     tracking = item.get("TargetTrackingScalingPolicyConfiguration")
     if tracking is None:
@@ -88,14 +119,16 @@ def read_policy(item: Mapping[str, Any], scope: Scope) -> Policy:
         scale_out_cooldown=tracking.get("ScaleOutCooldown", 300),
         load_balancer=balancer,
         target_group=group,
+        aws=members.seen(API, want.aws, item, {}, at) if want is not None else {},
     )
 
 
 def unsaid(item: Mapping[str, Any]) -> dict[str, Any]:
     """What a policy has that ours cannot say."""
     tracking = item.get("TargetTrackingScalingPolicyConfiguration") or item.get("StepScalingPolicyConfiguration") or {}
-    members = ("DisableScaleIn", "CustomizedMetricSpecification", "StepAdjustments")
-    found = {name: tracking[name] for name in members if tracking.get(name)}
+    found = {
+        name: tracking[name] for name in ("CustomizedMetricSpecification", "StepAdjustments") if tracking.get(name)
+    }
     if (found.get("CustomizedMetricSpecification") or {}).get("Metrics"):
         del found["CustomizedMetricSpecification"]
     return found
@@ -139,7 +172,14 @@ def filled(policy: Policy, old: Policy | None) -> Policy:
     return policy.model_copy(update={name: getattr(old, name) for name in left_out})
 
 
-def put(resource_id: str, name: str, policy: Policy) -> Call:
+def kept(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What the next put sends as it is, unless the specs say it."""
+    tracking = item.get(TRACKING) or {}
+    return {KEPT: tracking[KEPT]} if tracking.get(KEPT) else {}
+
+
+def put(resource_id: str, name: str, policy: Policy, old: Mapping[str, Any] = NOTHING) -> Call:
+    """`old` is what an earlier policy of that name keeps."""
     predefined = {"PredefinedMetricType": policy.metric, "ResourceLabel": _label(policy)}
     custom = {"Metrics": [_metric(id, query) for id, query in sorted((policy.queries or {}).items())]}
     tracking = {
@@ -155,7 +195,9 @@ def put(resource_id: str, name: str, policy: Policy) -> Call:
         ResourceId=resource_id,
         ScalableDimension=DIMENSION,
         PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration=_given(tracking),
+        TargetTrackingScalingPolicyConfiguration=member_values.merged(
+            {**old, **_given(tracking)}, policy.aws.get(TRACKING) or {}
+        ),
     )
 
 

@@ -14,8 +14,9 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -26,11 +27,28 @@ from reconciler.resources._ecs import Strategy, ecs
 BATCH = 100  # clusters a DescribeClusters
 EXEC: Final = ("exec",)
 
+API: Final = ApiMembers(
+    "ecs",
+    create="CreateCluster",
+    update="UpdateCluster",
+    described="Cluster",
+    words={
+        "clusterName": "the document's name, or `aws_name`",
+        "capacityProviders": "capacity_providers",
+        "defaultCapacityProviderStrategy": "default_strategy",
+        "settings": "container_insights",
+        "configuration.executeCommandConfiguration": "exec_logging",
+        "tags": "the document's `tags`",
+    },
+    others=("configuration.managedStorageConfiguration", "serviceConnectDefaults"),
+)
+
 
 class ClusterSpec(resource.Spec):
     """`container_insights` is disabled, enabled or enhanced. `exec` is how sessions of ECS Exec are logged, by ECS's
     names and as a whole."""
 
+    api: ClassVar[ApiMembers] = API
     optional: ClassVar[Mapping[Path, Any]] = {EXEC: {"logging": "DEFAULT"}}
 
     name: Annotated[str, FieldMark.IMMUTABLE]
@@ -38,6 +56,7 @@ class ClusterSpec(resource.Spec):
     default_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
     container_insights: str | None = None
     exec: dict[str, JsonValue] | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Cluster(ResourceType[ClusterSpec]):
@@ -75,12 +94,15 @@ class Cluster(ResourceType[ClusterSpec]):
                 if address is None or item["status"] == "INACTIVE":
                     continue
                 health, reason = _health(item)
+                said = wanted[name].spec.aws if name in wanted else {}
                 facts = {
                     "arn": item["clusterArn"],
                     "ids": (item["clusterArn"],),
-                    "configuration": item.get("configuration") or {},
+                    "item": item,
+                    "unstated": members.unstated(API, said, item),
                 }
-                observed.append(Observed(address, name, read_cluster(item), tags, health, reason, facts=facts))
+                aws = members.seen(API, said, item, tags, address) if said else {}
+                observed.append(Observed(address, name, read_cluster(item, aws), tags, health, reason, facts=facts))
         return observed
 
     def create(self, new: Desired[ClusterSpec]) -> Calls[str]:
@@ -89,8 +111,8 @@ class Cluster(ResourceType[ClusterSpec]):
             capacityProviders=_listed(new.spec.capacity_providers),
             defaultCapacityProviderStrategy=_ecs.strategy_items(new.spec.default_strategy),
             settings=_settings(new.spec),
-            configuration=_configuration(new.spec, {}),
             tags=_ecs.pairs(new.tags),
+            **member_values.merged(_configuration(new.spec, {}), new.spec.aws),
         )
         name: str = answer["cluster"]["clusterName"]
         return name
@@ -108,11 +130,16 @@ class Cluster(ResourceType[ClusterSpec]):
                 ),
             )
         insights, executing = "container_insights" in fields, "exec" in fields
-        if insights or executing:
+        item = old.facts.get("item", {})
+        said = members.changed(API, new.spec.aws, item, [change.path for change in changes])
+        if executing:
+            # It is replaced as a whole: what has no field in it is sent as it is.
+            said |= _configuration(new.spec, said.get("configuration") or item.get("configuration") or {})
+        if insights or executing or said:
             yield ecs.update_cluster(
                 cluster=old.id,
                 settings=_settings(new.spec) if insights else None,
-                configuration=_configuration(new.spec, old.facts["configuration"]) if executing else None,
+                **said,
             )
 
     def delete(self, old: Observed[ClusterSpec]) -> Calls[None]:
@@ -125,7 +152,8 @@ class Cluster(ResourceType[ClusterSpec]):
         yield from _ecs.update_tags(old.facts["arn"], put, drop)
 
 
-def read_cluster(item: Mapping[str, Any]) -> ClusterSpec:
+def read_cluster(item: Mapping[str, Any], aws: dict[str, Any] | None = None) -> ClusterSpec:
+    """A cluster as the specs say it, with the members `aws` that they state by ECS's names."""
     settings = {setting["name"]: setting["value"] for setting in item.get("settings") or ()}
     execution = (item.get("configuration") or {}).get("executeCommandConfiguration") or {}
     return ClusterSpec(
@@ -134,6 +162,7 @@ def read_cluster(item: Mapping[str, Any]) -> ClusterSpec:
         default_strategy=_ecs.strategy_of(item.get("defaultCapacityProviderStrategy")),
         container_insights=settings.get("containerInsights"),
         exec=_exec(execution),
+        aws=aws or {},
     )
 
 
@@ -166,6 +195,6 @@ def _exec(execution: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, **({"logConfiguration": logs} if logs else {}), **({"kmsKeyId": key} if key else {})}
 
 
-def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The whole configuration, with what has no field as it was."""
-    return None if spec.exec is None else {**old, "executeCommandConfiguration": spec.exec}
+def _configuration(spec: ClusterSpec, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole configuration as a parameter, with what has no field as it was."""
+    return {} if spec.exec is None else {"configuration": {**old, "executeCommandConfiguration": spec.exec}}

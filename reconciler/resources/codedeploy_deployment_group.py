@@ -10,42 +10,22 @@ somebody has another one there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.model import codedeploy_names, resource
+from reconciler.model import codedeploy_names, members
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed, ServiceApi
-from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
+from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _gone, _tags
+from reconciler.resources._codedeploy_fields import API, DeploymentGroupSpec, read, settings
+
+__all__ = ["DeploymentGroup", "DeploymentGroupSpec"]
 
 codedeploy = ServiceApi("codedeploy")
 
 AT_ONCE: Final = 100  # BatchGetApplications
-STOP: Final = "STOP_DEPLOYMENT"
-ROLLBACKS: Final = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST")
-
-
-class DeploymentGroupSpec(resource.Spec):
-    """Waits are in minutes: for traffic to be re-routed, after which CodeDeploy stops the deployment (0: it does not
-    wait), and from then until the original tasks are terminated.
-    """
-
-    application: Annotated[str, FieldMark.IMMUTABLE]
-    name: Annotated[str, FieldMark.IMMUTABLE]
-    service: Link
-    role: Link
-    config: str
-    target_groups: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
-    production: Link
-    """The listener, though its rules may be what forwards to the service."""
-    test: Link | None = None
-    ready_wait: int
-    termination_wait: int
-    alarms: Annotated[tuple[str, ...], FieldMark.UNORDERED] = ()
-    rollback: bool = True
-    """Rolls back a deployment that fails, is stopped, or meets an alarm."""
 
 
 class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
@@ -102,8 +82,15 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
             if have is None or address is None:
                 continue
             arns = tuple(scope.arn("codedeploy", one) for one in _resources(application, name))
-            spec = read_group(application, item, None if want is None else want.spec, scope)
-            facts = {"arn": arns[-1], "ids": (application, *arns, spec.config)}
+            said = {} if want is None else want.spec.aws
+            aws = members.seen(API, said, item, have, address) if said else {}
+            spec = read(application, item, None if want is None else want.spec, scope, aws)
+            facts = {
+                "arn": arns[-1],
+                "ids": (application, *arns, spec.config),
+                "alarms": item.get("alarmConfiguration") or {},
+                "unstated": members.unstated(API, said, item),
+            }
             observed.append(Observed(address, name, spec, tags=have, facts=facts))
         return [*observed, *(yield from self._left_over({*items, *wanted}, scope))]
 
@@ -137,7 +124,7 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         yield from _configured(spec.config)
         try:
             yield codedeploy.create_deployment_group(
-                applicationName=spec.application, deploymentGroupName=spec.name, tags=tags, **_settings(spec)
+                applicationName=spec.application, deploymentGroupName=spec.name, tags=tags, **settings(spec)
             )
         except errors.Exists:
             yield from _same_owner(new, 1)
@@ -149,7 +136,7 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         """Members that are sent are replaced, and what has no field here is not sent."""
         where = {"applicationName": old.spec.application, "currentDeploymentGroupName": old.spec.name}
         yield from _configured(new.spec.config)
-        yield codedeploy.update_deployment_group(**where, **_settings(new.spec))
+        yield codedeploy.update_deployment_group(**where, **settings(new.spec, old.facts.get("alarms", {})))
         if new.spec.config != old.spec.config:
             yield from _without(old.spec.config)
 
@@ -234,74 +221,3 @@ def _without(name: str) -> Calls[None]:
         yield codedeploy.delete_deployment_config(deploymentConfigName=name)
     except (errors.Gone, errors.Blocked):
         return
-
-
-# -- in CodeDeploy's words
-
-
-def _settings(spec: DeploymentGroupSpec) -> dict[str, Any]:
-    _, _, path = str(spec.service).rpartition(":service/")
-    cluster, _, service = path.partition("/")
-    ready: dict[str, Any] = {"actionOnTimeout": "CONTINUE_DEPLOYMENT"}
-    if spec.ready_wait:
-        ready = {"actionOnTimeout": STOP, "waitTimeInMinutes": spec.ready_wait}
-    pair: dict[str, Any] = {
-        "targetGroups": [{"name": _name(one)} for one in spec.target_groups],
-        "prodTrafficRoute": {"listenerArns": [spec.production]},
-    }
-    if spec.test is not None:
-        pair["testTrafficRoute"] = {"listenerArns": [spec.test]}
-    return {
-        "serviceRoleArn": spec.role,
-        "deploymentConfigName": spec.config,
-        "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
-        "blueGreenDeploymentConfiguration": {
-            "terminateBlueInstancesOnDeploymentSuccess": {
-                "action": "TERMINATE",
-                "terminationWaitTimeInMinutes": spec.termination_wait,
-            },
-            "deploymentReadyOption": ready,
-        },
-        "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
-        "ecsServices": [{"clusterName": cluster, "serviceName": service}],
-        "autoRollbackConfiguration": {"enabled": spec.rollback, "events": list(ROLLBACKS) if spec.rollback else []},
-        "alarmConfiguration": {"enabled": bool(spec.alarms), "alarms": [{"name": one} for one in sorted(spec.alarms)]},
-    }
-
-
-def _name(group: Link) -> str:
-    """Of a target group, from its ARN `…:targetgroup/name/id`."""
-    return str(group).partition(":targetgroup/")[2].partition("/")[0] or str(group)
-
-
-def read_group(
-    application: str, item: Mapping[str, Any], want: DeploymentGroupSpec | None, scope: Scope
-) -> DeploymentGroupSpec:
-    """A group as the specs say it, with the ARNs of those target groups that are known."""
-    waits = item.get("blueGreenDeploymentConfiguration") or {}
-    ready = waits.get("deploymentReadyOption") or {}
-    terminate = waits.get("terminateBlueInstancesOnDeploymentSuccess") or {}
-    pairs = (item.get("loadBalancerInfo") or {}).get("targetGroupPairInfoList") or [{}]
-    arns = {_name(one): str(one) for one in (() if want is None else want.target_groups) if isinstance(one, str)}
-    arns |= {_name(one.id): one.id for one in scope.seen.get("target-group", ())}
-    service: Mapping[str, str] = next(iter(item.get("ecsServices") or ()), {})
-    alarms = item.get("alarmConfiguration") or {}
-    rollback = item.get("autoRollbackConfiguration") or {}
-    return DeploymentGroupSpec(
-        application=application,
-        name=item["deploymentGroupName"],
-        service=scope.arn("ecs", f"service/{service.get('clusterName', '')}/{service.get('serviceName', '')}"),
-        role=item.get("serviceRoleArn", ""),
-        config=item.get("deploymentConfigName", ""),
-        target_groups=tuple(arns.get(one["name"], one["name"]) for one in pairs[0].get("targetGroups") or ()),
-        production=_listener(pairs[0].get("prodTrafficRoute")) or "",
-        test=_listener(pairs[0].get("testTrafficRoute")),
-        ready_wait=ready.get("waitTimeInMinutes", 0) if ready.get("actionOnTimeout") == STOP else 0,
-        termination_wait=terminate.get("terminationWaitTimeInMinutes", 0),
-        alarms=tuple(sorted(one["name"] for one in alarms.get("alarms") or ())) if alarms.get("enabled") else (),
-        rollback=bool(rollback.get("enabled")) and set(rollback.get("events") or ()) >= set(ROLLBACKS),
-    )
-
-
-def _listener(route: Mapping[str, Any] | None) -> str | None:
-    return next(iter((route or {}).get("listenerArns") or ()), None)

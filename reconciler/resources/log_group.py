@@ -6,11 +6,14 @@ Its name is its id. What it holds is data, so it is never replaced, and its clas
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -23,12 +26,25 @@ NAMES_AT_ONCE = 50
 
 FOR_EVER = 0
 
+API: Final = ApiMembers(
+    "logs",
+    create="CreateLogGroup",
+    described="LogGroup",
+    words={"logGroupName": "`group`, or the document's name", "tags": "the document's `tags`"},
+    fields={"logGroupClass": "log_class"},
+    changeable=frozenset({"kmsKeyId", "deletionProtectionEnabled"}),
+    others=("kmsKeyId", "deletionProtectionEnabled"),
+)
+
 
 class LogGroupSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
     retention_days: int | None = None
     """0 keeps everything for ever."""
     log_class: Annotated[str | None, FieldMark.IMMUTABLE] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class LogGroup(ResourceType[LogGroupSpec]):
@@ -75,19 +91,29 @@ class LogGroup(ResourceType[LogGroupSpec]):
         for name in tags:
             address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
             if address is not None:
+                item, arn = items[name], _arn(items[name])
+                said = wanted[name].spec.aws if name in wanted else {}
                 spec = LogGroupSpec(
                     name=name,
-                    retention_days=items[name].get("retentionInDays", FOR_EVER),
-                    log_class=items[name].get("logGroupClass"),
+                    retention_days=item.get("retentionInDays", FOR_EVER),
+                    log_class=item.get("logGroupClass"),
+                    aws=members.seen(API, said, item, tags[name], address) if said else {},
                 )
-                arn = _arn(items[name])
-                found.append(Observed(address, name, spec, tags=tags[name], facts={"arn": arn, "ids": (arn,)}))
+                facts = {
+                    "arn": arn,
+                    "ids": (arn,),
+                    "protected": item.get("deletionProtectionEnabled", False),
+                    "unstated": members.unstated(API, said, item),
+                }
+                found.append(Observed(address, name, spec, tags=tags[name], facts=facts))
         return found
 
     def create(self, new: Desired[LogGroupSpec]) -> Calls[str]:
         spec = new.spec
         try:
-            yield logs.create_log_group(logGroupName=spec.name, logGroupClass=spec.log_class, tags=dict(new.tags))
+            yield logs.create_log_group(
+                logGroupName=spec.name, logGroupClass=spec.log_class, tags=dict(new.tags), **spec.aws
+            )
         except errors.Exists:
             answer = yield logs.describe_log_groups(logGroupIdentifiers=[spec.name])
             arn = next(_arn(item) for item in answer["logGroups"] if item["logGroupName"] == spec.name)
@@ -105,8 +131,19 @@ class LogGroup(ResourceType[LogGroupSpec]):
         days = new.spec.retention_days
         if days is not None and any(change.field == "retention_days" for change in changes):
             yield _keep(old.id, days)
+        written = {change.path[1] for change in changes if change.field == "aws"}
+        if "kmsKeyId" in written:
+            yield logs.associate_kms_key(logGroupName=old.id, kmsKeyId=new.spec.aws["kmsKeyId"])
+        if "deletionProtectionEnabled" in written:
+            protected = new.spec.aws["deletionProtectionEnabled"]
+            yield logs.put_log_group_deletion_protection(logGroupIdentifier=old.id, deletionProtectionEnabled=protected)
 
     def delete(self, old: Observed[LogGroupSpec]) -> Calls[None]:
+        if old.facts.get("protected"):
+            raise errors.Protected(
+                f"CloudWatch Logs protects the log group {old.id} from deletion; apply it once with "
+                "`deletionProtectionEnabled: false` before removing it"
+            )
         yield from _gone.let_go(logs.delete_log_group(logGroupName=old.id))
 
     def update_tags(self, old: Observed[LogGroupSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:

@@ -8,11 +8,14 @@ name, so it cannot be deleted before the ECS services are gone (Cloud Map API re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules
@@ -20,11 +23,24 @@ from reconciler.resources import _gone, _tags
 
 servicediscovery = ServiceApi("servicediscovery")
 
+API: Final = ApiMembers(
+    "servicediscovery",
+    create="CreateHttpNamespace",
+    described="NamespaceSummary",
+    words={"Name": "name", "Tags": "the document's `tags`"},
+    owned={"CreatorRequestId": "a namespace has a name of its own"},
+    changeable=frozenset({"Description"}),
+    others=("Description",),
+)
+
 HTTP = [{"Name": "TYPE", "Values": ["HTTP"], "Condition": "EQ"}]
 
 
 class NamespaceSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Namespace(ResourceType[NamespaceSpec]):
@@ -52,14 +68,24 @@ class Namespace(ResourceType[NamespaceSpec]):
                 continue
             address = _tags.address_of(self.kind, item["Name"], own, scope, wanted.get(item["Name"]))
             if address is not None:
-                facts = {"id": item["Id"], "created_at": item.get("CreateDate")}
-                found.append(Observed(address, item["Arn"], NamespaceSpec(name=item["Name"]), own, facts=facts))
+                said = wanted[item["Name"]].spec.aws if item["Name"] in wanted else {}
+                aws = members.seen(API, said, item, own, address) if said else {}
+                facts = {
+                    "id": item["Id"],
+                    "created_at": item.get("CreateDate"),
+                    "unstated": members.unstated(API, said, item),
+                }
+                found.append(
+                    Observed(address, item["Arn"], NamespaceSpec(name=item["Name"], aws=aws), own, facts=facts)
+                )
         return found
 
     def create(self, new: Desired[NamespaceSpec]) -> Calls[str]:
         """The operation is asked for the id of what it makes; the namespace can be named before it has ended."""
         try:
-            answer = yield servicediscovery.create_http_namespace(Name=new.spec.name, Tags=_tags.pairs(new.tags))
+            answer = yield servicediscovery.create_http_namespace(
+                Name=new.spec.name, Tags=_tags.pairs(new.tags), **new.spec.aws
+            )
         except errors.Exists:
             return (yield from self._made_before(new))
         answer = yield servicediscovery.get_operation(OperationId=answer["OperationId"])
@@ -83,8 +109,7 @@ class Namespace(ResourceType[NamespaceSpec]):
     def update(
         self, old: Observed[NamespaceSpec], new: Desired[NamespaceSpec], changes: tuple[Change, ...]
     ) -> Calls[None]:
-        raise AssertionError("nothing of it can be changed")
-        yield
+        yield servicediscovery.update_http_namespace(Id=old.facts["id"], Namespace=dict(new.spec.aws))
 
     def delete(self, old: Observed[NamespaceSpec]) -> Calls[None]:
         yield from _gone.let_go(servicediscovery.delete_namespace(Id=old.facts["id"]))

@@ -8,19 +8,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
 
 ecr = ServiceApi("ecr")
+
+EXCEPT: Final = "imageTagMutabilityExclusionFilters"
+API: Final = ApiMembers(
+    "ecr",
+    create="CreateRepository",
+    update="PutImageTagMutability",
+    described="Repository",
+    words={
+        "repositoryName": "the document's name, or `aws_name`",
+        "imageTagMutability": "immutable_tags",
+        "imageScanningConfiguration": "scan_on_push",
+        "encryptionConfiguration": "encryption",
+        "tags": "the document's `tags`",
+    },
+    owned={"registryId": "a repository is made in the account of the stack"},
+    others=(EXCEPT,),
+)
 
 
 def lifecycle(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +48,8 @@ def lifecycle(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RepositorySpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
     immutable_tags: bool | None = None
     scan_on_push: bool | None = None
@@ -38,6 +58,7 @@ class RepositorySpec(resource.Spec):
     encryption: Annotated[str | None, FieldMark.IMMUTABLE] = None
     """`AES256` or `KMS`."""
     kms_key: Annotated[str | None, FieldMark.IMMUTABLE] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Repository(ResourceType[RepositorySpec]):
@@ -85,15 +106,22 @@ class Repository(ResourceType[RepositorySpec]):
             address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
             if address is None:
                 continue
-            item = items[name]
+            item, said = items[name], wanted[name].spec.aws if name in wanted else {}
+            aws = members.seen(API, said, item, tags[name], address) if said else {}
             observed.append(
                 Observed(
                     address,
                     name,
-                    read_repository(item, read_lifecycle(policies[name]) if name in policies else None),
+                    read_repository(item, read_lifecycle(policies[name]) if name in policies else None, aws),
                     tags=tags[name],
                     unread=frozenset() if name in policies else frozenset({"lifecycle"}),
-                    facts={"arn": item["repositoryArn"], "ids": (item["repositoryArn"],), "uri": item["repositoryUri"]},
+                    facts={
+                        "arn": item["repositoryArn"],
+                        "ids": (item["repositoryArn"],),
+                        "uri": item["repositoryUri"],
+                        "item": item,
+                        "unstated": members.unstated(API, said, item),
+                    },
                 )
             )
         return observed
@@ -103,10 +131,13 @@ class Repository(ResourceType[RepositorySpec]):
         try:
             yield ecr.create_repository(
                 repositoryName=spec.name,
-                imageTagMutability=None if spec.immutable_tags is None else _mutability(spec.immutable_tags),
+                imageTagMutability=None
+                if spec.immutable_tags is None
+                else _mutability(spec.immutable_tags, spec.aws.get(EXCEPT)),
                 imageScanningConfiguration=None if spec.scan_on_push is None else _scanning(spec.scan_on_push),
                 encryptionConfiguration=_encryption(spec),
                 tags=_tags.pairs(new.tags),
+                **spec.aws,
             )
         except errors.Exists:
             answer = yield ecr.describe_repositories(repositoryNames=[spec.name])
@@ -122,9 +153,15 @@ class Repository(ResourceType[RepositorySpec]):
         self, old: Observed[RepositorySpec], new: Desired[RepositorySpec], changes: tuple[Change, ...]
     ) -> Calls[None]:
         spec, fields = new.spec, {change.field for change in changes}
-        if "immutable_tags" in fields and spec.immutable_tags is not None:
-            mutability = _mutability(spec.immutable_tags)
-            yield ecr.put_image_tag_mutability(repositoryName=old.id, imageTagMutability=mutability)
+        if fields & {"immutable_tags", "aws"}:
+            # tags that are an exception stay one, unless all of them are to be immutable
+            immutable = old.spec.immutable_tags if spec.immutable_tags is None else spec.immutable_tags
+            others = spec.aws.get(EXCEPT, None if immutable else old.facts.get("item", {}).get(EXCEPT)) or None
+            yield ecr.put_image_tag_mutability(
+                repositoryName=old.id,
+                imageTagMutability=_mutability(bool(immutable), others),
+                imageTagMutabilityExclusionFilters=others,
+            )
         if "scan_on_push" in fields and spec.scan_on_push is not None:
             scanning = _scanning(spec.scan_on_push)
             yield ecr.put_image_scanning_configuration(repositoryName=old.id, imageScanningConfiguration=scanning)
@@ -156,15 +193,19 @@ class Repository(ResourceType[RepositorySpec]):
             yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
 
 
-def read_repository(item: Mapping[str, Any], policy: dict[str, Any] | None) -> RepositorySpec:
-    encryption = item.get("encryptionConfiguration", {})
+def read_repository(
+    item: Mapping[str, Any], policy: dict[str, Any] | None, aws: dict[str, Any] | None = None
+) -> RepositorySpec:
+    """A repository as the specs say it, with the members `aws` that they state by ECR's names."""
+    encryption, said = item.get("encryptionConfiguration", {}), aws or {}
     return RepositorySpec(
         name=item["repositoryName"],
-        immutable_tags=item["imageTagMutability"] == _mutability(True),
+        immutable_tags=item["imageTagMutability"] in (_mutability(True), _mutability(True, said.get(EXCEPT))),
         scan_on_push=item.get("imageScanningConfiguration", {}).get("scanOnPush", False),
         lifecycle=policy,
         encryption=encryption.get("encryptionType"),
         kms_key=encryption.get("kmsKey"),
+        aws=said,
     )
 
 
@@ -180,8 +221,9 @@ def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: rule[key] for key in sorted(rule)}, "selection": selection}
 
 
-def _mutability(immutable: bool) -> str:
-    return "IMMUTABLE" if immutable else "MUTABLE"
+def _mutability(immutable: bool, others: Any = None) -> str:
+    """`others` are the filters of tags for which it is the other way round."""
+    return ("IMMUTABLE" if immutable else "MUTABLE") + ("_WITH_EXCLUSION" if others else "")
 
 
 def _scanning(on: bool) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
@@ -26,6 +27,20 @@ from reconciler.resources._policy import Document
 iam = ServiceApi("iam")
 
 ASKED_SINGLY = frozenset({"description", "max_session"})
+API: Final = ApiMembers(
+    "iam",
+    create="CreateRole",
+    update="UpdateRole",
+    described="Role",
+    words={
+        "RoleName": "the document's name, or `aws_name`",
+        "Path": "path",
+        "AssumeRolePolicyDocument": "assumed_by",
+        "PermissionsBoundary": "permissions_boundary",
+        "Tags": "the document's `tags`",
+    },
+    fields={"Description": "description", "MaxSessionDuration": "max_session"},
+)
 OF_ONE = ("GetRolePolicy", "ListAttachedRolePolicies", "ListInstanceProfilesForRole", "ListRolePolicies")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from reconciler.model import ownership
+from reconciler.model import members, ownership
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, OnBehalf, Permissions
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Observed, Path
@@ -20,6 +20,7 @@ from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.tagging import tag_value
 from reconciler.resources import _ecs, _gone
 from reconciler.resources._scaling_fields import (
+    API,
     DIMENSION,
     NAMESPACE,
     OURS,
@@ -30,6 +31,7 @@ from reconciler.resources._scaling_fields import (
     autoscaling,
     bounds,
     filled,
+    kept,
     put,
     put_action,
     read_action,
@@ -109,13 +111,15 @@ class Scaling(ResourceType[ScalingSpec]):
             service, want = services[name], wanted.get(name)
             address = want.address if want is not None else Address(self.kind, service.address.name)
             low, high = bounds(item, None if want is None else want.spec)
+            asked = {} if want is None else want.spec.policies or {}
+            its = {one["PolicyName"]: one for one in policies if _is_of(one, name)}
             suspended = item.get("SuspendedState") or {}
             spec = ScalingSpec(
                 resource=name,
                 service=service.id,
                 min=low,
                 max=high,
-                policies={one["PolicyName"]: read_policy(one, scope) for one in policies if _is_of(one, name)},
+                policies={policy: read_policy(one, scope, asked.get(policy), address) for policy, one in its.items()},
                 actions={
                     one["ScheduledActionName"]: read_action(one)
                     for one in actions
@@ -133,7 +137,14 @@ class Scaling(ResourceType[ScalingSpec]):
                     unread=frozenset() if thorough else frozenset({"actions"}),
                     facts={
                         "item": item,
-                        "unsaid": {one["PolicyName"]: unsaid(one) for one in policies if _is_of(one, name)},
+                        "unsaid": {policy: unsaid(one) for policy, one in its.items()},
+                        "kept": {policy: kept(one) for policy, one in its.items()},
+                        "unstated": tuple(
+                            ("policies", policy, *path)
+                            for policy, one in its.items()
+                            if policy in asked
+                            for path in members.unstated(API, asked[policy].aws, one)
+                        ),
                     },
                 )
             )
@@ -169,7 +180,7 @@ class Scaling(ResourceType[ScalingSpec]):
                     )
                 )
             if name in after:
-                yield put(old.id, name, filled(after[name], before.get(name)))
+                yield put(old.id, name, filled(after[name], before.get(name)), old.facts.get("kept", {}).get(name, {}))
         for name in sorted({change.path[1] for change in changes if change.field == "actions"}):
             action = (spec.actions or {}).get(name)
             if action is not None:

@@ -8,61 +8,21 @@ what there is, with what the specs declare written over it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth, ServiceApi
-from reconciler.model.resource_type import FieldMark, ResourceType, Scope
+from reconciler.model.resource_type import ResourceType, Scope
 from reconciler.model.tagging import TagRules
 from reconciler.resources import _ecs, _gone, _tags
-from reconciler.resources._ecs import Network, Strategy
+from reconciler.resources._schedule_fields import API, WRITTEN, ScheduleSpec, moment, read, written
+
+__all__ = ["Schedule", "ScheduleSpec"]
 
 scheduler = ServiceApi("scheduler")
-
-AT_THE_VERY_MINUTE = {"Mode": "OFF"}
-MOST_RETRIES = 185
-OLDEST_EVENT = 86_400
-"""What a schedule has that says nothing (EventBridge Scheduler API reference, RetryPolicy)."""
-WRITTEN = (
-    "ScheduleExpression",
-    "ScheduleExpressionTimezone",
-    "StartDate",
-    "EndDate",
-    "Description",
-    "State",
-    "KmsKeyArn",
-    "Target",
-    "FlexibleTimeWindow",
-    "ActionAfterCompletion",
-)
-"""What UpdateSchedule takes of what GetSchedule answers."""
-
-
-class ScheduleSpec(resource.Spec):
-    name: Annotated[str, FieldMark.IMMUTABLE]
-    expression: str
-    """`cron(0 3 * * ? *)`, `rate(1 hour)` or `at(2026-01-01T00:00:00)`."""
-    cluster: Link
-    task_definition: Link
-    role: Link
-    """What may start the task in our name."""
-    time_zone: str | None = None
-    retry_attempts: int | None = None
-    max_event_age: int | None = None
-    """Seconds."""
-    dead_letter_queue: str | None = None
-    """An ARN; empty for none."""
-    network: Network | None = None
-    launch_type: str | None = None
-    capacity_provider_strategy: Annotated[tuple[Strategy, ...] | None, FieldMark.UNORDERED] = None
-    platform_version: str | None = None
-    placement_strategy: tuple[dict[str, str], ...] | None = None
-    placement_constraints: tuple[dict[str, str], ...] | None = None
-    count: int | None = None
-    enabled: bool | None = None
 
 
 class Schedule(ResourceType[ScheduleSpec]):
@@ -118,11 +78,14 @@ class Schedule(ResourceType[ScheduleSpec]):
             deleting = groups[name]["State"] == "DELETING"
             if address is None or (deleting and name not in wanted):
                 continue
+            said = wanted[name].spec.aws if name in wanted else {}
+            shown = {key: moment(value, said.get(key)) for key, value in (found or {}).items()}
+            aws = members.seen(API, said, shown, tags[name], address) if said else {}
             observed.append(
                 Observed(
                     address,
                     name,
-                    _read(name, found or {}, wanted.get(name)),
+                    read(name, shown, wanted.get(name), aws),
                     tags=tags[name],
                     health=ResourceHealth.PROGRESSING if deleting else ResourceHealth.READY,
                     reason="an earlier schedule of that name is still being deleted" if deleting else "",
@@ -130,7 +93,8 @@ class Schedule(ResourceType[ScheduleSpec]):
                         "arn": groups[name]["Arn"],
                         "ids": (groups[name]["Arn"],),
                         "deleting": deleting,
-                        "settings": {key: found[key] for key in WRITTEN if found.get(key)} if found else None,
+                        "settings": {key: shown[key] for key in WRITTEN if shown.get(key)} if found else None,
+                        "unstated": members.unstated(API, said, shown),
                     },
                 )
             )
@@ -160,7 +124,7 @@ class Schedule(ResourceType[ScheduleSpec]):
         if settings is None:
             yield from _create_in_group(old.id, new)  # the group was made, and the schedule was not, or was deleted
         else:
-            yield scheduler.update_schedule(GroupName=old.id, Name=old.id, **_written(new.spec, settings))
+            yield scheduler.update_schedule(GroupName=old.id, Name=old.id, **written(new.spec, settings))
 
     def lost(
         self, old: Observed[ScheduleSpec], new: Desired[ScheduleSpec], changes: tuple[Change, ...]
@@ -192,104 +156,4 @@ def _family(definition: Link) -> str:
 
 
 def _create_in_group(name: str, new: Desired[ScheduleSpec]) -> Calls[None]:
-    yield scheduler.create_schedule(GroupName=name, Name=name, **_written(new.spec, {}))
-
-
-def _written(spec: ScheduleSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting: those in the specs over those that are there."""
-    target = settings.get("Target", {})
-    task = {
-        "TaskDefinitionArn": spec.task_definition,
-        "TaskCount": spec.count,
-        "LaunchType": spec.launch_type,
-        "CapacityProviderStrategy": _ecs.strategy_items(spec.capacity_provider_strategy),
-        "PlatformVersion": spec.platform_version,
-        "PlacementStrategy": _ecs.listed(spec.placement_strategy),
-        "PlacementConstraints": _ecs.listed(spec.placement_constraints),
-        "NetworkConfiguration": _written_network(spec.network),
-    }
-    parameters = target.get("EcsParameters", {}) | {key: value for key, value in task.items() if value is not None}
-    if spec.launch_type is not None:
-        parameters.pop("CapacityProviderStrategy", None)  # AWS takes one of the two
-    elif spec.capacity_provider_strategy is not None:
-        parameters.pop("LaunchType", None)
-    retries = {"MaximumRetryAttempts": spec.retry_attempts, "MaximumEventAgeInSeconds": spec.max_event_age}
-    policy = target.get("RetryPolicy", {}) | {key: value for key, value in retries.items() if value is not None}
-    target = {
-        key: value for key, value in target.items() if key != "DeadLetterConfig" or spec.dead_letter_queue is None
-    }
-    target |= {"RetryPolicy": policy} if policy else {}
-    target |= {"DeadLetterConfig": {"Arn": spec.dead_letter_queue}} if spec.dead_letter_queue else {}
-    declared = {
-        "ScheduleExpression": spec.expression,
-        "ScheduleExpressionTimezone": spec.time_zone,
-        "State": None if spec.enabled is None else _state(spec.enabled),
-        "Target": target | {"Arn": _cluster_arn(spec), "RoleArn": spec.role, "EcsParameters": parameters},
-    }
-    return (
-        {"FlexibleTimeWindow": AT_THE_VERY_MINUTE}
-        | dict(settings)
-        | {key: value for key, value in declared.items() if value is not None}
-    )
-
-
-def _read(name: str, found: Mapping[str, Any], want: Desired[Any] | None) -> ScheduleSpec:
-    target = found.get("Target", {})
-    task = target.get("EcsParameters", {})
-    cluster = target.get("Arn", "")
-    if want is not None and cluster and cluster == _cluster_arn(want.spec):
-        cluster = want.spec.cluster
-    return ScheduleSpec(
-        name=name,
-        expression=found.get("ScheduleExpression", ""),
-        time_zone=found.get("ScheduleExpressionTimezone", ""),
-        retry_attempts=target.get("RetryPolicy", {}).get("MaximumRetryAttempts", MOST_RETRIES),
-        max_event_age=target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", OLDEST_EVENT),
-        dead_letter_queue=target.get("DeadLetterConfig", {}).get("Arn", ""),
-        cluster=cluster,
-        task_definition=task.get("TaskDefinitionArn", ""),
-        role=target.get("RoleArn", ""),
-        network=_read_network(task.get("NetworkConfiguration", {})),
-        launch_type=task.get("LaunchType", ""),
-        capacity_provider_strategy=_ecs.strategy_of(task.get("CapacityProviderStrategy")),
-        platform_version=task.get("PlatformVersion", ""),
-        placement_strategy=tuple(task.get("PlacementStrategy") or ()),
-        placement_constraints=tuple(task.get("PlacementConstraints") or ()),
-        count=task.get("TaskCount", 1),
-        enabled=found.get("State") == _state(True),
-    )
-
-
-def _cluster_arn(spec: ScheduleSpec) -> str:
-    """A cluster goes by its name everywhere but here; the task definition's ARN has all else that its ARN needs."""
-    cluster = str(spec.cluster)
-    if cluster.startswith("arn:"):
-        return cluster
-    return f"{str(spec.task_definition).partition(':task-definition/')[0]}:cluster/{cluster}"
-
-
-def _state(enabled: bool) -> str:
-    return "ENABLED" if enabled else "DISABLED"
-
-
-def _written_network(network: Network | None) -> dict[str, Any] | None:
-    """As in ECS, but with capitals."""
-    if network is None:
-        return None
-    inner = {
-        "Subnets": sorted(map(str, network.subnets)),
-        "SecurityGroups": sorted(map(str, network.security_groups)),
-        "AssignPublicIp": "ENABLED" if network.public_ip else "DISABLED",
-    }
-    return {"awsvpcConfiguration": {key: value for key, value in inner.items() if value}}
-
-
-def _read_network(configuration: Mapping[str, Any]) -> Network | None:
-    inner = configuration.get("awsvpcConfiguration")
-    if not inner:
-        return None
-    return Network(
-        subnets=tuple(inner["Subnets"]),
-        security_groups=tuple(inner.get("SecurityGroups", ())),
-        public_ip=inner.get("AssignPublicIp") == "ENABLED",
-    )
+    yield scheduler.create_schedule(GroupName=name, Name=name, **written(new.spec, {}))

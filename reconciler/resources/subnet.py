@@ -8,22 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from reconciler.model import resource
+from pydantic import JsonValue
+
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, Item, ec2
 
+API: Final = ApiMembers(
+    "ec2",
+    create="CreateSubnet",
+    described="Subnet",
+    words={
+        "VpcId": "the Network document",
+        "CidrBlock": "cidr",
+        "Ipv4NetmaskLength": "cidr",
+        "AvailabilityZone": "zone",
+        "AvailabilityZoneId": "zone",
+        "TagSpecifications": "the document's `tags`",
+    },
+    owned={
+        "DryRun": "a plan shows what would be done",
+        "Ipv6Native": "a subnet has an IPv4 range, its `cidr`",
+    },
+    elsewhere={"Ipv6CidrBlock": "Ipv6CidrBlockAssociationSet"},
+)
+
 
 class SubnetSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     vpc: Annotated[Link, FieldMark.IMMUTABLE]
     cidr: Annotated[Cidr, FieldMark.IMMUTABLE]
     zone: Annotated[str, FieldMark.IMMUTABLE]
     public_ip_on_launch: bool | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Subnet(ResourceType[SubnetSpec]):
@@ -39,7 +64,8 @@ class Subnet(ResourceType[SubnetSpec]):
     def observe(self, scope: Scope) -> Calls[list[Observed[SubnetSpec]]]:
         items = yield from _ec2.in_network(scope, ec2.describe_subnets, "Subnets", "subnet", "SubnetId")
         located = _ec2.located(self.kind, scope, items, "SubnetId", alike=_alike, blocking=_overlapping)
-        return [_observed(address, item) for address, item in located]
+        wanted = {want.address: want.spec.aws for want in scope.wanted}
+        return [_observed(address, item, wanted.get(address, {})) for address, item in located]
 
     def excludes(self, want: SubnetSpec, found: SubnetSpec) -> str:
         return want.cidr if want.vpc == found.vpc and _overlap(want.cidr, found.cidr) else ""
@@ -53,6 +79,7 @@ class Subnet(ResourceType[SubnetSpec]):
             CidrBlock=new.spec.cidr,
             AvailabilityZone=new.spec.zone,
             TagSpecifications=_ec2.specification("subnet", new.tags),
+            **new.spec.aws,
         )
         identifier: str = answer["Subnet"]["SubnetId"]
         if new.spec.public_ip_on_launch:
@@ -70,8 +97,14 @@ class Subnet(ResourceType[SubnetSpec]):
         yield from _ec2.update_tags(old, put, drop)
 
 
-def _observed(address: resource.Address, item: Item) -> Observed[SubnetSpec]:
-    ready = item["State"] == "available"
+def _observed(address: resource.Address, item: Item, said: Mapping[str, Any]) -> Observed[SubnetSpec]:
+    ready, tags = item["State"] == "available", _ec2.tags_of(item)
+    ranges = [
+        one["Ipv6CidrBlock"]
+        for one in item.get("Ipv6CidrBlockAssociationSet") or ()
+        if one.get("Ipv6CidrBlockState", {}).get("State") in ("associating", "associated")
+    ]
+    shown = {**item, "Ipv6CidrBlock": next(iter(ranges), None)}
     return Observed(
         address,
         item["SubnetId"],
@@ -80,8 +113,9 @@ def _observed(address: resource.Address, item: Item) -> Observed[SubnetSpec]:
             cidr=item["CidrBlock"],
             zone=item["AvailabilityZone"],
             public_ip_on_launch=item["MapPublicIpOnLaunch"],
+            aws=members.seen(API, said, shown, tags, address) if said else {},
         ),
-        tags=_ec2.tags_of(item),
+        tags=tags,
         health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
         reason="" if ready else f"the subnet is {item['State']}",
     )

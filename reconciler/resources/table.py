@@ -7,11 +7,14 @@ nothing of it can be changed: what could not be set yet is a difference that the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
@@ -20,7 +23,36 @@ from reconciler.resources import _gone, _tags
 dynamodb = ServiceApi("dynamodb")
 
 ON_DEMAND = "PAY_PER_REQUEST"
+PROVISIONED = "PROVISIONED"
 KEY_TYPES = ("HASH", "RANGE")
+API: Final = ApiMembers(
+    "dynamodb",
+    create="CreateTable",
+    update="UpdateTable",
+    described="TableDescription",
+    words={
+        "TableName": "the document's name, or `aws_name`",
+        "DeletionProtectionEnabled": "deletion_protection",
+        "Tags": "the document's `tags`",
+    },
+    owned={
+        **dict.fromkeys(("AttributeDefinitions", "KeySchema"), "a Store has the key of leases"),
+        **dict.fromkeys(
+            ("LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes"), "a Store is read by its key only"
+        ),
+        **dict.fromkeys(
+            ("GlobalTableSourceArn", "GlobalTableSettingsReplicationMode"), "a lease is kept in one region only"
+        ),
+    },
+    elsewhere={
+        "BillingMode": "BillingModeSummary.BillingMode",
+        "TableClass": "TableClassSummary.TableClass",
+        "SSESpecification": "SSEDescription",
+    },
+    changeable=frozenset({"ResourcePolicy"}),
+    others=("StreamSpecification", "OnDemandThroughput"),
+)
+
 ASKED_SINGLY = "point_in_time_recovery"
 """It takes a call of its own, and only a person's hand changes it."""
 
@@ -33,12 +65,15 @@ class Key(resource.Spec):
 
 
 class TableSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     name: Annotated[str, FieldMark.IMMUTABLE]
     keys: Annotated[tuple[Key, ...], FieldMark.IMMUTABLE]
     """The partition key, and the sort key where there is one."""
     deletion_protection: bool | None = None
     """DynamoDB itself then refuses to delete the table."""
     point_in_time_recovery: bool | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Table(ResourceType[TableSpec]):
@@ -77,7 +112,8 @@ class Table(ResourceType[TableSpec]):
         for name in tags:
             address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
             if address is not None:
-                observed.append(_observed(address, items[name], tags[name], recovery.get(name)))
+                said = wanted[name].spec.aws if name in wanted else {}
+                observed.append(_observed(address, items[name], tags[name], recovery.get(name), said))
         return observed
 
     def create(self, new: Desired[TableSpec]) -> Calls[str]:
@@ -85,7 +121,6 @@ class Table(ResourceType[TableSpec]):
         try:
             yield dynamodb.create_table(
                 TableName=spec.name,
-                BillingMode=ON_DEMAND,
                 AttributeDefinitions=[{"AttributeName": key.name, "AttributeType": key.type} for key in spec.keys],
                 KeySchema=[
                     {"AttributeName": key.name, "KeyType": place}
@@ -93,6 +128,7 @@ class Table(ResourceType[TableSpec]):
                 ],
                 DeletionProtectionEnabled=spec.deletion_protection,
                 Tags=_tags.pairs(new.tags),
+                **{"BillingMode": ON_DEMAND, **spec.aws},
             )
         except errors.Blocked:  # ResourceInUseException is how DynamoDB says that the name is taken
             answer = yield _describe(spec.name)
@@ -109,8 +145,16 @@ class Table(ResourceType[TableSpec]):
 
     def update(self, old: Observed[TableSpec], new: Desired[TableSpec], changes: tuple[Change, ...]) -> Calls[None]:
         spec, fields = new.spec, {change.field for change in changes}
-        if "deletion_protection" in fields:
-            yield dynamodb.update_table(TableName=old.id, DeletionProtectionEnabled=spec.deletion_protection)
+        said = members.changed(API, spec.aws, old.facts.get("item", {}), [change.path for change in changes])
+        policy = said.pop("ResourcePolicy", None)
+        if policy is not None:
+            yield dynamodb.put_resource_policy(ResourceArn=old.facts["arn"], Policy=policy)
+        if said.get("BillingMode") == PROVISIONED or "ProvisionedThroughput" in said:
+            # one is not taken without the other
+            said |= {name: spec.aws[name] for name in ("BillingMode", "ProvisionedThroughput") if name in spec.aws}
+        protection = spec.deletion_protection if "deletion_protection" in fields else None
+        if said or protection is not None:
+            yield dynamodb.update_table(TableName=old.id, DeletionProtectionEnabled=protection, **said)
         if "point_in_time_recovery" in fields:
             yield _recover(old.id, on=bool(spec.point_in_time_recovery))
 
@@ -152,15 +196,17 @@ def _recovers(answer: Mapping[str, Any]) -> bool:
 
 
 def _observed(
-    address: Address, item: Mapping[str, Any], tags: dict[str, str], recovers: bool | None
+    address: Address, item: Mapping[str, Any], tags: dict[str, str], recovers: bool | None, said: Mapping[str, Any]
 ) -> Observed[TableSpec]:
     types = {one["AttributeName"]: one["AttributeType"] for one in item["AttributeDefinitions"]}
     names = {one["KeyType"]: one["AttributeName"] for one in item["KeySchema"]}
+    shown = _shown(item, (said.get("SSESpecification") or {}).get("KMSMasterKeyId"))
     spec = TableSpec(
         name=item["TableName"],
         keys=tuple(Key(name=names[place], type=types[names[place]]) for place in KEY_TYPES if place in names),
         deletion_protection=item.get("DeletionProtectionEnabled", False),
         point_in_time_recovery=recovers,
+        aws=members.seen(API, said, shown, tags, address) if said else {},
     )
     status, arn = item["TableStatus"], item["TableArn"]
     ready = status == "ACTIVE"
@@ -172,8 +218,30 @@ def _observed(
         health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
         reason="" if ready else f"the table is {status}",
         unread=frozenset() if recovers is not None else frozenset({ASKED_SINGLY}),
-        facts={"arn": arn, "ids": (arn,), "deleting": status == "DELETING"},
+        facts={
+            "arn": arn,
+            "ids": (arn,),
+            "deleting": status == "DELETING",
+            "item": shown,
+            "unstated": members.unstated(API, said, shown),
+        },
     )
+
+
+def _shown(item: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    """A description with the names of CreateTable. A `key` may be given by its id; AWS shows its ARN."""
+    encrypted = item.get("SSEDescription") or {}
+    arn = encrypted.get("KMSMasterKeyArn")
+    found = {
+        "BillingMode": (item.get("BillingModeSummary") or {}).get("BillingMode", PROVISIONED),
+        "TableClass": (item.get("TableClassSummary") or {}).get("TableClass", "STANDARD"),
+        "SSESpecification": {
+            "Enabled": encrypted.get("Status") in ("ENABLED", "ENABLING", "UPDATING"),
+            "SSEType": encrypted.get("SSEType"),
+            "KMSMasterKeyId": key if key and arn and arn.endswith(f"/{key}") else arn,
+        },
+    }
+    return {**item, **found}
 
 
 def _name(arn: str) -> str:

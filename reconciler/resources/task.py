@@ -17,9 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
+from pydantic import JsonValue
+
 from reconciler import errors
 from reconciler.model import formats, ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -41,6 +44,24 @@ __all__ = [
     "token",
 ]
 
+API: Final = ApiMembers(
+    "ecs",
+    create="RunTask",
+    described="Task",
+    words={
+        "cluster": "cluster",
+        "count": "count",
+        "taskDefinition": "task",
+        **dict.fromkeys(("networkConfiguration", "placementStrategy", "placementConstraints"), "placement"),
+        "launchType": "launch",
+        "capacityProviderStrategy": "capacity_providers",
+        "platformVersion": "platform_version",
+        "tags": "the document's `tags`",
+    },
+    owned=dict.fromkeys(("clientToken", "startedBy"), "it tells which run a task belongs to"),
+    counts="next run",
+)
+
 RUN: Final = "reconciler:run"  # the id of the task; of the first where there are several
 RUN_IN: Final = "reconciler:run-in"  # the cluster
 RUN_AS: Final = "reconciler:run-as"  # the task's name in the specs
@@ -57,6 +78,8 @@ NEW_ROLE: Final = "it could not start because its role had just been created"
 class TaskSpec(resource.Spec):
     """`outcome` is always declared as `RECORDED`, and differs while there is something to store, or to run again."""
 
+    api: ClassVar[ApiMembers] = API
+
     cluster: Link
     task_definition: Link
     network: Network | None = None
@@ -67,6 +90,7 @@ class TaskSpec(resource.Spec):
     placement_constraints: tuple[dict[str, str], ...] | None = None
     count: int = 1
     outcome: Annotated[str | None, FieldMark.EVENT] = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Task(ResourceType[TaskSpec]):
@@ -220,6 +244,7 @@ def run_call(spec: TaskSpec, by: str, token: str, tags: Mapping[str, str]) -> Ca
         startedBy=by,
         tags=_ecs.pairs({**tags, **_groups(spec), TOKEN: token}),
         clientToken=token,
+        **spec.aws,
     )
 
 

@@ -9,22 +9,40 @@ it is taken away.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from reconciler.model import resource
+from pydantic import JsonValue
+
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
 from reconciler.resources._ec2 import Cidr, Item, ec2
 
+API: Final = ApiMembers(
+    "ec2",
+    create="CreateVpc",
+    described="Vpc",
+    words={
+        "CidrBlock": "cidr",
+        "Ipv4NetmaskLength": "cidr",
+        "TagSpecifications": "the document's `tags`",
+    },
+    owned={"DryRun": "a plan shows what would be done"},
+)
+
 
 class VpcSpec(resource.Spec):
+    api: ClassVar[ApiMembers] = API
+
     cidr: Annotated[Cidr, FieldMark.IMMUTABLE]
     secondary: Annotated[tuple[Cidr, ...] | None, FieldMark.UNORDERED] = None
     dns_support: bool | None = None
     dns_hostnames: bool | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class Vpc(ResourceType[VpcSpec]):
@@ -49,16 +67,19 @@ class Vpc(ResourceType[VpcSpec]):
             ]
         )
         found = []
+        wanted = {want.address: want.spec.aws for want in scope.wanted}
         pairs = list(zip(attributes[::2], attributes[1::2], strict=True)) if full else [({}, {})] * len(located)
         for (address, item), (support, hostnames) in zip(located, pairs, strict=True):
             if support is None or hostnames is None:
                 continue
             further = _further(item)
+            said, tags = wanted.get(address, {}), _ec2.tags_of(item)
             spec = VpcSpec(
                 cidr=item["CidrBlock"],
                 secondary=tuple(sorted(further)),
                 dns_support=support["EnableDnsSupport"]["Value"] if full else None,
                 dns_hostnames=hostnames["EnableDnsHostnames"]["Value"] if full else None,
+                aws=members.seen(API, said, item, tags, address) if said else {},
             )
             ready = item["State"] == "available"
             found.append(
@@ -66,7 +87,7 @@ class Vpc(ResourceType[VpcSpec]):
                     address,
                     item["VpcId"],
                     spec,
-                    tags=_ec2.tags_of(item),
+                    tags=tags,
                     health=ResourceHealth.READY if ready else ResourceHealth.PROGRESSING,
                     reason="" if ready else f"the VPC is {item['State']}",
                     unread=frozenset() if full else frozenset({"dns_support", "dns_hostnames"}),
@@ -76,7 +97,9 @@ class Vpc(ResourceType[VpcSpec]):
         return found
 
     def create(self, new: Desired[VpcSpec]) -> Calls[str]:
-        answer = yield ec2.create_vpc(CidrBlock=new.spec.cidr, TagSpecifications=_ec2.specification("vpc", new.tags))
+        answer = yield ec2.create_vpc(
+            CidrBlock=new.spec.cidr, TagSpecifications=_ec2.specification("vpc", new.tags), **new.spec.aws
+        )
         identifier: str = answer["Vpc"]["VpcId"]
         for cidr in new.spec.secondary or ():
             yield ec2.associate_vpc_cidr_block(VpcId=identifier, CidrBlock=cidr)

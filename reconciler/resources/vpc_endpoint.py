@@ -9,20 +9,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
+from pydantic import JsonValue
+
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.diff import Change
+from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import OnBehalf, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _policy
 from reconciler.resources._ec2 import Item, ec2
 
+API: Final = ApiMembers(
+    "ec2",
+    create="CreateVpcEndpoint",
+    update="ModifyVpcEndpoint",
+    described="VpcEndpoint",
+    words={
+        "VpcId": "the Network document",
+        "ServiceName": "service",
+        "VpcEndpointType": "service",
+        "RouteTableIds": "`subnets` of the Network",
+        "SubnetIds": "`subnets` of the Network",
+        "SecurityGroupIds": "the Network document",
+        "PolicyDocument": "policy",
+        "TagSpecifications": "the document's `tags`",
+    },
+    owned={
+        "DryRun": "a plan shows what would be done",
+        "ClientToken": "a token would bring back an endpoint that was deleted by hand",
+        **dict.fromkeys(("ServiceNetworkArn", "ResourceConfigurationArn"), "it is an endpoint of an AWS service"),
+    },
+    fields={"PrivateDnsEnabled": "private_dns"},
+)
+
 Links = Annotated[tuple[Link, ...] | None, FieldMark.UNORDERED]
 
 
 class VpcEndpointSpec(resource.Spec):
     """`service` is the full name, `com.amazonaws.us-west-2.ecr.api`."""
+
+    api: ClassVar[ApiMembers] = API
 
     vpc: Annotated[Link, FieldMark.IMMUTABLE]
     service: Annotated[str, FieldMark.IMMUTABLE]
@@ -32,6 +60,7 @@ class VpcEndpointSpec(resource.Spec):
     route_tables: Links = None
     private_dns: bool | None = None
     policy: _policy.Document | None = None
+    aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
 class VpcEndpoint(ResourceType[VpcEndpointSpec]):
@@ -64,7 +93,7 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
             for item in answer["VpcEndpoints"]
             if _state(item) != "deleted" and item["VpcEndpointType"] in {"Interface", "Gateway"}
         ]
-        wanted = {want.address: want.spec.policy for want in scope.wanted}
+        wanted = {want.address: want.spec for want in scope.wanted}
         located = _ec2.located(self.kind, scope, lasting, "VpcEndpointId", blocking=_same_service)
         return [_observed(address, item, wanted.get(address)) for address, item in located]
 
@@ -90,6 +119,7 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
                 PrivateDnsEnabled=spec.private_dns,
                 PolicyDocument=None if spec.policy is None else _policy.text(spec.policy),
                 TagSpecifications=_ec2.specification("vpc-endpoint", new.tags),
+                **spec.aws,
             )
             made: Item = answer["VpcEndpoint"]
         except errors.Exists:
@@ -116,6 +146,7 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
             PolicyDocument=_policy.text(new.spec.policy) if new.spec.policy and "policy" in changed else None,
             PrivateDnsEnabled=new.spec.private_dns if "private_dns" in changed else None,
             **{parameter: values for parameter, values in lists.items() if values},
+            **members.changed(API, new.spec.aws, old.facts.get("item", {}), [change.path for change in changes]),
         )
 
     def delete(self, old: Observed[VpcEndpointSpec]) -> Calls[None]:
@@ -152,8 +183,10 @@ def _state(item: Item) -> str:
     return state.lower()
 
 
-def _observed(address: Address, item: Item, policy: dict[str, Any] | None) -> Observed[VpcEndpointSpec]:
+def _observed(address: Address, item: Item, want: VpcEndpointSpec | None) -> Observed[VpcEndpointSpec]:
     health, reason = _health(item)
+    policy, said = (None, {}) if want is None else (want.policy, want.aws)
+    tags = _ec2.tags_of(item)
     return Observed(
         address,
         item["VpcEndpointId"],
@@ -166,11 +199,12 @@ def _observed(address: Address, item: Item, policy: dict[str, Any] | None) -> Ob
             route_tables=tuple(item.get("RouteTableIds", ())),
             private_dns=item.get("PrivateDnsEnabled", False),
             policy=_policy.seen_as(item["PolicyDocument"], policy) if item.get("PolicyDocument") else None,
+            aws=members.seen(API, said, item, tags, address) if said else {},
         ),
-        tags=_ec2.tags_of(item),
+        tags=tags,
         health=health,
         reason=reason,
-        facts={"deleting": True} if _state(item) == "deleting" else {},
+        facts={"item": item} | ({"deleting": True} if _state(item) == "deleting" else {}),
     )
 
 

@@ -96,7 +96,7 @@ class _Checking:
 
     def _removed(self, shape: Shape, path: Path) -> Iterator[Fault]:
         if not self.api.revised and removed(shape) is None:
-            message = f"{self.api.update} has no way to remove {shown(path[-1])}"
+            message = f"{self.api.update or 'AWS'} has no way to remove {shown(path[-1])}"
             yield Fault("E1118", message, path, "set it to what AWS has without it", key=True)
         elif any(isinstance(step, int) for step in path):
             message = f"{shown(path[-1])} has no value, and a list is replaced as a whole"

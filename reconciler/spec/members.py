@@ -67,24 +67,25 @@ def places(kind: type[BaseModel], inside: tuple[type, ...] = ()) -> tuple[tuple[
     if FIELD in kind.model_fields and issubclass(kind, Block):
         found.append(((), kind))
     for name, info in kind.model_fields.items():
-        for steps, block in _blocks_in(info.annotation, (name,)):
+        for steps, block in blocks_in(info.annotation, (name,)):
             found += [((*steps, *path), holder) for path, holder in places(block, (*inside, kind))]
     return tuple(found)
 
 
-def _blocks_in(annotation: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[Block]]]:
+def blocks_in(annotation: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[Block]]]:
+    """The blocks that a field of this type holds, with the paths to them."""
     if isinstance(annotation, type) and issubclass(annotation, Block):
         yield at, annotation
         return
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         for part in parts:
-            yield from _blocks_in(part, at)
+            yield from blocks_in(part, at)
     elif origin in (tuple, list, dict):
         for part in parts:
-            yield from _blocks_in(part, (*at, EACH))
+            yield from blocks_in(part, (*at, EACH))
     elif parts:  # Annotated
-        yield from _blocks_in(parts[0], at)
+        yield from blocks_in(parts[0], at)
 
 
 # -- as they are sent

@@ -21,6 +21,7 @@ from reconciler.spec.member_schema import members_schema
 from reconciler.spec.members import api_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+KIND = "The kind of the document."
 _LIMITS = {"ge": "minimum", "le": "maximum"}
 """What pydantic leaves as it is behind a validator of our own."""
 _LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
@@ -72,19 +73,23 @@ def _blocks(block: type[Block]) -> list[type[Block]]:
 
 
 def _describe(definition: dict[str, Any], block: type[Block]) -> None:
-    """Adds the docstrings that stand under the fields, and defaults as a person would write them."""
-    for ancestor in reversed(block.__mro__):
-        if not issubclass(ancestor, Block):
-            continue
-        for field, text in _docstrings(ancestor).items():
-            alias = block.model_fields[field].alias if field in block.model_fields else None
-            if (described := definition["properties"].get(alias or field)) is not None:
-                described["description"] = " ".join(text.split())
+    """Adds the descriptions of the fields, and defaults as a person would write them."""
+    for field, text in descriptions(block).items():
+        definition["properties"][block.model_fields[field].alias or field]["description"] = text
     for field, info in block.model_fields.items():
         if isinstance(info.default, timedelta):
             definition["properties"][info.alias or field]["default"] = duration.format(info.default)
         elif isinstance(info.default, Ports):
             definition["properties"][info.alias or field]["default"] = str(info.default)
+
+
+def descriptions(block: type[Block]) -> dict[str, str]:
+    """The docstrings that stand under the fields of a block, or of one that it is based on."""
+    found = {"kind": KIND}
+    for ancestor in reversed(block.__mro__):
+        if issubclass(ancestor, Block):
+            found |= {field: " ".join(text.split()) for field, text in _docstrings(ancestor).items()}
+    return {field: text for field, text in found.items() if field in block.model_fields}
 
 
 def _docstrings(block: type[Block]) -> dict[str, str]:

@@ -156,6 +156,26 @@ def test_explain_shows_the_wrong_and_the_right() -> None:
         assert part in ran.out
 
 
+def test_explain_tells_of_a_field_and_of_a_kind() -> None:
+    """Its description, type, limits, what a change means and an example; a block's fields by name."""
+    ran = run("explain", "service.task.containers.app.cpu")
+    assert ran.code == Exit.DONE
+    assert ran.out.startswith("Service.task.containers.cpu\n\nCPU units reserved from the task's.")
+    assert "\ntype      whole number, at least 0\na change  new tasks\n" in ran.out
+    assert "\nExample:\n    kind: Service\n" in ran.out
+    assert "  capacity_providers " in run("explain", "Cluster").out
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("servce", "'Service'"), ("Service.task.container", "'containers'"), ("E304", "'E3014'")],
+)
+def test_explain_says_what_may_be_meant(asked: str, meant: str) -> None:
+    ran = run("explain", asked)
+    assert ran.code == Exit.USAGE
+    assert meant in ran.err
+
+
 def test_markdown_and_annotations_come_from_the_same_plan(account: None, specs: Path) -> None:
     """A pull request sees what a terminal sees; annotations stand at the specs' lines."""
     markdown = run("diff", specs, "-o", "markdown")

@@ -172,6 +172,29 @@ def test_logging_of_sessions_is_replaced_as_a_whole() -> None:
     assert talk.params("UpdateCluster")[0]["configuration"] == {"executeCommandConfiguration": override, **storage}
 
 
+def test_logging_of_sessions_and_members_are_written_together() -> None:
+    """Both are parts of one parameter: neither takes the other back."""
+    was = {
+        "executeCommandConfiguration": {"kmsKeyId": "key", "logging": "DEFAULT"},
+        "managedStorageConfiguration": {"kmsKeyId": "key", "fargateEphemeralStorageKmsKeyId": "fargate"},
+    }
+    spec = ClusterSpec(
+        name="web",
+        exec={"logging": "NONE"},
+        aws={"configuration": {"managedStorageConfiguration": {"kmsKeyId": "other"}}},
+    )
+    new = replace(DESIRED, spec=spec)
+    (found,) = Talk(DescribeClusters=answer(configuration=was)).hold(Cluster().observe(scope(new)))
+    talk = Talk()
+
+    talk.hold(Cluster().update(found, new, diff(found, spec)))
+
+    assert talk.params("UpdateCluster")[0]["configuration"] == {
+        "executeCommandConfiguration": {"logging": "NONE"},
+        "managedStorageConfiguration": {"kmsKeyId": "other", "fargateEphemeralStorageKmsKeyId": "fargate"},
+    }
+
+
 def test_a_cluster_with_tasks_blocks_its_deletion() -> None:
     """AWS's refusal to delete what still runs something is for a later pass."""
     found = observed(Talk(DescribeClusters=answer()))

@@ -190,6 +190,20 @@ def test_a_new_revision_is_a_change_and_nothing_else_is() -> None:
     assert [str(change) for change in diff(old, newer)] == ["task_definition"]
 
 
+def test_members_of_a_run_are_sent_with_it_and_start_none() -> None:
+    """A run that has been is not compared with them."""
+    aws = {
+        "overrides": {"containerOverrides": [{"name": "c0", "command": ["migrate"]}]},
+        "propagateTags": "TASK_DEFINITION",
+    }
+    spec = SPEC.model_copy(update={"aws": aws})
+    assert not diff(observe(revision(1, memory("abc")))[0], spec)
+    tasks = Tasks({})
+    tasks.hold(Task().create(replace(DESIRED, spec=spec)))
+    (sent,) = tasks.params("RunTask")
+    assert (sent["overrides"], sent["propagateTags"]) == (aws["overrides"], "TASK_DEFINITION")
+
+
 # -- the outcome
 
 WANTED = SPEC.model_copy(update={"outcome": RECORDED})

@@ -40,6 +40,26 @@ def stage(for_a_module: None) -> Iterator[EmulatedStack]:
         yield found
 
 
+def test_members_of_the_deployment_group_are_those_of_the_strategy(stage: EmulatedStack) -> None:
+    """They are changed in place, what the specs do not say of the alarms stays, and what leaves them is kept."""
+    topic = "arn:aws:sns:us-west-2:123456789012:deployments"
+    trigger = f"{{triggerName: t, triggerTargetArn: '{topic}', triggerEvents: [DeploymentFailure]}}"
+    said = f"aws: {{triggerConfigurations: [{trigger}], alarmConfiguration: {{ignorePollAlarmFailure: true}}}}"
+    stage.change({"type: blue_green": f"type: blue_green\nengine: codedeploy\n{said}"})
+    assert not stage.apply(has_ended).went_wrong
+    group = stage.laptop.client("codedeploy").get_deployment_group(**NAMES)["deploymentGroupInfo"]
+    assert [one["triggerTargetArn"] for one in group["triggerConfigurations"]] == [topic]
+    assert group["alarmConfiguration"]["ignorePollAlarmFailure"] is True
+    assert stage.infrastructure().last.plan.actions == ()
+
+    stage.change(CODEDEPLOY)
+    plan = stage.infrastructure().last.plan
+    assert plan.actions == ()
+    (note,) = (one for one in plan.warnings if one.address.kind == "codedeploy-deployment-group")
+    assert "triggerConfigurations" in note.because
+    assert "alarmConfiguration.ignorePollAlarmFailure" in note.because
+
+
 def deployments(stage: EmulatedStack) -> list[dict[str, Any]]:
     """Oldest first."""
     client = stage.laptop.client("codedeploy")

@@ -9,7 +9,7 @@ import re
 
 from reconciler.local.network import attach
 from reconciler.local.refusal import Refusal
-from reconciler.local.strict import endpoint_services
+from reconciler.local.strict import endpoint_services, members
 from reconciler.local.strict.rule import After, Before, Form, listed
 from reconciler.local.wire import Response
 from reconciler.local.world import World
@@ -47,6 +47,7 @@ def delete_vpc_endpoints(world: World, form: Form) -> None:
 
 def vpc_endpoint_created(world: World, form: Form, response: Response) -> Response | None:
     """Its interfaces have the groups that were asked for and addresses of their subnets."""
+    members.endpoint_created(world, form, response)
     found = re.search(rb"<vpcEndpointId>(vpce-[0-9a-f]+)", response.body)
     endpoint = world.network.ec2.vpc_end_points[found[1].decode()] if found else None
     if endpoint is None:

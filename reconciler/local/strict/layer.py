@@ -6,19 +6,26 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
-from reconciler.local.strict import ec2, endpoints, iam, others
+from reconciler.local.strict import ec2, endpoints, iam, members, others
 from reconciler.local.strict.rule import After, Before, Rewrite
 from reconciler.local.strict.s3 import redirected
 from reconciler.local.wire import Call, Response, read_cbor
 from reconciler.local.world import World
 
-BEFORE: dict[tuple[str, str], Before] = {**ec2.BEFORE, **endpoints.BEFORE, **iam.BEFORE, **others.BEFORE}
-AFTER: dict[tuple[str, str], After] = {**ec2.AFTER, **endpoints.AFTER, **iam.AFTER, **others.AFTER}
+BEFORE: dict[tuple[str, str], Before] = {
+    **ec2.BEFORE,
+    **endpoints.BEFORE,
+    **iam.BEFORE,
+    **members.BEFORE,
+    **others.BEFORE,
+}
+AFTER: dict[tuple[str, str], After] = {**ec2.AFTER, **endpoints.AFTER, **iam.AFTER, **members.AFTER, **others.AFTER}
 REWRITE: dict[tuple[str, str], Rewrite] = {**others.REWRITE}
 EC2_PAGE = (5, 1000)
 
@@ -47,7 +54,7 @@ def before(world: World, call: Call) -> Call | Response:
 def after(world: World, call: Call, response: Response) -> Response:
     """moto's answer, mended."""
     params = parameters(call)
-    if response.status < 300 and (rule := AFTER.get((call.service, call.operation))):
+    if response.status < 300 and (rule := AFTER.get((call.service, call.operation or call.request.method))):
         response = rule(world, params, response) or response
     if call.service == "ec2" and response.status < 300:
         if call.operation.startswith("Describe") and ("MaxResults" in params or "NextToken" in params):
@@ -67,6 +74,9 @@ def parameters(call: Call) -> Mapping[str, Any]:
         except orjson.JSONDecodeError as error:
             raise Refusal("SerializationException", str(error)) from error
         return parsed if isinstance(parsed, dict) else {}
+    if call.service == "scheduler" and call.request.method == "PUT":
+        name = urlsplit(call.request.url).path.rpartition("/")[2]
+        return {**orjson.loads(call.request.body), "Name": name}
     if call.protocol == "cbor" and call.request.body:
         try:
             decoded = read_cbor(call.request.body)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from reconciler.local.refusal import Refusal
+from reconciler.local.strict import members
 from reconciler.local.strict.expiry import expire
 from reconciler.local.strict.rule import After, Before, Form, Rewrite
 from reconciler.local.wire import Response
@@ -96,7 +97,7 @@ def log_groups_named(world: World, params: Form, response: Response) -> Response
         )
     names = {str(one).removesuffix(":*").rpartition(":log-group:")[2] for one in wanted}
     groups = world.rest.state("logs").groups
-    shown = [groups[name].to_describe_dict() for name in sorted(names & groups.keys())]
+    shown = [members.log_group(world, groups[name]) for name in sorted(names & groups.keys())]
     return replace(response, body=orjson.dumps({"logGroups": shown}))
 
 

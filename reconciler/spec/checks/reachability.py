@@ -132,7 +132,7 @@ def _to_aws(specs: Specs, workload: Service | Task, start: _Start) -> Iterator[D
         part = known.get(name)
         if part is None or _way_out(part, public_ip=start.public_ip):
             continue
-        endpoints: set[str] = {one.service for one in part.network.endpoints}
+        endpoints: set[str] = set(part.network.endpoint_services)
         missing = {what: those for what, those in wanted.items() if not those or not endpoints.issuperset(those)}
         if missing:
             lacking = sorted({endpoint for those in missing.values() for endpoint in those} - endpoints)

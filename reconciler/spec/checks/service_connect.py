@@ -73,7 +73,7 @@ def _namespace(specs: Specs, service: Service) -> str | None:
     if cluster is None:
         # an unknown cluster is reported elsewhere
         return None if queries.is_arn(service.cluster) else ""
-    return cluster.namespace
+    return None if cluster.namespace is None else cluster.namespace.name
 
 
 def _service(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model.members import stated_tag
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
 from reconciler.resources.cluster import EXEC, ClusterSpec
 from reconciler.resources.namespace import NamespaceSpec
-from reconciler.spec import queries
+from reconciler.spec import members, queries
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context, strategy, unstated
 from reconciler.spec.compile.ec2_capacity import compile_ec2_capacity
@@ -27,12 +26,13 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
             default_strategy=None if cluster.ec2_capacity else strategy(cluster.default_strategy),
             container_insights=cluster.container_insights,
             exec=None if cluster.exec_logging is None else _exec_logging(cluster.exec_logging),
+            aws=members.said(cluster),
         ),
-        tags=None if cluster.exec_logging is None else stated_tag({EXEC: Keep.STATED}),
         kept=unstated(cluster, capacity_providers="capacity_providers", default_strategy="default_strategy"),
+        members={} if cluster.exec_logging is None else {EXEC: Keep.STATED},
     )
     if cluster.namespace is not None:
-        spec = NamespaceSpec(name=cluster.namespace)
+        spec = NamespaceSpec(name=cluster.namespace.name, aws=members.said(cluster.namespace))
         yield context.desired(cluster, namespace_address(cluster), spec, "namespace")
     yield from compile_ec2_capacity(context, cluster)
 
@@ -72,7 +72,7 @@ def exec_statements(context: Context, workload: Any) -> Iterator[dict[str, Any]]
 
 def namespace_address(cluster: Cluster) -> Address:
     assert cluster.namespace is not None
-    return Address("namespace", cluster.namespace)
+    return Address("namespace", cluster.namespace.name)
 
 
 def cluster_link(name: str) -> Link:

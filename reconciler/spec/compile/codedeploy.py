@@ -15,7 +15,7 @@ from reconciler.resources.codedeploy_deployment_group import DeploymentGroup, De
 from reconciler.rollout.engine import engines
 from reconciler.rollout.engines.codedeploy.configuration import configuration
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import names, queries
+from reconciler.spec import members, names, queries
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.load_balancer import listener_address
@@ -74,6 +74,7 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
             ready_wait=int(limits.stops_after.total_seconds() // 60),
             termination_wait=int(limits.bake.total_seconds() // 60),
             alarms=tuple(sorted(delivery.policy.alarms)),
+            aws={} if strategy is None else members.said(strategy),
         ),
         "deployment",
         kept={("role",): Keep.PRESENT} if generated is not None else {},

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from reconciler.model import ownership
+from reconciler.model.members import FIELD, digests, stated_tag
 from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Path, Ref, Spec
 from reconciler.resources._ecs import Strategy
 from reconciler.spec.documents import Network, Stack
@@ -47,7 +48,9 @@ class Context:
         `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there. `members` are
         those of its API's members, of which every resource keeps what its document does not state.
         """
-        declared = {**self.stack.tags, **document.tags, **(tags or {})}
+        api, said = getattr(type(spec), "api", None), getattr(spec, FIELD, None)
+        hidden = digests(api, said, address) if api is not None and said else {}
+        declared = {**self.stack.tags, **document.tags, **(tags or {}), **hidden, **stated_tag(members)}
         return Desired(
             address,
             spec,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Ref
 from reconciler.resources.elastic_ip import ElasticIpSpec
 from reconciler.resources.internet_gateway import InternetGatewaySpec
@@ -15,7 +16,7 @@ from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSp
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from reconciler.resources.vpc_endpoint import VpcEndpointSpec
-from reconciler.spec import names
+from reconciler.spec import members, names
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context, cidr, link, unstated
 from reconciler.spec.documents import Network
@@ -35,6 +36,7 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
             secondary=None if network.secondary_cidrs is None else tuple(map(cidr, network.secondary_cidrs)),
             dns_support=network.dns_support,
             dns_hostnames=network.dns_hostnames,
+            aws=members.said(network),
         ),
         kept=unstated(network, dns_support="dns_support", dns_hostnames="dns_hostnames"),
         name=names.vpc(network.name_in_aws),
@@ -50,7 +52,7 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
         yield context.desired(
             network,
             Address("subnet", subnet.name),
-            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone),
+            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone, aws=members.said(subnet)),
             "subnets",
             number,
             name=names.subnet(network.name_in_aws, subnet.name),
@@ -174,8 +176,8 @@ def _rule(network: Network, entry: Any) -> Rule:
 def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
     prefix = f"com.amazonaws.{context.stack.region}"
     tables = tuple(dict.fromkeys(subnet.table for subnet in network.subnets))
-    policies: dict[str, dict[str, Any] | None] = {one.service: _policy(one) for one in network.endpoints}
-    for service in sorted(GATEWAY_ENDPOINTS & policies.keys()):
+    declared: dict[str, NetworkEndpoint] = {one.service: one for one in network.endpoints}
+    for service in sorted(GATEWAY_ENDPOINTS & declared.keys()):
         yield context.desired(
             network,
             Address("vpc-endpoint", f"{network.name}-{service}"),
@@ -184,7 +186,8 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 service=f"{prefix}.{service}",
                 type="Gateway",
                 route_tables=tuple(Ref(Address("route-table", table)) for table in tables),
-                policy=policies[service],
+                policy=_policy(declared[service]),
+                **_members(declared[service]),
             ),
             "endpoints",
             kept={("route_tables",): Keep.ITEMS},
@@ -223,8 +226,8 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 type="Interface",
                 subnets=inside,
                 security_groups=(Ref(address),),
-                private_dns=True,
-                policy=policies[endpoint],
+                policy=_policy(declared[endpoint]),
+                **{"private_dns": True, **_members(declared[endpoint])},
             ),
             "endpoints",
             kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
@@ -237,6 +240,12 @@ def _policy(endpoint: NetworkEndpoint) -> dict[str, Any] | None:
     if not endpoint.policy:
         return None
     return role.document({**role.written(statement), "Principal": "*"} for statement in endpoint.policy)
+
+
+def _members(endpoint: NetworkEndpoint) -> dict[str, Any]:
+    """The fields of an endpoint that its `aws` says."""
+    aws, fields = with_fields(members.api_of(endpoint), members.said(endpoint))
+    return {**fields, "aws": aws}
 
 
 def _one_subnet_a_zone(network: Network) -> list[str]:

@@ -9,7 +9,7 @@ from reconciler.model.image_tags import IMAGES, IN_USE
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources.image import ImageSpec
 from reconciler.resources.repository import RepositorySpec
-from reconciler.spec import queries
+from reconciler.spec import members, queries
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Registry, Service, Task
 
@@ -19,6 +19,7 @@ MORE_THAN_THERE_ARE = 100_000
 
 def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[Any]]:
     lifecycle = None if registry.keep_images is None else keep_newest(registry.keep_images)
+    key = registry.encryption if registry.encryption.startswith("arn:") else None
     yield context.desired(
         registry,
         Address("repository", registry.name),
@@ -27,7 +28,9 @@ def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[A
             immutable_tags=registry.immutable_tags,
             scan_on_push=registry.scan_on_push,
             lifecycle=lifecycle,
-            encryption=registry.encryption,
+            encryption="KMS" if key else registry.encryption,
+            kms_key=key,
+            aws=members.said(registry),
         ),
         kept=unstated(registry, immutable_tags="immutable_tags", scan_on_push="scan_on_push", encryption="encryption"),
     )

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model import ownership
+from reconciler.model.members import with_fields
 from reconciler.model.resource import Address, Desired, Keep, Path
 from reconciler.resources.role import RoleSpec
+from reconciler.spec import members
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Role
 from reconciler.spec.documents.role import Statement
@@ -19,6 +21,7 @@ _MANAGED: dict[Path, Keep] = {("managed",): Keep.VALUE}
 
 def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
     inline = {policy.name: document(map(written, policy.statements)) for policy in role.policies if policy.name}
+    _, fields = with_fields(members.api_of(role), members.said(role))
     yield context.desired(
         role,
         Address("role", role.name),
@@ -29,6 +32,7 @@ def compile_role(context: Context, role: Role) -> Iterator[Desired[Any]]:
             permissions_boundary=role.permissions_boundary or context.stack.roles.permissions_boundary,
             policies=inline,
             managed=tuple(policy.arn for policy in role.policies if policy.arn),
+            **fields,
         ),
         tags=in_region(context),
         kept=unstated(role, policies="policies") | ({} if "policies" in role.model_fields_set else _MANAGED),

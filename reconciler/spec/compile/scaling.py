@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._scaling_fields import CUSTOM, OURS, Query
 from reconciler.resources.scaling import Policy, ScalingSpec, ScheduledAction
-from reconciler.spec import names, queries
+from reconciler.spec import members, names, queries
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.documents import Service
 from reconciler.spec.documents.scaling import Scaling
@@ -38,6 +38,7 @@ def compile_scaling(context: Context, service: Service, address: Address) -> Des
             target=float(target),
             scale_in_cooldown=seconds(scaled.scale_in_cooldown),
             scale_out_cooldown=seconds(scaled.scale_out_cooldown),
+            aws=members.said(scaled),
             **_label(service, metric),
         )
     for policy in _customized(context, service):
@@ -92,6 +93,7 @@ def _customized(context: Context, service: Service) -> Iterator[dict[str, Policy
                 queries=queries_,
                 scale_in_cooldown=seconds(scaled.scale_in_cooldown),
                 scale_out_cooldown=seconds(scaled.scale_out_cooldown),
+                aws=members.said(scaled),
             )
         }
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from reconciler.model.member_values import merged
-from reconciler.model.members import digests, laid, stated_tag
+from reconciler.model.members import laid
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
@@ -89,7 +89,6 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
         ),
         kept=kept.of_service(service, strategy),
         members=keeping((), stated),
-        tags=digests(members.api_of(service), said, address) | stated_tag(keeping((), stated)) if said else None,
     )
     yield from standard_alarms(context, service)
     if scaled is not None:

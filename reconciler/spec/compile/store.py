@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired
 from reconciler.resources.table import Key, TableSpec
+from reconciler.spec import members
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Store
 
@@ -22,6 +23,7 @@ def compile_store(context: Context, store: Store) -> Iterator[Desired[Any]]:
             keys=KEYS,
             deletion_protection=store.deletion_protection,
             point_in_time_recovery=store.point_in_time_recovery,
+            aws=members.said(store),
         ),
         kept=unstated(
             store, deletion_protection="deletion_protection", point_in_time_recovery="point_in_time_recovery"

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.model.resource import Address, Desired, Keep, Ref
 from reconciler.resources.schedule import ScheduleSpec
 from reconciler.resources.task import RECORDED, TaskSpec
-from reconciler.spec import names
+from reconciler.spec import members, names
 from reconciler.spec.compile import kept, role
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.context import Context, unstated, whole_seconds
@@ -39,6 +39,7 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
             retry_attempts=task.run.retry.attempts,
             max_event_age=whole_seconds(task.run.retry.max_age),
             dead_letter_queue=_queue(context, task.run),
+            aws=members.said(task.run),
             **_launch(context, task),
         ),
         "run",
@@ -53,7 +54,7 @@ def compile_task(context: Context, task: Task) -> Iterator[Desired[Any]]:
 
 def one_off(context: Context, task: Task) -> Desired[Any]:
     """The task itself; what it needs has been compiled by `compile_task`."""
-    spec = TaskSpec(**_launch(context, task), outcome=RECORDED)
+    spec = TaskSpec(**_launch(context, task), outcome=RECORDED, aws=members.said(task))
     return context.desired(task, Address("task", task.name), spec)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.member_values import merged
-from reconciler.model.members import laid, stated_tag
+from reconciler.model.members import laid, with_fields
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._containers import LOG_OPTIONS, Container, ContainerHealthCheck, Port, Ulimit
 from reconciler.resources._ecs import Network as Placed
@@ -33,10 +33,11 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
             path = ("task", "containers", name, "image")
             yield registry.image(context, workload, declared, reference.tag, *path)
     if task.logs is not None and queries.has_log_group(workload):
+        aws, fields = with_fields(members.api_of(task.logs), members.said(task.logs))
         yield context.desired(
             workload,
             log_group_address(workload),
-            LogGroupSpec(name=queries.log_group(workload), retention_days=task.logs.retention_days),
+            LogGroupSpec(name=queries.log_group(workload), retention_days=task.logs.retention_days, aws=aws, **fields),
             "task",
             "logs",
         )
@@ -44,7 +45,6 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         yield generated
     if queries.has_generated_role(workload):
         yield task_role(context, workload)
-    kept_members = kept.members_of_definition(context, workload)
     yield context.desired(
         workload,
         Address("task-definition", workload.name),
@@ -52,8 +52,8 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         "task",
         origins=origins(context, workload),
         kept=kept.of_definition(workload),
-        members=kept_members,
-        tags={**(registry.images_tag(context, workload) or {}), **stated_tag(kept_members)},
+        members=kept.members_of_definition(context, workload),
+        tags=registry.images_tag(context, workload),
     )
 
 

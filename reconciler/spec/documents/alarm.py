@@ -39,9 +39,13 @@ class AlarmMetric(Block):
     """A CloudWatch metric."""
 
     namespace: Words
+    """CloudWatch namespace of the metric, such as AWS/SQS."""
     name: Words
+    """Name of the metric."""
     dimensions: dict[Words, Words] = Field(default_factory=dict)
+    """Dimensions of the metric: all that it has."""
     statistic: Literal["Average", "Minimum", "Maximum", "Sum", "SampleCount"] = "Average"
+    """How values within `period` are combined."""
 
 
 class Alarm(Document):
@@ -52,6 +56,7 @@ class Alarm(Document):
     aws_name: AlarmName | None = None
     """Its name in AWS. Default: the document's name."""
     metric: AlarmMetric
+    """The metric that it watches."""
     above: Number | None = None
     """It fires while the metric is above this value."""
     below: Number | None = None
@@ -67,6 +72,7 @@ class Alarm(Document):
     notify: Topics = ()
     """SNS topics that are notified when it fires, and when it is over."""
     description: Line = ""
+    """Text that CloudWatch shows with it."""
 
     @model_validator(mode="after")
     def _one_limit(self) -> Alarm:

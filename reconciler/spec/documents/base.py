@@ -77,6 +77,7 @@ class Named(Block):
     """A document or a named part of one, which may have had another name before."""
 
     name: str
+    """Its name in the specs, by which others refer to it."""
     moved_from: Reference | None = None
     """The name before a rename: its resources stay as they are. Remove it once it has taken effect."""
 

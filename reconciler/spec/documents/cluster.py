@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.logs import LogGroupName
 from reconciler.spec.documents.values import (
     Architecture,
@@ -40,6 +40,7 @@ class CapacityShare(Block):
     ]
     """`FARGATE`, `FARGATE_SPOT`, or one of the cluster's `ec2_capacity`. Not both Fargate and EC2."""
     weight: Annotated[Whole, Field(ge=0, le=1000)] = 1
+    """Its share of the tasks, relative to the weights of the others."""
     base: Annotated[Whole, Field(ge=0, le=100_000)] = 0
     """Number of tasks that are placed here before weights apply."""
 
@@ -66,12 +67,13 @@ class ExecLogging(Block):
     """Where sessions of ECS Exec in the cluster are logged. Without a destination, where their containers log."""
 
     enabled: Flag = True
+    """`false` logs no session."""
     log_group: LogGroupName | None = None
     """A log group that exists."""
     bucket: Annotated[str, *matching(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", 63, "the name of a bucket", 3)] | None = None
     """A bucket of S3 that exists."""
     prefix: Words | None = None
-    """Of the names of objects in the bucket."""
+    """What the names of objects in the bucket begin with."""
     encrypted: Flag = False
     """Only to destinations that are encrypted."""
     kms_key: KmsKey | None = None
@@ -115,11 +117,13 @@ class Ec2Capacity(Block):
     """`ssm:` and the parameter that holds the id of an image, which is looked up whenever an instance starts, or the id
     of an image. Default: the newest ECS-optimized image of Amazon Linux 2023."""
     min: Annotated[Whole, Field(ge=0, le=5000)] = 0
+    """Minimum number of instances."""
     max: Annotated[Whole, Field(ge=1, le=5000)]
-    """Number of instances. A rollout runs the tasks of two versions."""
+    """Maximum number of instances. A rollout runs the tasks of two versions."""
     subnets: Annotated[Many, Field(min_length=1, max_length=16)]
+    """Subnets of the instances, all of one network, by name or subnet-… id."""
     security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
-    """Of the instances. Tasks have those of their own `placement`."""
+    """Security groups of the instances. Tasks have those of their own `placement`."""
     public_ip: Flag = False
     """Gives instances a public address, in public subnets."""
     role: Reference | None = None
@@ -134,8 +138,27 @@ class Ec2Capacity(Block):
     """Tasks are moved away from an instance that is to be terminated."""
 
 
+class Namespace(Block):
+    """A Cloud Map namespace; plain text is its name."""
+
+    short_form = {"type": "string"}
+    api = "namespace"
+
+    name: NamespaceName
+    """Its name in AWS, which services outside of the specs may refer to."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateHttpNamespace, by Cloud Map's names: its `Description`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
 class Cluster(Document):
     """An ECS cluster."""
+
+    api = "cluster"
 
     kind: Literal["Cluster"] = "Cluster"
     name: EcsName
@@ -145,7 +168,7 @@ class Cluster(Document):
         "FARGATE",
         "FARGATE_SPOT",
     )
-    """Those of Fargate."""
+    """Those of Fargate that its services and tasks may use."""
     ec2_capacity: tuple[Ec2Capacity, ...] = ()
     """Capacity providers of the cluster's own, with EC2 instances."""
     default_strategy: CapacityShares = ()
@@ -154,5 +177,7 @@ class Cluster(Document):
     """Default: the setting of the account."""
     exec_logging: ExecLogging | None = None
     """Default: where the containers log. The generated task roles of services and tasks with `exec` may write it."""
-    namespace: NamespaceName | None = None
+    namespace: Namespace | None = None
     """A Cloud Map namespace of this name is created, in which services with `service_connect` find each other."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateCluster, by ECS's names, such as `configuration.managedStorageConfiguration`."""

@@ -1,4 +1,7 @@
-"""Container of a task: its image, environment, secrets, ports and health check."""
+"""Container of a task: its image, environment, secrets, ports and health check.
+
+It is one module because these are the fields of one block, with the rules that hold between them.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,11 @@ class ImageReference(Block):
     short_form = {"type": "string"}
 
     registry: Reference | None = None
+    """A Registry document."""
     tag: Tag | None = None
+    """Tag of an image in the Registry. It is resolved to a digest at plan time."""
     uri: Words | None = None
+    """Instead of `registry` and `tag`: an image such as public.ecr.aws/nginx/nginx:1.27."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,8 +98,11 @@ class ContainerPort(Block):
     short_form = {"type": "integer", "minimum": 1, "maximum": 65535}
 
     port: Port
+    """The port's number."""
     protocol: Literal["tcp", "udp"] = "tcp"
+    """Its protocol."""
     name: PortName | None = None
+    """Name by which Service Connect refers to it. Default: it has none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -107,16 +116,22 @@ class ContainerHealthCheck(Block):
     command: Annotated[tuple[Text, ...], Field(min_length=1)]
     """[CMD, program, argument, …] or [CMD-SHELL, one line for the shell]."""
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("30s")
+    """Time between two checks."""
     timeout: Annotated[Duration, lasting("2s", "60s")] = duration.parse("5s")
+    """Time after which a check has failed."""
     retries: Annotated[Whole, Field(ge=1, le=10)] = 3
+    """Failed checks in a row after which the container is unhealthy."""
     start_period: Annotated[Duration, lasting("0s", "300s")] = duration.parse("0s")
+    """Time after the start in which failed checks do not count."""
 
 
 class Ulimit(Block):
     """An operating system limit for the container's processes."""
 
     soft: Annotated[Whole, Field(ge=0)]
+    """What applies, until a process raises it."""
     hard: Annotated[Whole, Field(ge=0)]
+    """What a process may raise it to."""
 
 
 class Restart(Block):
@@ -125,6 +140,7 @@ class Restart(Block):
     short_form = {"type": "boolean"}
 
     enabled: Flag = True
+    """Whether it is restarted at all."""
     ignored_exit_codes: Annotated[
         tuple[Annotated[Whole, Field(ge=0, le=255)], ...], AfterValidator(no_repeats), Field(max_length=50)
     ] = ()
@@ -155,7 +171,9 @@ class Capabilities(Block):
         tuple[Annotated[str, BeforeValidator(_addable), WithJsonSchema({"enum": ["SYS_PTRACE"]})], ...],
         AfterValidator(no_repeats),
     ] = ()
+    """Those beyond Docker's defaults. Fargate adds SYS_PTRACE only."""
     drop: Annotated[tuple[Capability, ...], AfterValidator(no_repeats)] = ()
+    """Those of Docker's defaults that the container does not get, such as NET_RAW."""
 
 
 EnvironmentFile = Annotated[
@@ -202,17 +220,22 @@ class Container(Block):
     api = "_containers"
 
     image: ImageReference
+    """The image: `{registry: …, tag: …}`, or a URI."""
     port: Port | None = None
     """The port that the container listens on. For several, use `ports`."""
     ports: tuple[ContainerPort, ...] = ()
+    """The ports that the container listens on."""
     command: tuple[Text, ...] = ()
+    """Overrides the command of the image: a list of arguments."""
     entrypoint: tuple[Text, ...] = ()
+    """Overrides the entry point of the image."""
     environment: dict[VariableName, Text] = Field(default_factory=dict)
     """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets."""
     secrets: dict[VariableName, Secret] = Field(default_factory=dict)
     """ssm:/path, secretsmanager:name[:json-key[:version-stage[:version-id]]] or an ARN. Read by ECS when a task
     starts."""
     health_check: ContainerHealthCheck | None = None
+    """How ECS checks the container. Default: not at all, whatever the image says."""
     cpu: Annotated[Whole, Field(ge=0)] | None = None
     """CPU units reserved from the task's."""
     memory: Annotated[Whole, Field(ge=6)] | None = None
@@ -220,39 +243,49 @@ class Container(Block):
     essential: Flag = True
     """The task stops when this container stops."""
     depends_on: dict[ContainerName, Condition] = Field(default_factory=dict)
+    """Containers of the task that have to have reached a condition before this one starts."""
     user: Words | None = None
+    """User that the processes run as. Default: that of the image."""
     readonly_root: Flag = False
+    """Makes the root file system read-only."""
     stop_timeout: Annotated[Duration, lasting("0s", "120s")] | None = None
     """Time between SIGTERM and SIGKILL; AWS's default is 30s."""
     ulimits: dict[LimitName, Ulimit] = Field(default_factory=dict)
+    """Limits of the operating system, by name."""
     mounts: tuple[Mount, ...] = ()
     """Volumes of the task, and where the container has them."""
     volumes_from: tuple[MountsFrom, ...] = ()
     """Containers whose mounts this one has as well."""
     tmpfs: tuple[Tmpfs, ...] = ()
+    """File systems in memory, which nothing is left of when the container stops."""
     logs: ContainerLogs | None = None
     """Instead of the task's `logs`."""
     firelens: Firelens | None = None
+    """Makes the container the log router of its task."""
     environment_files: Annotated[tuple[EnvironmentFile, ...], AfterValidator(no_repeats), Field(max_length=10)] = ()
     """ARNs of files in S3 with a variable a line. ECS reads them when a task starts; `environment` comes first."""
     registry_credentials: Credentials | None = None
     """The secret of Secrets Manager with the user name and password of the image's registry. Not for ECR."""
     restart: Restart | None = None
+    """Restarts the container when it ends, without a new task."""
     labels: dict[Words, Text] = Field(default_factory=dict)
     """Docker labels."""
     init: Flag = False
     """Runs an init process that forwards signals and reaps processes."""
     capabilities: Capabilities | None = None
+    """Linux capabilities, beyond or without Docker's defaults."""
     start_timeout: Annotated[Duration, lasting("2s", "120s")] | None = None
     """Time for the conditions of `depends_on` to be met by this container."""
     memory_reservation: Annotated[Whole, Field(ge=6)] | None = None
     """MiB that are reserved; the container may use more, up to `memory`."""
     working_directory: AbsolutePath | None = None
+    """Where its commands run. Default: that of the image."""
     interactive: Flag = False
     """Keeps standard input open."""
     tty: Flag = False
     """Allocates a terminal."""
     system_controls: dict[Sysctl, Text] = Field(default_factory=dict)
+    """Kernel parameters, by name."""
     aws: Members = Field(default_factory=dict)
     """Further members of ECS's ContainerDefinition, by its names, such as `versionConsistency`."""
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic_core import CoreSchema
 
 from reconciler.model import duration
-from reconciler.rollout.engine import default_engine, engines
+from reconciler.rollout.engine import Controller, default_engine, engines
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.values import (
     ONE_OR_MANY,
@@ -77,6 +77,7 @@ class Expect(Block):
     """The expected response."""
 
     status: Annotated[Whole, Field(ge=100, le=599)] = 200
+    """The status code."""
     body: Text | None = None
     """Text that the response must contain."""
 
@@ -87,16 +88,21 @@ class SmokeTest(Block):
     http: Annotated[
         str, *matching(r"/[\x21-\x7e]*", 1024, "a path on the load balancer's test listener, beginning with /")
     ]
+    """Path of the request."""
     expect: Expect = Field(default_factory=Expect)
+    """What the response has to be."""
     times: Annotated[Whole, Field(ge=1, le=100)] = 1
     """Number of successful responses in a row."""
     within: Annotated[Duration, lasting("1s", "1h")] = duration.parse("1m")
+    """Time limit for all of them; after it the test has failed."""
 
 
 class Promotion(Block):
     """When green is promoted: automatically, on request, or on request or by timer, whichever comes first."""
 
     mode: Literal["auto", "manual", "timed"] = "auto"
+    """`auto`: once green is healthy and tested. `manual`: on `reconciler promote`. `timed`: on request, or by the time.
+    """
     after: Annotated[Duration, lasting("1s", "14d")] | None = None
     """Only with `timed`; counted from when green is healthy and tested."""
 
@@ -107,12 +113,14 @@ class Step(Block):
     weight: Annotated[Whole, Field(ge=1, le=99)]
     """Percent."""
     pause: Annotated[Duration, lasting("1s", "24h")]
+    """Time for which green is monitored at this weight."""
 
 
 class Verify(Block):
     """What is monitored after traffic has shifted; a failure rolls back to blue."""
 
     period: Annotated[Duration, lasting("0s", "24h")] = Field(default=duration.parse("5m"), alias="for")
+    """How long it is monitored."""
     alarms: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(max_length=100)] = ()
     """CloudWatch alarms: Alarm documents, the standard alarms of a service, or any others, by name."""
     max_5xx: Annotated[Percent, Field(ge=0, le=100)] | None = None
@@ -123,6 +131,7 @@ class Teardown(Block):
     """How long blue keeps running; until then a rollback is one write to the listener."""
 
     after: Annotated[Duration, lasting("0s", "14d")] = duration.parse("1h")
+    """Time from promotion until blue is removed."""
 
 
 def _finite(value: Any, at: tuple[str | int, ...] = ()) -> Any:
@@ -146,6 +155,7 @@ class Hook(Block):
             "the ARN of a Lambda function, of a version or of an alias",
         ),
     ]
+    """ARN of the function, of a version or of an alias."""
     stages: Annotated[tuple[Stage, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
     """When it is called; canary and linear deployments have the stages of production traffic in each step."""
     role: Reference | None = None
@@ -156,17 +166,22 @@ class Hook(Block):
     within: Annotated[Duration, lasting("1m", "24h")] = duration.parse("24h")
     """Time limit for all calls in a stage; a function that answers IN_PROGRESS is called again."""
     on_timeout: Literal["rollback", "continue"] = "rollback"
+    """What happens to the deployment when that time is over."""
 
 
 class Window(Block):
     """When rollouts may start and shift traffic. Deny overrides allow; rollbacks are always allowed."""
 
     mode: Literal["allow", "deny"] = "allow"
+    """Whether rollouts may proceed in it, or may not."""
     days: Days = DAYS
+    """Days on which it begins."""
     start: Clock = Field(alias="from")
+    """Time of day at which it begins."""
     end: Clock = Field(alias="to")
     """If it is earlier than `from`, it is on the next day."""
     time_zone: TimeZone = "UTC"
+    """The time zone of both times, such as Asia/Tokyo."""
 
 
 class RollingAlarms(Block):
@@ -175,6 +190,7 @@ class RollingAlarms(Block):
     short_form = {"type": "array", "items": {"type": "string"}}
 
     names: Annotated[tuple[Words, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=10)]
+    """Alarm documents, the standard alarms of a service, or any others, by name."""
     rollback: Flag = True
     """Returns to the last working version."""
 
@@ -188,8 +204,9 @@ class FailureThreshold(Block):
     """How many tasks may fail before the circuit breaker fails the deployment."""
 
     count: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    """Number of tasks."""
     percent: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
-    """Of the desired count."""
+    """Percentage of the desired count. Either this or `count`."""
     bounded: Flag = True
     """Keeps a percentage within AWS's lowest and highest number of tasks."""
 
@@ -222,6 +239,7 @@ class Rolling(Block):
     failure_threshold: FailureThreshold | None = None
     """Default: half of the desired count, within AWS's limits."""
     alarms: RollingAlarms | None = None
+    """CloudWatch alarms that fail the deployment."""
 
 
 class DeploymentStrategy(Document):
@@ -230,9 +248,13 @@ class DeploymentStrategy(Document):
     `rolling` takes only the blocks `rolling` and `verify`; the other types take every other block.
     """
 
+    api = "_codedeploy_fields"
+
     kind: Literal["DeploymentStrategy"] = "DeploymentStrategy"
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_-]*", 100, "letters, digits, '_' and '-' only")]
     type: DeploymentType
+    """`rolling` replaces tasks one after the other. The others start the new version beside the old one: `blue_green`
+    moves all traffic at once, `canary` and `linear` in `steps`."""
     engine: EngineName | None = None
     """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic. With `codedeploy`,
     AWS CodeDeploy shifts it; with `ecs_native`, ECS does."""
@@ -240,22 +262,37 @@ class DeploymentStrategy(Document):
     """The IAM role that CodeDeploy or ECS shifts traffic with; only with `engine: codedeploy` or `ecs_native`. Default:
     one is generated for each service."""
     rolling: Rolling = Field(default_factory=Rolling)
+    """Limits of a rolling deployment."""
     green: Green = Field(default_factory=Green)
+    """The new version before it receives traffic."""
     test: tuple[SmokeTest, ...] = ()
     """Tests on the test listener that must pass before promotion."""
     promotion: Promotion = Field(default_factory=Promotion)
+    """What has to happen before traffic shifts."""
     steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
     """For canary and linear; the last step to 100 percent is implied."""
     stickiness: Annotated[Duration, lasting("1s", "7d")] | None = None
     """How long a client stays with the version that answered it, while two versions receive production traffic. For
     canary and linear with `engine: task_sets`. Default: each request may go to either version."""
     verify: Verify = Field(default_factory=Verify)
+    """What is monitored once traffic has shifted."""
     teardown: Teardown = Field(default_factory=Teardown)
+    """When the old version is removed."""
     on_new_revision: Literal["supersede", "queue", "reject"] = "supersede"
     """What happens to a newer version that appears during a rollout."""
     windows: Annotated[tuple[Window, ...], Field(max_length=50)] = ()
+    """Times in which rollouts may start and shift traffic, or may not. Default: at any time."""
     hooks: tuple[Hook, ...] = ()
     """Functions that ECS calls in each deployment; only with `engine: ecs_native`."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateDeploymentGroup, by CodeDeploy's names, such as `triggerConfigurations`. Only with
+    `engine: codedeploy`."""
+
+    @model_validator(mode="after")
+    def _members_of_codedeploy(self) -> DeploymentStrategy:
+        if self.aws and engines()[self.driver].controller is not Controller.CODE_DEPLOY:
+            raise problem("E1112", f"the engine {self.driver} has no deployment group in CodeDeploy", at=("aws",))
+        return self
 
     @property
     def driver(self) -> str:

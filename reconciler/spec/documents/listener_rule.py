@@ -33,7 +33,9 @@ class Match(Block):
     path: Patterns = ()
     """`*` stands for any characters, `?` for one, here and in `host`, `header` and `query`."""
     host: Patterns = ()
+    """Host names of requests."""
     method: Methods = ()
+    """HTTP methods, such as POST."""
     header: dict[HeaderName, HeaderValues] = Field(default_factory=dict)
     """Name of a header: its values."""
     query: Patterns = ()
@@ -88,6 +90,7 @@ class Redirect(Block):
     """Sends clients elsewhere. What is left out stays as in the request."""
 
     protocol: Literal["HTTP", "HTTPS"] | None = None
+    """The protocol. Default: that of the request."""
     port: Port | None = None
     """Default: that of the protocol, if it is set."""
     host: Annotated[str, *matching(r"[\x21-\x7e]+", 128, "a host name")] | None = None
@@ -95,6 +98,7 @@ class Redirect(Block):
     path: Annotated[str, *matching(r"/[\x21-\x7e]*", 128, "a path begins with /")] | None = None
     """`#{path}` stands for that of the request, without its first slash."""
     query: Annotated[str, *matching(r"[\x21-\x7e]*", 128, "printable characters without spaces")] | None = None
+    """The query string. Default: that of the request."""
     status: Literal["301", "302"] = "301"
     """301 is permanent: browsers remember it."""
 
@@ -116,10 +120,13 @@ class FixedResponse(Block):
     """An answer of the load balancer itself."""
 
     status: Annotated[Whole, Field(ge=200, le=599)]
+    """The status code: 2XX, 4XX or 5XX."""
     content_type: Literal["text/plain", "text/css", "text/html", "application/javascript", "application/json"] = (
         "text/plain"
     )
+    """Media type of the body."""
     body: Annotated[Text, Field(max_length=1024)] = ""
+    """Text of the response."""
 
     @model_validator(mode="after")
     def _answers(self) -> FixedResponse:
@@ -132,7 +139,9 @@ class Answer(Block):
     """An action that needs no service: exactly one of the two."""
 
     redirect: Redirect | None = None
+    """Sends the client to another address."""
     fixed_response: FixedResponse | None = None
+    """Answers without any service."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Answer:
@@ -146,7 +155,9 @@ class ListenerRule(Answer):
     """A rule that answers the requests it matches, before or after those of services, by its priority."""
 
     listener: ListenerName = "production"
+    """The listener that has the rule."""
     match: Match
+    """The requests that it answers."""
 
     @model_validator(mode="after")
     def _matches(self) -> ListenerRule:

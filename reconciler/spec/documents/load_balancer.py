@@ -35,6 +35,7 @@ class CertificateReference(Block):
     short_form = {"type": "string"}
 
     arn: Reference | None = None
+    """ARN of a certificate in ACM or IAM."""
     domain: Annotated[str, *matching(DOMAIN, 253, "a domain name in lower case, such as example.com")] | None = None
     """The domain or an alternative name of the certificate. Of several, the one that is valid longest is used."""
 
@@ -60,11 +61,13 @@ class Listener(Block):
     api = "listener"
 
     port: Port
+    """The port that clients connect to."""
     protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
-    """TCP or TLS in a network load balancer."""
+    """HTTPS and TLS need `certificates`. TCP or TLS in a network load balancer."""
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
     """ARNs or domains of certificates, the default certificate first. HTTPS and TLS need one."""
     ssl_policy: Words | None = None
+    """Name of a security policy of Elastic Load Balancing, for HTTPS. Default: ELBSecurityPolicy-TLS13-1-2-2021-06."""
     default_action: Answer | None = None
     """What answers requests that no service takes, such as a redirect to HTTPS. Default: the status 404."""
     moved_from: ListenerName | None = None
@@ -104,16 +107,22 @@ class LoadBalancer(Document):
     type: Literal["application", "network"] = "application"
     """An application load balancer routes requests of HTTP; a network load balancer, connections of TCP."""
     scheme: Literal["internet-facing", "internal"] = "internet-facing"
+    """`internal` has addresses in its network only."""
     network: Reference | None = None
     """Default: the network of its subnets. Use a vpc-… id for a network outside the specs."""
     subnets: Many
+    """Subnets of at least two availability zones, by name or subnet-… id."""
     security_groups: Annotated[Many, Field(max_length=5)] = ()
-    """A network load balancer may have none; AWS cannot add any to one that was created without."""
+    """Security groups of the load balancer, by name or sg-… id. A network load balancer may have none; AWS cannot add
+    any to one that was created without."""
     listeners: dict[ListenerName, Listener]
+    """Its listeners, by a name of your choice. Services use `production` and `test`."""
     rules: dict[ListenerName, ListenerRule] = Field(default_factory=dict)
     """Redirects and fixed responses, by a name of your choice."""
     idle_timeout: Annotated[Duration, lasting("1s", "4000s")] | None = None
+    """Time after which a connection without data is closed. Default: 60s, that of AWS."""
     deletion_protection: Flag = False
+    """Makes AWS refuse to delete the load balancer."""
     attributes: dict[str, Line] = Field(default_factory=dict)
     """AWS's own attribute keys, such as routing.http2.enabled."""
     aws: Members = Field(default_factory=dict)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.spec.diagnostics import did_you_mean
-from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.secret import Secret
 from reconciler.spec.documents.values import Flag, Text, Whole, matching, problem
 from reconciler.spec.messages import joined, shown
@@ -78,15 +78,19 @@ class ContainerLogs(Block):
 class Logs(ContainerLogs):
     """Where the containers' output goes. With `awslogs`, the default, CloudWatch Logs stores it."""
 
+    api = "log_group"
+
     retention_days: Retention | None = None
     """Default: log lines never expire."""
     group: LogGroupName | None = None
     """Name of the log group. Default: /ecs/ and the document's name."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateLogGroup, by CloudWatch's names, such as `kmsKeyId`."""
 
     @model_validator(mode="after")
     def _stored(self) -> Logs:
-        for field in ("retention_days", "group"):
-            if getattr(self, field) is not None and not self.stored:
+        for field in ("retention_days", "group", "aws"):
+            if getattr(self, field) and not self.stored:
                 raise problem("E1112", f"'{field}' is for the driver awslogs", at=(field,))
         for name, instead in ((GROUP, "write it as group"), ("awslogs-region", "the group is in the stack's region")):
             if self.stored and name in self.options:
@@ -120,6 +124,7 @@ class Firelens(Block):
     """Makes the container the log router of its task."""
 
     type: Literal["fluentbit", "fluentd"]
+    """The router that the container's image has."""
     config_file: Annotated[str, *matching(r"/[\x21-\x7e]*", 1024, "a path in the image, beginning with /")] | None = (
         None
     )

@@ -1,4 +1,7 @@
-"""Network document: a VPC with its subnets, routes, gateways, endpoints and security groups."""
+"""Network document: a VPC with its subnets, routes, gateways, endpoints and security groups.
+
+It is one module because a Network is one document, and its blocks are of use nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.base import Block, Document, Named, Tags
+from reconciler.spec.documents.base import Block, Document, Members, Named, Tags
 from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
 from reconciler.spec.messages import shown
@@ -121,7 +124,9 @@ class Rule(Block):
     port: PortRange = ALL_PORTS
     """A port, a range such as 8000-8010, or `all`. Optional if the protocol is icmp or all."""
     protocol: Protocol = "tcp"
+    """The IP protocol."""
     description: Description = ""
+    """Text that AWS shows beside the rule."""
 
     @property
     def peer(self) -> str:
@@ -175,13 +180,17 @@ class SecurityGroup(Named):
     description: GroupDescription = "managed by reconciler"
     """Cannot be changed later in AWS: a different description creates a new group."""
     ingress: tuple[Ingress, ...] = ()
+    """Rules for inbound traffic. Without any, none is allowed."""
     egress: tuple[Egress, ...] | None = None
     """Default: all outbound traffic is allowed. An empty list allows none."""
     tags: Tags = Field(default_factory=dict)
+    """Tags of the security group, in addition to those of the document."""
 
 
 class Subnet(Named):
     """An address range in one availability zone."""
+
+    api = "subnet"
 
     name: Annotated[
         str,
@@ -192,12 +201,17 @@ class Subnet(Named):
         ),
     ]
     zone: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d[a-z]", 32, "an availability zone such as us-west-2a")]
+    """Its availability zone, such as us-west-2a."""
     cidr: Cidr
+    """Its IPv4 range, part of that of the network."""
     access: Literal["public", "private"]
     """`public` routes to the internet gateway; `private` to a NAT gateway if the network has one."""
     route_table: RouteTableName | None = None
     """Subnets with the same table name share it. Default: the subnet's name from `public` or `private` on."""
     tags: Tags = Field(default_factory=dict)
+    """Tags of the subnet, in addition to those of the document."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateSubnet, by EC2's names, such as `Ipv6CidrBlock`."""
 
     @property
     def table(self) -> str:
@@ -215,6 +229,7 @@ class Route(Block):
     """A route to another network, beside those to the internet."""
 
     destination: Cidr
+    """The IPv4 range of the other network."""
     target: Annotated[
         str,
         *matching(_TARGET, 64, "the id of a transit gateway, peering connection, VPN gateway, interface or endpoint"),
@@ -229,10 +244,14 @@ class NetworkEndpoint(Block):
     """A VPC endpoint; plain text is its service."""
 
     short_form = {"enum": list(get_args(Endpoint))}
+    api = "vpc_endpoint"
 
     service: Endpoint
+    """The AWS service that is reachable through it."""
     policy: tuple[Statement, ...] = ()
     """What the endpoint lets through, for everybody inside the network. Default: everything."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateVpcEndpoint, by EC2's names, such as `IpAddressType`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -261,15 +280,19 @@ class Network(Document):
     AWS names are derived from its name: my-workspace-vpc, my-workspace-subnet-app-public1-a, my-workspace-igw.
     """
 
+    api = "vpc"
+
     kind: Literal["Network"] = "Network"
     name: NetworkName
     aws_name: NetworkName | None = None
     """The name that its names in AWS begin with. Default: the document's name."""
     cidr: Cidr
+    """Its IPv4 range, which has the ranges of subnets in it. AWS takes /16 to /28."""
     secondary_cidrs: Annotated[tuple[Cidr, ...], AfterValidator(no_repeats), Field(max_length=4)] | None = None
     """Further ranges, which subnets may be in as well. One can only leave once nothing is in it. Default: those that it
     has; an empty list is none."""
     subnets: tuple[Subnet, ...] = ()
+    """Its subnets. Each belongs to one availability zone."""
     nat: Literal["none", "single", "per_zone"] = "none"
     """How private subnets reach the internet: not at all, through one NAT gateway, or through one in every zone."""
     routes: tuple[Route, ...] = ()
@@ -279,16 +302,25 @@ class Network(Document):
     `s3`; `ecs` stands for the three that EC2 instances of a cluster need.
     """
     security_groups: tuple[SecurityGroup, ...] = ()
+    """Its security groups, which other documents refer to by name."""
     dns_support: Flag = True
+    """Answers DNS queries inside of the network. VPC endpoints need it."""
     dns_hostnames: Flag = True
+    """Gives DNS names to public addresses. VPC endpoints need it."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateVpc, by EC2's names, such as `InstanceTenancy`."""
 
     @property
     def cidrs(self) -> tuple[IPv4Network, ...]:
         return (self.cidr, *(self.secondary_cidrs or ()))
 
     @property
+    def endpoint_services(self) -> tuple[Endpoint, ...]:
+        return tuple(endpoint.service for endpoint in self.endpoints)
+
+    @property
     def interface_endpoints(self) -> tuple[Endpoint, ...]:
-        return tuple(one.service for one in self.endpoints if one.service not in GATEWAY_ENDPOINTS)
+        return tuple(service for service in self.endpoint_services if service not in GATEWAY_ENDPOINTS)
 
     @property
     def interface_services(self) -> tuple[tuple[Endpoint, str], ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.values import ONE_OR_MANY, Flag, Text, Words, matching, no_repeats, problem
 
 Principal = Annotated[
@@ -28,8 +28,11 @@ class Statement(Block):
     """One statement of an inline policy."""
 
     effect: Literal["Allow", "Deny"] = "Allow"
+    """Whether it allows or denies. Deny overrides."""
     actions: Lines
+    """Actions, such as s3:GetObject."""
     resources: Lines
+    """ARNs of what they apply to."""
     condition: dict[str, dict[str, ConditionValues]] = Field(default_factory=dict)
     """{operator: {key: value or list of values}}, as in IAM."""
 
@@ -40,8 +43,11 @@ class Policy(Block):
     short_form = {"type": "string", "pattern": "^arn:"}
 
     arn: Managed | None = None
+    """ARN of a managed policy. Instead of `name` and `statements`."""
     name: PolicyName | None = None
+    """Name of an inline policy."""
     statements: tuple[Statement, ...] = ()
+    """Statements of an inline policy."""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,12 +74,16 @@ RoleName = Annotated[str, *matching(r"[\w+=,.@-]+", 64, "letters, digits and _+=
 class Role(Document):
     """An IAM role. Containers refer to it as `role`; ECS can then pass it to them."""
 
+    api = "role"
+
     kind: Literal["Role"] = "Role"
     name: RoleName
     aws_name: RoleName | None = None
     """Its name in AWS. Default: the document's name."""
     assumed_by: Principals
+    """AWS services that may assume the role."""
     policies: tuple[Policy, ...] = ()
+    """What the role allows: managed policies by ARN, and inline ones."""
     path: RolePath | None = None
     """Default: that of the Stack's `roles`, and below it. AWS cannot change it later without replacing the role."""
     permissions_boundary: Managed | None = None
@@ -81,3 +91,5 @@ class Role(Document):
     role has is only ever replaced by another, and not removed with this line."""
     allow_wildcards: Flag = False
     """Allows '*' in the policies."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateRole, by IAM's names: `Description` and `MaxSessionDuration`."""

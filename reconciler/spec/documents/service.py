@@ -37,7 +37,9 @@ class Forwarding(Block):
     api = "target_group"
 
     load_balancer: Reference
+    """The LoadBalancer document."""
     container: ContainerName
+    """The container that receives the requests."""
     port: Port | None = None
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
@@ -47,6 +49,7 @@ class Forwarding(Block):
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
     """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
+    """How the load balancer checks the tasks."""
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
     """Time for a task to finish its requests before it is stopped."""
     stickiness: Stickiness | None = None
@@ -62,7 +65,9 @@ class Forwarding(Block):
     attributes: dict[str, Line] = Field(default_factory=dict)
     """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
+    """The requests that the service takes. Default: all that no other service takes."""
     listener: ListenerName = "production"
+    """The listener for production traffic."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
 
@@ -121,15 +126,21 @@ class Service(Document):
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: Reference
+    """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
     task: TaskDefinition
+    """Its task definition."""
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
+    """Number of tasks. With `scaling`, only at creation."""
     placement: Placement
+    """Where its tasks run."""
     traffic: Traffic | None = None
+    """How requests reach it. Default: not through a load balancer."""
     additional_traffic: Annotated[tuple[Forwarding, ...], Field(max_length=4)] = ()
     """Further ports, listeners or load balancers, for rolling deployments. Each needs a target group of its own."""
     deployment: Reference | None = None
     """A DeploymentStrategy. Default: ECS's rolling deployment with a circuit breaker."""
     scaling: Scaling | None = None
+    """Lets AWS change the number of tasks. Default: it is `desired_count`."""
     service_connect: ServiceConnect | None = None
     """Connects it to other services by their names. Only for deployments that ECS runs."""
     exec: Flag = False
@@ -137,9 +148,11 @@ class Service(Document):
     grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None
     """Time after a task's start in which failing load balancer health checks are ignored."""
     launch: Literal["FARGATE"] | None = None
+    """The launch type. Default: that of `capacity_providers`, or of the cluster."""
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    """Version of the Fargate platform."""
     managed_tags: Flag = False
     """Tags each task with its cluster and its service."""
     propagate_tags: Literal["service", "task_definition"] | None = None

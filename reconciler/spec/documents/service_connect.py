@@ -21,6 +21,7 @@ class TestHeader(Block):
     """A header by which requests reach the new version while it is being tested."""
 
     name: Annotated[str, *matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", 256, "the name of an HTTP header")]
+    """Name of the header."""
     value: Words | None = None
     """Its exact value."""
 
@@ -49,6 +50,7 @@ class Tls(Block):
     """Encrypts the traffic between the tasks. Certificates come from AWS Private Certificate Authority."""
 
     certificate_authority: Arn
+    """ARN of the private certificate authority."""
     role: Reference
     """A Role, or an ARN, that ecs.amazonaws.com can assume to issue the certificates."""
     kms_key: Arn | None = None
@@ -69,7 +71,9 @@ class ConnectedService(Block):
     alias: Alias = Field(default_factory=Alias)
     """What clients write in their configuration, such as http://api:8080. Each is unique in the namespace."""
     timeouts: Timeouts | None = None
+    """Time limits of connections and requests. Default: those of ECS."""
     tls: Tls | None = None
+    """Encrypts the traffic to it. Default: it is not encrypted."""
 
 
 class ServiceConnect(Block):
@@ -81,5 +85,6 @@ class ServiceConnect(Block):
     namespace: Arn | None = None
     """ARN of a Cloud Map namespace. Default: the cluster's `namespace`."""
     services: Annotated[tuple[ConnectedService, ...], Field(max_length=20)] = ()
+    """The ports that other services reach by a name."""
     logs: Flag = True
     """Whether the proxy logs to the log group of the service, if it has one."""

@@ -32,6 +32,7 @@ class Quotas(Block):
     """AWS quotas that were raised for your account. A load balancer that exceeds them is refused by `validate`."""
 
     listeners_per_load_balancer: Quota = 50
+    """Listeners that one load balancer may have."""
     rules_per_load_balancer: Quota = 100
     """Default actions of listeners do not count. A service with `match` has a rule on each of its two listeners."""
     target_groups_per_load_balancer: Quota = 100
@@ -61,6 +62,7 @@ class DriftRule(Block):
             "a pattern over addresses such as service/api or security-group-rules/*",
         ),
     ]
+    """The resources that the rule is about."""
     path: Annotated[
         str, *matching(r"[\x21-\x7e]+", LONGEST_PATTERN, "a pattern over fields such as desired_count or tags.*")
     ] = "*"
@@ -77,10 +79,14 @@ class Stack(Document):
     kind: Literal["Stack"] = "Stack"
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 64, "letters, digits, '.', '_' and '-' only")]
     region: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d", 32, "an AWS region such as us-west-2")]
+    """The AWS region of everything in the stack."""
     account: AccountNumber | None = None
     """The only account that these specs may be applied to. Any other is refused before the first write."""
     guard: Guard = Field(default_factory=Guard)
+    """Limits of what one plan may delete or replace."""
     quotas: Quotas = Field(default_factory=Quotas)
+    """Quotas of the account that differ from AWS's defaults."""
     roles: RoleDefaults = Field(default_factory=RoleDefaults)
+    """What all roles of the stack have in common."""
     drift: Annotated[tuple[DriftRule, ...], Field(max_length=MOST_DRIFT_RULES)] = ()
     """For the controller (`reconciler run`). Without a rule, drift is corrected."""

@@ -39,9 +39,13 @@ class TargetHealthCheck(Block):
     protocol: Literal["HTTP", "HTTPS", "TCP"] | None = None
     """Default: HTTP, and TCP for a target group of TCP or TLS."""
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
+    """Time between two checks."""
     timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")
+    """Time after which a check has failed."""
     healthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    """Checks in a row after which a target is healthy."""
     unhealthy_threshold: Annotated[Whole, Field(ge=2, le=10)] = 2
+    """Failed checks in a row after which a target is unhealthy."""
     matcher: Annotated[str, *matching(_CODES, 128, "codes such as 200, 200,204 or 200-299")] | None = None
     """Codes of a healthy task, from 200 to 499. Default: 200. With GRPC, from 0 to 99. Default: 12."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from reconciler.model import duration
-from reconciler.spec.documents.base import Block, Document
+from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
@@ -42,6 +42,7 @@ class Retry(Block):
     """
 
     attempts: Annotated[Whole, Field(ge=0, le=185)] = 185
+    """Number of further attempts after the first."""
     max_age: Annotated[Duration, lasting("1m", "24h")] = duration.parse("24h")
     """How late a start may be."""
 
@@ -50,13 +51,19 @@ class Run(Block):
     """When a task runs: `once` for each content of the document, or on a schedule."""
 
     short_form = {"const": "once"}
+    api = "schedule"
 
     schedule: Schedule | None = None
+    """When it runs: `cron(0 3 * * ? *)`, `rate(1 hour)` or `at(2026-01-31T03:00:00)`."""
     time_zone: TimeZone = "UTC"
+    """The time zone of the schedule, by its name, such as Asia/Tokyo."""
     retry: Retry = Field(default_factory=Retry)
+    """How long starting a task is tried again."""
     dead_letter_queue: Annotated[str, *matching(_QUEUE, 256, "the name or ARN of an SQS standard queue")] | None = None
     """Where starts go that never succeeded: the name or the ARN of an SQS standard queue. By its name, it is in the
     account and region of the stack."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of CreateSchedule, by EventBridge Scheduler's names, such as `FlexibleTimeWindow`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -82,11 +89,14 @@ class Run(Block):
 class Task(Document):
     """A standalone task under a cluster."""
 
+    api = "task"
+
     kind: Literal["Task"] = "Task"
     name: EcsName
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: Reference
+    """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
     run: Run | None = None
     """`once`, or {schedule: "cron(0 3 * * ? *)", time_zone: Asia/Tokyo}."""
     before: Reference | None = None
@@ -96,11 +106,19 @@ class Task(Document):
     count: Annotated[Whole, Field(ge=1, le=10)] = 1
     """Number of tasks per run."""
     task: TaskDefinition
+    """Its task definition."""
     placement: Placement
+    """Where it runs."""
     exec: Flag = False
+    """Gives its role the permissions of ECS Exec."""
     launch: Literal["FARGATE"] | None = None
+    """The launch type. Default: that of `capacity_providers`, or of the cluster."""
     capacity_providers: CapacityShares = ()
+    """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"
+    """Version of the Fargate platform."""
+    aws: Members = Field(default_factory=dict)
+    """Further members of RunTask, by ECS's names, such as `overrides`. Not for a schedule, which has its own."""
 
     @model_validator(mode="after")
     def _one_way_to_run(self) -> Task:
@@ -110,6 +128,9 @@ class Task(Document):
             raise problem("E1112", "a task has either 'run' or 'before', not both", at=("before",))
         if self.before is not None and self.count > 1:
             raise problem("E1112", "a task with 'before' is a single task, without 'count'", at=("count",))
+        if self.aws and self.run is not None and not self.run.once:
+            message = "a scheduled task is started by EventBridge Scheduler, and not by RunTask"
+            raise problem("E1112", message, hint="write it as run.aws, by the scheduler's names", at=("aws",))
         return self
 
     @model_validator(mode="after")

@@ -43,6 +43,7 @@ class TaskDefinition(Block):
     memory: Annotated[Whole, Field(ge=1)] | None = None
     """MiB. For the combinations with cpu see `reconciler explain E5001`. Optional on EC2, if each container has it."""
     containers: dict[ContainerName, Container]
+    """Its containers, by name."""
     logs: Logs | None = None
     """Default: the containers' output is discarded."""
     role: Reference | None = None
@@ -57,6 +58,7 @@ class TaskDefinition(Block):
     """ARNs of the customer managed KMS keys that the task's secrets or log group are encrypted with. The generated
     execution role may decrypt with them."""
     architecture: Architecture = "X86_64"
+    """CPU architecture of the images."""
     ephemeral_storage: Annotated[Whole, Field(ge=21, le=200)] | None = None
     """GiB; the default is 20. Only on Fargate."""
     volumes: dict[VolumeName, Volume] = Field(default_factory=dict)
@@ -112,7 +114,9 @@ class Placement(Block):
     """The subnets and security groups of tasks, and on EC2 how instances are chosen for them."""
 
     subnets: Annotated[Many, Field(min_length=1, max_length=16)]
+    """Subnets of one network, by name or subnet-… id."""
     security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
+    """Security groups of the tasks, by name or sg-… id."""
     public_ip: Flag = False
     """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet. Only on Fargate.
     """

@@ -177,6 +177,7 @@ def lasting(shortest: str, longest: str) -> AfterValidator:
             raise problem("E1106", f"{duration.format(value)} is outside the limits, {shortest} to {longest}")
         return value
 
+    check.limits = f"{shortest} to {longest}"  # type: ignore[attr-defined]  # for the reference
     return AfterValidator(check)
 
 

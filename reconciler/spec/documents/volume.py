@@ -27,13 +27,17 @@ class EfsVolume(Block):
     """A file system of Amazon EFS. All tasks that mount it have the same files."""
 
     file_system: FileSystemId
+    """Its id, fs-…."""
     access_point: AccessPointId | None = None
+    """The id of an access point, fsap-…, through which it is mounted."""
     root: AbsolutePath = "/"
     """The directory of the file system that is mounted. Not with `access_point`, which has its own."""
     iam: Flag = False
     """Mounts with the permissions of the task role. A generated role is given those that the mounts need."""
     transit_encryption: Flag = True
+    """Encrypts what is sent between the task and the file system."""
     transit_encryption_port: Port | None = None
+    """The port for encrypted traffic. Default: one that the mount helper of EFS chooses."""
 
     @model_validator(mode="after")
     def _encrypted(self) -> EfsVolume:
@@ -53,16 +57,21 @@ class EbsVolume(Block):
     size: Annotated[Whole, Field(ge=1, le=65536)] | None = None
     """GiB. Default: the size of the snapshot."""
     snapshot: SnapshotId | None = None
+    """The snapshot that it is created from, snap-…. Default: it is empty."""
     type: Literal["gp2", "gp3", "io1", "io2", "sc1", "st1", "standard"] = "gp3"
+    """Type of the volume."""
     iops: Annotated[Whole, Field(ge=100, le=256_000)] | None = None
+    """Operations a second; only for gp3, io1 and io2. io1 and io2 need it."""
     throughput: Annotated[Whole, Field(ge=125, le=2000)] | None = None
     """MiB a second; only for gp3."""
     encrypted: Flag = True
+    """Encrypts the volume."""
     kms_key: KmsKey | None = None
     """Default: the account's default key for EBS. The generated role may use it."""
     initialization_rate: Annotated[Whole, Field(ge=100, le=300)] | None = None
     """MiB a second at which the snapshot is loaded."""
     filesystem: Literal["ext3", "ext4", "xfs"] = "xfs"
+    """How it is formatted. For a volume from a snapshot, the file system of the snapshot."""
     role: Reference | None = None
     """The role that ECS manages the volume with: a Role document or the ARN of a role. Default: one is generated."""
 
@@ -87,17 +96,24 @@ class S3FilesVolume(Block):
     """A file system of Amazon S3 Files."""
 
     file_system: S3FilesArn
+    """Its ARN."""
     access_point: S3FilesArn | None = None
+    """The ARN of an access point through which it is mounted."""
     root: AbsolutePath | None = None
+    """The directory of the file system that is mounted. Default: its root."""
     transit_encryption_port: Port | None = None
+    """The port for encrypted traffic. Default: one that the mount helper chooses."""
 
 
 class Volume(Block):
     """A volume of a task. One without any fields is empty, and lasts as long as its task."""
 
     efs: EfsVolume | None = None
+    """A file system of Amazon EFS."""
     ebs: EbsVolume | None = None
+    """A volume of Amazon EBS for each task."""
     s3_files: S3FilesVolume | None = None
+    """A file system of Amazon S3 Files."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Volume:
@@ -111,8 +127,11 @@ class Mount(Block):
     """Where a container has a volume of the task."""
 
     volume: VolumeName
+    """One of the task's `volumes`."""
     path: AbsolutePath
+    """Where the container has it."""
     read_only: Flag = False
+    """The container cannot write to it."""
 
 
 class MountsFrom(Block):
@@ -121,7 +140,9 @@ class MountsFrom(Block):
     short_form = {"type": "string"}
 
     container: Reference
+    """Another container of the task."""
     read_only: Flag = False
+    """This container cannot write to them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -133,6 +154,8 @@ class Tmpfs(Block):
     """A file system in memory."""
 
     path: AbsolutePath
+    """Where the container has it."""
     size: Annotated[Whole, Field(ge=1)]
     """MiB."""
     options: tuple[Annotated[str, *matching(r"[a-z]+(?:=[A-Za-z0-9]+)?", 64, "an option of mount")], ...] = ()
+    """Options of mount, such as `noexec`."""
