@@ -27,10 +27,31 @@ assumed_by: ecs-tasks.amazonaws.com
 ---
 kind: Store
 name: every-store
+---
+kind: Alarm
+name: every-alarm
+metric: {namespace: every, name: errors, statistic: Sum}
+above: 10
+---
+kind: Cluster
+name: every-instances
+ec2_capacity:
+  - name: every-capacity
+    instance_types: [m7i.large]
+    max: 2
+    subnets: [outside-public-a]
+    security_groups: [every-task]
+    public_ip: true
+    role: every-instance
+---
+kind: Role
+name: every-instance
+assumed_by: ec2.amazonaws.com
 """
 """The documents that the folder with every type lacks."""
 
-STAYING = {"scaling", "security-group-rules", "task", "log-group", "namespace"}
+CAPACITY = {"auto-scaling-group", "capacity-provider", "cluster-capacity", "instance-profile", "launch-template"}
+STAYING = {"scaling", "security-group-rules", "task", "log-group", "namespace", *CAPACITY}
 """What AWS keeps no tags for, which goes with what it belongs to; and what goes by its AWS name in the specs too."""
 
 ABSENT = {"codedeploy-deployment-group"}
