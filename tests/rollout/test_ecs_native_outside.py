@@ -181,3 +181,12 @@ def test_no_rollback_is_begun_that_ecs_would_roll_back(lost: str) -> None:
     response = written(decided(replace(facts(marks=marks, wanted="a"), lost=lost))).response
     assert response is not None
     assert response.accepted is not bool(lost)
+
+
+def test_a_first_version_that_ecs_took_back_starts_again_without_hooks() -> None:
+    """Nobody is served, so that nothing is tested and no gate is waited for."""
+    gone = replace(SCALING, status=Status.ROLLBACK_SUCCESSFUL, finished=NOW - HOUR)
+    found = facts(deployment=gone, live=STARTED, definition=STARTED.task_definition, production=(0, WHOLE))
+    found = replace(found, sets=())
+    (start,) = (one for one in decided(found).decisions if isinstance(one, StartDeployment))
+    assert start.hooks == ()

@@ -77,7 +77,8 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
     late = endings.ill_at_the_gate(policy, seen, now) if request is None and seen.marks.suspended is None else None
     if late is not None:
         return late
-    declared = () if seen.marks.live is None else hooks.declared(strategy)  # nobody is served yet
+    nobody = seen.marks.live is None or context.of(policy, seen, now).shape is TrafficState.NOTHING_LIVE
+    declared = () if nobody else hooks.declared(strategy)  # nobody is served, and nothing is tested
     return _without_scaling_in(policy, seen, decided, _translated(policy, seen, decided, now, declared), now)
 
 
