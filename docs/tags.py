@@ -11,7 +11,7 @@ from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
 from reconciler.resources import _task_runs, task, task_definition
 from reconciler.rollout import state_tags, stored_state
-from reconciler.rollout.attempts import Rejection, Retry, TaskRun
+from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.engines import task_sets
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, RequestVerb, Response
@@ -65,6 +65,7 @@ def _stored() -> Mapping[str, str]:
         rollback_target=Version(BEFORE, "shop-web:6"),
         live=Version(RELEASE, "shop-web:7"),
         started=Version(RELEASE, "shop-web:7"),
+        attempt=Attempt(RELEASE, AT),
         task_run=TaskRun(RELEASE, 7, AT, "4f0e2d1c5b6a47988f7e6d5c4b3a2918", judges="t3d60c1"),
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
@@ -248,6 +249,13 @@ GROUPS = (
                 "`RELEASE:FAMILY:REVISION`; services under the engine `ecs_native` only",
                 NOBODY,
                 "A deployment of a revision that nothing else names counts as one that was created outside reconciler.",
+            ),
+            _state(
+                "attempt",
+                "`RELEASE:TIME`: when the rollout of a release began; services under the engine `ecs_native` only",
+                NOBODY,
+                "A deployment that fails within a time that was extended may be taken for one of an earlier attempt, "
+                "and the release is started again.",
             ),
             _state(
                 "engine_change",

@@ -132,7 +132,7 @@ def limits(plan: Plan, context: Context) -> Plan:
     if not context.leaving:
         stay = [*immovable(context.world, context.desired, context.kinds, context.deliveries)]
         refusals = [*explained(refusals, stay, context.deliveries)]
-        pairs = kept_pairs(plan, context.world, context.desired, context.deliveries)
+        pairs = kept_pairs(plan, context.world, context.desired, context.kinds, context.deliveries)
         refusals += [one for one in pairs if one.address not in {other.address for other in stay}]
         refusals = [*refused(refusals, context.world, context.desired, context.deliveries)]
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)

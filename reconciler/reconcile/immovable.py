@@ -58,7 +58,11 @@ def immovable(
 
 
 def kept_pairs(
-    plan: Plan, world: ObservedState, desired: Mapping[Address, Desired[Any]], deliveries: Iterable[RolloutSpec]
+    plan: Plan,
+    world: ObservedState,
+    desired: Mapping[Address, Desired[Any]],
+    kinds: ResourceTypes,
+    deliveries: Iterable[RolloutSpec],
 ) -> Iterator[Refusal]:
     """A refusal for each service whose traffic ECS shifts, and is to shift between other target groups, by other rules,
     to another port or with another role.
@@ -67,12 +71,14 @@ def kept_pairs(
     known = frozenset(one.id for one in world)
     services = {one.id: one for one in world.found.get("service", ())}
     rules = frozenset(one.id for one in world.found.get("listener-rule", ()))
+    default = {one.id: kinds["listener"].forwards(one.spec).keys() for one in world.found.get("listener", ())}
     for delivery in deliveries:
         service = services.get(ids.get(delivery.service, ""))
         if service is None or delivery.engine.shifts_traffic is not TrafficShifter.ECS:
             continue
-        want = desired[delivery.service]
-        changed = pair_changes(service.facts["item"], want.resolved(ids).spec, known, rules)
+        want, used = desired[delivery.service], kinds["service"].in_use(service)
+        answering = frozenset(id for id, groups in default.items() if used & groups)
+        changed = pair_changes(service.facts["item"], want.resolved(ids).spec, known, rules, answering)
         if changed:
             because = f"ECS cannot be given {' or '.join(changed)} without a risk for the requests in production"
             yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, INSTEAD, want.where)

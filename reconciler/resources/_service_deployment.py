@@ -172,10 +172,16 @@ def rule_arns(entries: Iterable[str]) -> Calls[dict[str, str]]:
 
 
 def pair_changes(
-    item: Mapping[str, Any], pair: Pair, role: Link, known: Collection[str], rules: Collection[str]
+    item: Mapping[str, Any],
+    pair: Pair,
+    role: Link,
+    known: Collection[str],
+    rules: Collection[str],
+    answering: Collection[str],
 ) -> tuple[str, ...]:
     """What of `pair` and `role` the service from AWS does not have. `known` are the ids of what there is, of which
-    `rules` are listener rules: what does not exist any more is not kept.
+    `rules` are listener rules, and `answering` listeners whose default action names target groups of the
+    service: what does not exist any more is not kept.
     """
     entry: Mapping[str, Any] = next(iter(item.get("loadBalancers") or ()), {})
     advanced = entry.get("advancedConfiguration") or {}
@@ -189,7 +195,8 @@ def pair_changes(
         rule = advanced.get(f"{name}ListenerRule") or ""
         listener = rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
         same = rule == link or (listener == link and rule not in rules)
-        if link is not None and listener in known and not same:
+        there = rule in rules or listener in answering  # the rule of a default action is not one of `rules`
+        if link is not None and listener in known and there and not same:
             found.append(f"another {name} listener or rule")
     if (entry.get("containerName"), entry.get("containerPort")) != (pair.container, pair.port):
         found.append("another container or port")

@@ -72,7 +72,7 @@ class Service(ResourceType[ServiceSpec]):
     Spec = ServiceSpec
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=28)  # the state of its rollouts, and requests for the stack
+    tag_rules: ClassVar[TagRules] = TagRules(added=29)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
         linked_role="ecs.amazonaws.com",
         passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),
@@ -287,9 +287,13 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
 
 
 def pair_changes(
-    item: Mapping[str, Any], spec: ServiceSpec, known: Collection[str], rules: Collection[str]
+    item: Mapping[str, Any],
+    spec: ServiceSpec,
+    known: Collection[str],
+    rules: Collection[str],
+    answering: Collection[str],
 ) -> tuple[str, ...]:
     """What of the declared pair of target groups a service from AWS, whose traffic ECS shifts, does not have."""
     if spec.pair is None or spec.infrastructure_role is None:
         return ()
-    return _service_deployment.pair_changes(item, spec.pair, spec.infrastructure_role, known, rules)
+    return _service_deployment.pair_changes(item, spec.pair, spec.infrastructure_role, known, rules, answering)

@@ -1,4 +1,6 @@
-"""Attempts at a release, as they are stored: one that was rejected, its pre-deployment task, and the next attempt."""
+"""Attempts at a release, as they are stored: one that was rejected, its pre-deployment task, when it began, and the
+next attempt.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +58,17 @@ class Retry:
         return f"{self.release}:{self.attempts}:{int(self.at.timestamp())}"
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """When the rollout of a release began. Its deployment, if it has one, was created afterwards."""
+
+    release: str
+    at: datetime
+
+    def text(self) -> str:
+        return f"{self.release}:{int(self.at.timestamp())}"
+
+
 # -- from tags
 
 
@@ -77,5 +90,15 @@ def _retry(text: str) -> Retry | None:
     return None if match is None else Retry(match[1], int(match[2]), datetime.fromtimestamp(int(match[3]), UTC))
 
 
-READ: Final[Mapping[str, Callable[[str], Any]]] = {"rejected": _rejection, "task_run": _task_run, "retry": _retry}
+def _attempt(text: str) -> Attempt | None:
+    match = re.fullmatch(r"([^:\s]+):(\d{1,11})", text)
+    return None if match is None else Attempt(match[1], datetime.fromtimestamp(int(match[2]), UTC))
+
+
+READ: Final[Mapping[str, Callable[[str], Any]]] = {
+    "rejected": _rejection,
+    "task_run": _task_run,
+    "attempt": _attempt,
+    "retry": _retry,
+}
 """The fields of `StoredState` that hold them; None if a value cannot be parsed."""

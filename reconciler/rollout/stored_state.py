@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from reconciler.model import ownership
 from reconciler.model.tagging import escaped, with_text
-from reconciler.rollout.attempts import Rejection, Retry, TaskRun
+from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, Response
 
@@ -145,9 +145,9 @@ class StoredState:
 
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
     wanted one, `live` the version ECS was last asked to run (where AWS runs the deployments only), `started` that of
-    the deployment whose traffic ECS shifts. `cleared` are releases whose pre-deployment task has succeeded. `retry` is
-    for rolling deployments only. `verdicts` say why releases are quarantined. `unreadable` is why not all of it can be
-    read, or "", and is not stored itself.
+    the deployment whose traffic ECS shifts, and `attempt` when its rollout began. `cleared` are releases whose
+    pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
+    quarantined. `unreadable` is why not all of it can be read, or "", and is not stored itself.
     """
 
     deadline: Deadline | None = None
@@ -162,6 +162,7 @@ class StoredState:
     rollback_target: Version | None = None
     live: Version | None = None
     started: Version | None = None
+    attempt: Attempt | None = None
     task_run: TaskRun | None = None
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
@@ -248,6 +249,7 @@ KEYS: Final[Mapping[str, str]] = {
         "rollback_target",
         "live",
         "started",
+        "attempt",
         "task_run",
         "retry",
         "cleared",

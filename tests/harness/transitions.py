@@ -281,6 +281,8 @@ class LivingStack:
                 because.append(str(result.error))
             elif result.step is not None and result.step.phase is not Phase.IDLE:
                 because.append(f"{result.step.phase}: {result.step.because}")
+            elif result.seen is not None and result.seen.waits:
+                because.append(result.seen.waits)
         return because
 
     def unserved(self) -> dict[str, tuple[int, str]]:

@@ -254,6 +254,7 @@ NAMED = (
     ("blue_green", AT_REST, "Service my-app-frontend: traffic.target_groups.1 renamed everywhere"),
     ("blue_green", str(Phase.TESTING), "Service my-app-frontend: deployment removed"),
     ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
+    ("canary by ecs_native", str(Phase.SHIFTING), "Service my-app-frontend: traffic.match = {path: /*, priority: 10}"),
 )
 NOT_ALL = [pytest.param(*one, marks=[] if "deployment removed" in one[2] else [pytest.mark.slow]) for one in NAMED]
 """Changes after which something was wrong once, and that the sample may leave out."""

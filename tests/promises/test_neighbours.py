@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from reconciler import events
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.engines.ecs_native.pair import REMEDY
 from tests.harness.forked_runs import apart
 from tests.harness.neighbours import NEIGHBOURS, Hands
 from tests.harness.spec_changes import Document
@@ -74,14 +75,17 @@ def _judge(stack: LivingStack, names: Sequence[str], every: float, span: float) 
 
 
 def _not_in_place(stack: LivingStack) -> str:
-    """Why the newest version is not in place in the end, or "". Production that somebody moved is for a person."""
+    """Why the newest version is not in place in the end, or "". Production that somebody moved is for a person, and so
+    is what ECS has of a listener that was deleted.
+    """
     settled = stack.settle()
     if settled and stack.retry():
         settled = stack.settle()
     if not settled:
         return f"never at rest: {dict(stack.watched.writes)}"
     blocked = any(one.step is not None and one.step.phase is Phase.BLOCKED for one in stack.results)
-    return "" if blocked else "; ".join(stack.why_not_in_place())
+    lost = any(one.seen is not None and REMEDY in one.seen.waits for one in stack.results)
+    return "" if blocked or lost else "; ".join(stack.why_not_in_place())
 
 
 def _check(
@@ -196,3 +200,31 @@ def test_some_versions_and_neighbours_interleaved_come_to_rest(pair: LivingStack
 @pytest.mark.slow
 def test_many_versions_and_neighbours_interleaved_come_to_rest(pair: LivingStack, record: Record) -> None:
     _drawn(pair, DRAWN, record)
+
+
+# -- what ECS goes on having after it was deleted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["blue_green by ecs_native"], indirect=True)
+@pytest.mark.parametrize("moment", [AT_REST, str(Phase.BAKING)])
+def test_by_the_rolling_engine_ecs_is_given_what_there_is(world: World, moment: str) -> None:
+    """As the version that waits says."""
+    stack, documents = world.stack, world.brought_to(moment)
+    _act(stack, ["Terraform: the test listener deleted"])
+    stack.commit(with_image(documents, "v3"))
+    assert stack.settle()
+    assert any(REMEDY in because for because in stack.why_not_in_place())
+    for strategy in ("rolling", world.strategy):
+        stack.commit(_by(with_image(documents, "v3"), strategy))
+        assert stack.settle(), stack.why_not_in_place()
+    assert (stack.why_not_in_place(), stack.breaches) == ([], [])
+
+
+def _by(documents: Sequence[Document], strategy: str) -> tuple[Document, ...]:
+    changed = copy.deepcopy(tuple(documents))
+    for one in changed:
+        if one["kind"] == "DeploymentStrategy":
+            one.clear()
+            one.update(copy.deepcopy(STRATEGIES[strategy]))
+    return changed

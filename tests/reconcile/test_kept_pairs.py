@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.model.plan import RefusalCode
+from reconciler.model.plan import RefusalCode, Verb
 from reconciler.model.resource import Address
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
@@ -48,6 +48,23 @@ def test_what_ecs_cannot_be_given_safely_is_refused(stage: EmulatedStack, texts:
     assert what in refusals[0].because
     assert refusals[0].where.startswith("specs/services/frontend.yaml:")
     assert "rolling" in refusals[0].hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("port", [80, 9000])
+def test_a_rule_that_was_deleted_is_created_again(port: int) -> None:
+    """ECS goes on having the previous one; without it nobody would be served."""
+    with emulated_stack(NATIVE | {"traffic:\n": "traffic:\n  match: {path: /*, priority: 10}\n"}, SHORT) as stage:
+        serving(stage)
+        elb = stage.laptop.client("elbv2")
+        (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+        listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+        listener = next(one["ListenerArn"] for one in listeners if one["Port"] == port)
+        (rule,) = (one for one in elb.describe_rules(ListenerArn=listener)["Rules"] if not one["IsDefault"])
+        elb.delete_rule(RuleArn=rule["RuleArn"])
+        _, plan = pass_.look(stage.aws, discover(), stage.desired_state)
+        assert plan.refusals == ()
+        assert [(one.verb, one.address.kind) for one in plan.actions] == [(Verb.CREATE, "listener-rule")]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.resource import Address, Ref
 from reconciler.resources import _service_deployment
 from reconciler.resources.service import Deployment, FunctionHook, Pair, Service, ServiceSpec
 from tests.laws.example import wish
@@ -109,3 +110,29 @@ def test_what_a_pair_names_is_in_use() -> None:
     item = {"loadBalancers": created()["loadBalancers"], "deployments": [], "taskSets": []}
     found = type("Found", (), {"facts": {"item": item, "task_definitions": ()}})()
     assert Service().in_use(found) == {*GROUPS, DEFAULT, RULE, ROLE}  # type: ignore[arg-type]
+
+
+NEW = f"{RULE[:-2]}cc"
+UNMADE = Ref(Address("listener-rule", "web"))
+
+
+@pytest.mark.parametrize(
+    ("has", "wants", "rules", "refused"),
+    [
+        (DEFAULT, UNMADE, (), True),
+        (RULE, UNMADE, (), False),
+        (RULE, NEW, (NEW,), False),
+        (RULE, UNMADE, (RULE,), True),
+        (RULE, NEW, (RULE, NEW), True),
+    ],
+    ids=["instead of the default action", "gone", "and created again", "another one", "another one of the stack"],
+)
+def test_a_rule_is_kept_for_as_long_as_it_exists(has: str, wants: Any, rules: tuple[str, ...], refused: bool) -> None:
+    """Rules of a default action are not listed; requests are answered by it then. `LISTENER` answers some."""
+    (entry,) = created()["loadBalancers"]
+    item = {"loadBalancers": [entry | {"advancedConfiguration": entry["advancedConfiguration"] | {
+        "productionListenerRule": has}}]}  # fmt: skip
+    pair = PAIR.model_copy(update={"production": wants, "test": None})
+    known = {*GROUPS, LISTENER, f"{LISTENER[:-1]}2", *rules}
+    changed = _service_deployment.pair_changes(item, pair, ROLE, known, rules, {LISTENER})
+    assert changed == (("another production listener or rule",) if refused else ())

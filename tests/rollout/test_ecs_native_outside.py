@@ -17,11 +17,14 @@ from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import WHOLE, Scaling
 from reconciler.rollout.stored_state import DeadlineKind, Outcome
+from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.tracker import LATEST
 from tests.rollout.facts import GREEN, HOUR, MINUTE, NOW, due, kinds, marked, only, said, written
 from tests.rollout.test_ecs_native import (
     BAKING,
     BLUE,
+    ENGINE,
+    SCALING,
     SHIFTING,
     STARTED,
     TESTED,
@@ -65,6 +68,26 @@ def test_nothing_is_recorded_of_a_service_that_is_suspended() -> None:
     found = facts(deployment=over, marks=marks)
     assert decided(found).decisions == ()
     assert decided(replace(found, marks=replace(found.marks, suspended=None))).ended is not None
+
+
+@pytest.mark.parametrize(
+    ("longer", "policy"),
+    [(timedelta(), TIMED), (HOUR, TIMED), (timedelta(), replace(TIMED, healthy_within=TIMED.healthy_within / 4))],
+    ids=["as it began", "extended", "with less time for the next one"],
+)
+def test_an_attempt_is_known_by_its_beginning(longer: timedelta, policy: Strategy) -> None:
+    """Its deadline is moved by `extend`, and says less once the strategy has changed."""
+    begun = written(decided(facts(definition=GREEN.task_definition)))
+    assert begun.deadline is not None
+    assert begun.deadline.at is not None
+    marks = replace(begun, deadline=replace(begun.deadline, at=begun.deadline.at + longer))
+    ended = replace(SCALING, born=NOW + SECOND, status=Status.ROLLBACK_SUCCESSFUL, finished=NOW + MINUTE)
+    found = facts(deployment=ended, marks=marks, definition=GREEN.task_definition)
+    step = ENGINE.decide(policy, found, NOW + 2 * MINUTE)
+    assert step.ended is not None
+    assert written(step).quarantined("b")
+    earlier = replace(found, deployment=replace(ended, born=NOW - HOUR, finished=NOW - MINUTE))
+    assert kinds(ENGINE.decide(policy, earlier, NOW + 2 * MINUTE)) == [StartDeployment.__name__]
 
 
 # -- production that somebody has moved
@@ -133,3 +156,37 @@ def test_a_version_that_was_stopped_for_a_newer_one_has_not_failed(stopped: bool
     step = decided(facts(deployment=undone, wanted="c", marks=marked(due(DeadlineKind.GATE), started=STARTED)))
     assert step.ended is not None
     assert (step.ended.outcome, written(step).quarantined("b")) == (outcome, not stopped)
+
+
+# -- what ECS has of the pair, and is not there any more
+
+
+@pytest.mark.parametrize("lost", ["", "the test listener or its rule were created again"])
+def test_what_ecs_could_deploy_no_version_with_is_no_fault_of_this_one(lost: str) -> None:
+    """It waits then, and is not quarantined. Once production has moved, ECS has another reason."""
+    gone = replace(SCALING, status=Status.ROLLBACK_SUCCESSFUL, finished=NOW, why="One or more rules not found")
+    marks = marked(due(DeadlineKind.UP, TIMED.healthy_within / 2), started=STARTED)
+    found = replace(facts(deployment=gone, marks=marks), lost=lost)
+    step = decided(found)
+    assert step.ended is not None
+    assert written(step).quarantined("b") is not bool(lost)
+    shifted = decided(replace(found, deployment=replace(UNDOING, finished=NOW)))
+    assert written(shifted).quarantined("b")
+
+
+@pytest.mark.parametrize("lost", ["", "target groups were created again"])
+def test_no_rollback_is_begun_that_ecs_would_roll_back(lost: str) -> None:
+    """The previous version would be started by another deployment."""
+    marks = marked(previous=Version("p", "web:1"), request=said(RequestVerb.ROLLBACK, release="a"))
+    response = written(decided(replace(facts(marks=marks, wanted="a"), lost=lost))).response
+    assert response is not None
+    assert response.accepted is not bool(lost)
+
+
+def test_a_first_version_that_ecs_took_back_starts_again_without_hooks() -> None:
+    """Nobody is served, so that nothing is tested and no gate is waited for."""
+    gone = replace(SCALING, status=Status.ROLLBACK_SUCCESSFUL, finished=NOW - HOUR)
+    found = facts(deployment=gone, live=STARTED, definition=STARTED.task_definition, production=(0, WHOLE))
+    found = replace(found, sets=())
+    (start,) = (one for one in decided(found).decisions if isinstance(one, StartDeployment))
+    assert start.hooks == ()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.model import formats
 from reconciler.rollout import actions, state_tags, stored_state
 from reconciler.rollout.actions import WriteState
-from reconciler.rollout.attempts import Rejection, Retry, TaskRun
+from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import (
     Pause,
@@ -91,6 +91,8 @@ def test_every_tag_is_accepted_whatever_text_comes_in(release: str, who: str, wh
         rollback_target=version,
         live=version,
         task_run=TaskRun(release, 7, NOW, who),
+        started=version,
+        attempt=Attempt(release, NOW),
         retry=Retry(release, 2, NOW),
         cleared=(release,) * KEPT_RELEASES,
         engine_change=EngineChange("task_sets", "ecs_native", NOW),

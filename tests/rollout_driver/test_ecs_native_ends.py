@@ -11,12 +11,12 @@ import pytest
 from reconciler.controller.until import has_ended
 from reconciler.local.scripted import Script
 from reconciler.rollout import state_tags
-from reconciler.rollout.engine import Phase
+from reconciler.rollout.engine import Phase, Waiting
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import Actor, Outcome
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.rollout_outcomes import DAY, ended_in, in_phase, outcome, quarantined
-from tests.rollout_driver.test_ecs_native import FIRST, all_to, running, sent, serving, statuses
+from tests.rollout_driver.test_ecs_native import FIRST, SECOND, all_to, running, sent, serving, statuses
 
 CANARY = {"type: blue_green": "type: canary\nengine: ecs_native\nsteps: [{weight: 20, pause: 5m}]"}
 
@@ -102,3 +102,33 @@ def test_a_deployment_of_somebody_else_that_supersedes_ours_blocks_until_it_is_o
     assert statuses(stage) == ["STOPPED", "SUCCESSFUL", "SUCCESSFUL"]
     assert state_tags.of_tags(stage.tags()).quarantine == ()
     assert running(stage) == [("PRIMARY", f"{SERVICE}:3")]
+
+
+def _without(stage: EmulatedStack, what: str) -> None:
+    """The test listener, or the target group that nothing is in, is deleted and created again."""
+    elb = stage.laptop.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    if what == "test listener":
+        elb.delete_listener(ListenerArn=next(one["ListenerArn"] for one in listeners if one["Port"] == 9000))
+    else:
+        groups = {one["TargetGroupName"]: one["TargetGroupArn"] for one in elb.describe_target_groups()["TargetGroups"]}
+        forward = [{"Type": "forward", "TargetGroupArn": groups[FIRST]}]
+        for one in listeners:
+            elb.modify_listener(ListenerArn=one["ListenerArn"], DefaultActions=forward)
+        elb.delete_target_group(TargetGroupArn=groups[SECOND])
+    stage.apply(lambda result: result.step is not None)
+
+
+@pytest.mark.parametrize("what", ["test listener", "target group"])
+def test_a_version_waits_while_ecs_has_what_was_deleted(stage: EmulatedStack, what: str) -> None:
+    """ECS would roll it back, whichever version it is. Nor is a rollback to the previous one begun."""
+    _without(stage, what)
+    stage.spec(v1="v2")
+    stage.apply(lambda result: result.step is not None and result.step.phase is Phase.IDLE)
+    step = stage.last.step
+    assert step is not None
+    assert (step.waits_for, quarantined(stage)) == (Waiting.DEPENDENCY, False)
+    assert what in step.because
+    assert "engine to `rolling`" in step.because
+    assert statuses(stage) == []

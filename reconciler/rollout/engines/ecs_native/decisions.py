@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from reconciler.rollout import request_handler
 from reconciler.rollout.actions import (
@@ -24,6 +25,7 @@ from reconciler.rollout.actions import (
     WriteState,
     stored,
 )
+from reconciler.rollout.attempts import Attempt
 from reconciler.rollout.blue_green import context, machine, requests
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, TrafficState
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
@@ -75,7 +77,8 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
     late = endings.ill_at_the_gate(policy, seen, now) if request is None and seen.marks.suspended is None else None
     if late is not None:
         return late
-    declared = () if seen.marks.live is None else hooks.declared(strategy)  # nobody is served yet
+    nobody = seen.marks.live is None or context.of(policy, seen, now).shape is TrafficState.NOTHING_LIVE
+    declared = () if nobody else hooks.declared(strategy)  # nobody is served, and nothing is tested
     return _without_scaling_in(policy, seen, decided, _translated(policy, seen, decided, now, declared), now)
 
 
@@ -214,18 +217,22 @@ def _left_running(s: RolloutContext, decided: RolloutStep) -> RolloutStep:
 
 
 def _with_start(s: RolloutContext, decisions: tuple[RolloutAction, ...]) -> tuple[RolloutAction, ...]:
-    """What is started is stored before, in the same write: its deployment is known by its revision."""
+    """What is started is stored before, in the same write, and when: its deployment is known by its revision, and as
+    that of this attempt by the time at which it was created.
+    """
     start = next((one for one in decisions if isinstance(one, StartDeployment)), None)
     if start is None:
         return decisions
     version = Version(start.release, start.task_definition or s.seen.definition)
-    if s.marks.started == version:
-        return decisions
     written = next((one for one in decisions if isinstance(one, WriteState)), None)
+    begins = written is not None and written.after.deadline != written.before.deadline
+    if s.marks.started == version and not begins:
+        return decisions
+    fields: dict[str, Any] = {"started": version, "attempt": Attempt(start.release, s.now.replace(microsecond=0))}
     if written is None:
         index = decisions.index(start)
-        return (*decisions[:index], *s.mark(started=version), *decisions[index:])
-    fuller = WriteState(written.before, replace(written.after, started=version))
+        return (*decisions[:index], *s.mark(**fields), *decisions[index:])
+    fuller = WriteState(written.before, replace(written.after, **fields))
     return tuple(fuller if one is written else one for one in decisions)
 
 
@@ -304,7 +311,7 @@ def _recorded(s: RolloutContext) -> tuple[RolloutAction, ...]:
         return ()
     if live.release == UNNAMED or not live.task_definition:
         return ()
-    return s.mark(live=Version(live.release, live.task_definition), started=None)
+    return s.mark(live=Version(live.release, live.task_definition), started=None, attempt=None)
 
 
 def _because(seen: NativeService, decided: RolloutStep) -> str:

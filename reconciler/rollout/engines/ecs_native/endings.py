@@ -72,10 +72,10 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
     if seen.marks.suspended is not None or _gives_way(policy, ours, due):
         return None
     noted = seen.marks.ended_of(ours.release)
-    if (noted is not None and noted.at + ONE_SECOND >= ours.born) or _is_another(policy, ours, due):
+    if (noted is not None and noted.at + ONE_SECOND >= ours.born) or _is_another(policy, seen, ours, due):
         return None
     result = _result(seen, ours, now)
-    fields: dict[str, Any] = {"ended": result, "deadline": None, "started": None}
+    fields: dict[str, Any] = {"ended": result, "deadline": None, "started": None, "attempt": None}
     phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     if result.outcome is Outcome.PROMOTED:
         live, promoted = seen.marks.live, Version(ours.release, ours.task_definition)
@@ -85,7 +85,9 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
         phase = Phase.SUPERSEDED
     else:
         phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        fields["quarantine"], state = seen.marks.with_quarantined(ours.release), RolloutHealth.DEGRADED
+        state = RolloutHealth.DEGRADED
+        if not _for_want_of_a_rule(seen, result):
+            fields["quarantine"] = seen.marks.with_quarantined(ours.release)
     asked = _undoing(seen, ours, now)
     if asked is not None:
         fields["response"] = Response(asked.id)
@@ -94,11 +96,15 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
     return RolloutStep(phase, marks, now, because, state, ours.release, ended=result)
 
 
-def _is_another(policy: Strategy, ours: Deployment, due: Deadline) -> bool:
-    """Whether the deadline is that of a later attempt, which has not created its deployment yet."""
+def _is_another(policy: Strategy, seen: NativeService, ours: Deployment, due: Deadline) -> bool:
+    """Whether the deadline is that of a later attempt, which has not created its deployment yet. It does not say
+    itself when that began: `extend` moves it, and so may a change of the strategy.
+    """
     if due.stage is not DeadlineKind.UP or due.at is None or ours.finished is None:
         return False
-    return ours.finished <= due.at - policy.healthy_within
+    attempt = seen.marks.attempt
+    known = attempt is not None and attempt.release == ours.release
+    return ours.finished <= (attempt.at if attempt is not None and known else due.at - policy.healthy_within)
 
 
 def _gives_way(policy: Strategy, ours: Deployment, due: Deadline) -> bool:
@@ -153,6 +159,13 @@ def _result(seen: NativeService, ours: Deployment, now: datetime) -> RolloutResu
         return RolloutResult(ours.release, Outcome.SUPERSEDED, phase, at, Actor.SPECS, SUPERSEDED)
     outcome = Outcome.ROLLED_BACK if shifted else Outcome.FAILED
     return RolloutResult(ours.release, outcome, phase, at, Actor.ENGINE, _said(ours.why))
+
+
+def _for_want_of_a_rule(seen: NativeService, result: RolloutResult) -> bool:
+    """Whether ECS has rolled back what it could not have deployed, whichever version it was (pair.py). That starts
+    again once ECS has been given what there is.
+    """
+    return bool(seen.lost) and result.outcome is Outcome.FAILED and result.by is Actor.ENGINE
 
 
 def _said(why: str) -> str:

@@ -178,10 +178,12 @@ class Deployment:
 @dataclass(frozen=True, slots=True)
 class NativeService(ObservedService):
     """`deployment`: the newest service deployment, if it matters: one that is active, or how a rollout has ended.
-    `shifting_since`: when it began to shift production traffic, in a simulation only.
+    `lost`: why ECS would roll any deployment back, and what to do (pair.py). `shifting_since`: when it began to shift
+    production traffic, in a simulation only.
     """
 
     deployment: Deployment | None = None
+    lost: str = ""
     shifting_since: datetime | None = None
 
     @property

@@ -20,6 +20,8 @@ def refusal(request: Request, s: RolloutContext, seen: NativeService) -> Request
     if undoes and s.shape is TrafficState.NOTHING_LIVE and not request.to:
         return RequestRefusal(Code.UNSUPPORTED, FIRST)
     active = seen.active
+    if active is None and request.verb is RequestVerb.ROLLBACK and seen.lost:  # that would be another deployment
+        return RequestRefusal(Code.UNSUPPORTED, seen.lost)
     if active is None or active.going_back:
         return None
     if undoes and active.cleans_up:

@@ -17,6 +17,7 @@ from reconciler.model.resource import Calls
 from reconciler.rollout import capacity, describe, observe_task_sets, prefetch, task_protection
 from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engine import Prefetched
+from reconciler.rollout.engines.ecs_native import pair
 from reconciler.rollout.engines.ecs_native.calls import PAUSE
 from reconciler.rollout.engines.ecs_native.facts import (
     CLEAN_UP,
@@ -245,9 +246,10 @@ def _with_versions(
         return capacity.with_lack(found, service["desiredCount"], events, now)
 
     sets = tuple(version(one) for one in items)
-    waits = observe_task_sets.waits(seen.wanted, sets, subject.not_ready)
+    lost = pair.lost(subject, service)
+    waits = observe_task_sets.waits(seen.wanted, sets, subject.not_ready or lost)
     definition = revision_of(subject.release.task_definition)
-    return replace(seen, sets=sets, deployment=deployment, waits=waits, definition=definition)
+    return replace(seen, sets=sets, deployment=deployment, waits=waits, lost=lost, definition=definition)
 
 
 def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[TaskSet, ...]:
