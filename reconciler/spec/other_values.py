@@ -17,7 +17,7 @@ OTHERS: Final[Mapping[str, Any]] = {
     "Network.cidr": "10.0.0.0/17",
     "Network.routes.destination": "10.30.0.0/16",
     "Network.routes.target": "tgw-0123456789abcdef1",
-    "Network.security_groups.egress.port": 8080,
+    "Network.security_groups.egress.port": "5000-8080",
     "Network.security_groups.egress.to": "10.0.0.0/16",
     "Network.security_groups.ingress.from": "10.0.0.0/8",
     "Network.security_groups.ingress.port": "8000-9100",

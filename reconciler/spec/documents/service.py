@@ -43,6 +43,7 @@ class Forwarding(Block):
     port: Port | None = None
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
+    """A single target group, which nothing else forwards to."""
     protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
     """How the load balancer connects to the tasks; AWS checks no certificate of theirs. A network load balancer uses
     TCP or TLS."""
