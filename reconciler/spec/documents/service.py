@@ -16,6 +16,7 @@ from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
+    ClusterReference,
     Duration,
     Flag,
     Port,
@@ -106,7 +107,7 @@ class Service(Document):
     name: EcsName
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
-    cluster: Reference
+    cluster: ClusterReference
     task: TaskDefinition
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
     placement: Placement
