@@ -252,7 +252,7 @@ class Container(Block):
     """Keeps standard input open."""
     tty: Flag = False
     """Allocates a terminal."""
-    system_controls: dict[Sysctl, Text] = Field(default_factory=dict)
+    system_controls: dict[Sysctl, Words] = Field(default_factory=dict)
     aws: Members = Field(default_factory=dict)
     """Further members of ECS's ContainerDefinition, by its names, such as `versionConsistency`."""
 

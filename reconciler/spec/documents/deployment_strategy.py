@@ -11,7 +11,6 @@ from reconciler.model import duration
 from reconciler.rollout.engine import default_engine, engines
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.values import (
-    ONE_OR_MANY,
     Clock,
     Duration,
     Flag,
@@ -23,6 +22,7 @@ from reconciler.spec.documents.values import (
     lasting,
     matching,
     no_repeats,
+    one_or_many,
     problem,
     text,
 )
@@ -146,7 +146,7 @@ class Hook(Block):
             "the ARN of a Lambda function, of a version or of an alias",
         ),
     ]
-    stages: Annotated[tuple[Stage, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], one_or_many(Stage), AfterValidator(no_repeats), Field(min_length=1)]
     """When it is called; canary and linear deployments have the stages of production traffic in each step."""
     role: RoleReference | None = None
     """A Role, or an ARN, that ecs.amazonaws.com can assume to invoke the function. Default: one is generated for each

@@ -218,13 +218,24 @@ def _or_arn(pattern: str, what: str) -> tuple[Any, ...]:
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _DURATION_SCHEMA = {"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "2h"]}
 
-ONE_OR_MANY = BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
+
+def one_or_many(item: Any) -> BeforeValidator:
+    """A list of `item` that may be written as its only one, which is text."""
+    return BeforeValidator(_one_or_many, json_schema_input_type=item | tuple[item, ...])
+
+
+ONE_OR_MANY = one_or_many(str)
 """A list that may be written as its only item."""
 
 Text: TypeAlias = Annotated[str, BeforeValidator(text), WithJsonSchema(_SCALAR)]
 """Any text, such as a command or a script: line breaks and tabs are part of it."""
 Line: TypeAlias = Annotated[str, BeforeValidator(line), WithJsonSchema(_SCALAR)]
-Words: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=1024)]
+Words: TypeAlias = Annotated[
+    str,
+    BeforeValidator(line),
+    StringConstraints(min_length=1, max_length=1024),
+    WithJsonSchema({**_SCALAR, "minLength": 1, "maxLength": 1024}),
+]
 """Text that is not empty and goes to AWS as one field."""
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 Number: TypeAlias = Annotated[float, BeforeValidator(number)]
