@@ -50,6 +50,7 @@ class Tls(Block):
     """Encrypts the traffic between the tasks. Certificates come from AWS Private Certificate Authority."""
 
     certificate_authority: Arn
+    """ARN of the private certificate authority."""
     role: RoleReference
     """A Role, or an ARN, that ecs.amazonaws.com can assume to issue the certificates."""
     kms_key: Arn | None = None
