@@ -23,8 +23,12 @@ from reconciler.resources._ec2 import Item, ec2
 DEFAULT: Final = "$Default"
 ROOT: Final = "/dev/xvda"
 """The root device of the ECS-optimized images of Amazon Linux."""
-USER_DATA: Final = "#!/bin/bash\necho ECS_CLUSTER={} >> /etc/ecs/ecs.config\n"
-"""ECS developer guide, "Bootstrapping Amazon ECS Linux container instances to pass data"."""
+USER_DATA: Final = (
+    "#!/bin/bash\necho ECS_CLUSTER={} >> /etc/ecs/ecs.config\necho ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config\n"
+)
+"""Tasks have no access to the instance's metadata, which has the credentials of its role (ECS developer guide,
+"Bootstrapping Amazon ECS Linux container instances to pass data" and "Amazon ECS container agent configuration").
+"""
 OTHER: Final = "other user data"
 
 

@@ -61,7 +61,11 @@ def test_instances_join_the_cluster_and_need_session_tokens() -> None:
     assert talk.hold(LaunchTemplate().create(WANT)) == "lt-1"
     (params,) = talk.params("CreateLaunchTemplate")
     data = params["LaunchTemplateData"]
-    assert base64.b64decode(data["UserData"]).decode() == "#!/bin/bash\necho ECS_CLUSTER=c >> /etc/ecs/ecs.config\n"
+    assert base64.b64decode(data["UserData"]).decode().splitlines() == [
+        "#!/bin/bash",
+        "echo ECS_CLUSTER=c >> /etc/ecs/ecs.config",
+        "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config",
+    ]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
     assert data["NetworkInterfaces"][0] == {
         "DeviceIndex": 0,

@@ -89,7 +89,9 @@ TESTS: dict[str, Any] = {
     "minItems": lambda value, count, *_: not isinstance(value, list) or len(value) >= count,
     "maxItems": lambda value, count, *_: not isinstance(value, list) or len(value) <= count,
     "items": _items,
-    "propertyNames": lambda value, schema, _, root: all(fits(key, schema, root) for key in value),
+    "propertyNames": lambda value, schema, _, root: (
+        not isinstance(value, dict) or all(fits(key, schema, root) for key in value)
+    ),
     "properties": _properties,
     "required": lambda value, names, *_: not isinstance(value, dict) or set(names) <= value.keys(),
     "additionalProperties": _additional,
@@ -174,3 +176,21 @@ def test_fields_are_described_in_the_words_of_their_documents() -> None:
     assert WHOLE["$defs"]["Teardown"]["properties"]["after"]["default"] == "1h"
     assert WHOLE["$defs"]["Verify"]["properties"]["for"]["default"] == "5m"
     assert WHOLE["$defs"]["Container"]["properties"]["port"]["maximum"] == 65535
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("{kind: Cluster, name: a, exec_logging: {bucket: abc, prefix: 2026}}", True),
+        ("{kind: DeploymentStrategy, name: a, hooks: [{stages: pre_scale_up}]}", True),
+        ("{kind: DeploymentStrategy, name: a, hooks: [{stages: [pre_scale_up]}]}", True),
+        ("{kind: DeploymentStrategy, name: a, hooks: [{stages: pre_scale}]}", False),
+        ("{kind: Service, name: a, task: {role: my-role}}", True),
+        ("{kind: Service, name: a, task: {role: 'arn:aws:iam::123456789012:role/*'}}", False),
+    ],
+)
+def test_values_that_may_be_written_in_several_ways(text: str, right: bool) -> None:
+    """A number where a field is text, one item of a list, and a name or an ARN."""
+    schema = {**PARTIAL, "$defs": {**PARTIAL["$defs"], "Hook": {**PARTIAL["$defs"]["Hook"], "required": []}}}
+    (document,) = values(text)
+    assert fits(document, schema, schema) is right

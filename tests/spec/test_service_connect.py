@@ -32,7 +32,7 @@ def test_a_port_is_known_by_its_name_alias_and_protocol() -> None:
         "{logs: false, namespace: 'arn:aws:servicediscovery:us-west-2:123456789012:namespace/ns-1', services: "
         "[{name: api, alias: {name: api.internal, port: 8080}, protocol: grpc, timeouts: {idle: 1m, request: 0s}, "
         "tls: {certificate_authority: 'arn:aws:acm-pca:us-west-2:1:certificate-authority/1', "
-        "role: 'arn:aws:iam::1:role/tls'}}]}"
+        "role: 'arn:aws:iam::123456789012:role/tls'}}]}"
     )
     found = connect(text)
     assert found is not None
@@ -47,7 +47,7 @@ def test_a_port_is_known_by_its_name_alias_and_protocol() -> None:
             request_timeout=0,
             tls=Tls(
                 certificate_authority="arn:aws:acm-pca:us-west-2:1:certificate-authority/1",
-                role="arn:aws:iam::1:role/tls",
+                role="arn:aws:iam::123456789012:role/tls",
             ),
         ),
     )

@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model.escalation import covers, covers_action, escalations
+from reconciler.rollout.engine import Controller, engines
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Document, Role
 from reconciler.spec.documents.role import Statement
 from reconciler.spec.messages import shown
 from reconciler.spec.names import execution_role, task_role
+from reconciler.spec.node import Path
 from reconciler.spec.specs import Specs
 
 MOST_MANAGED = 10
 LARGEST_INLINE = 10_240
 TASKS = "ecs-tasks.amazonaws.com"
 INSTANCES = "ec2.amazonaws.com"
+ECS = "ecs.amazonaws.com"
+CODEDEPLOY = "codedeploy.amazonaws.com"
 _WITHOUT_RESOURCE = {
     "cloudwatch": ("GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"),
     "ec2": ("DescribeAvailabilityZones", "DescribeNetworkInterfaces", "DescribeRegions", "DescribeSecurityGroups"),
@@ -155,17 +159,33 @@ def _limits(specs: Specs, role: Role) -> Iterator[Diagnostic]:
 
 def _trust(specs: Specs) -> Iterator[Diagnostic]:
     """The trust policy of a role must allow the service to assume it that uses it."""
+    for document, path, name, principal in _assumed(specs):
+        role = specs.get(Role, name)
+        if role is not None and principal not in role.assumed_by:
+            field = next(str(part) for part in reversed(path) if isinstance(part, str))
+            message = f"{field}: {shown(role.name)} cannot be assumed by {principal}"
+            note = Note("its trusted services", specs.where(role, "assumed_by"))
+            yield Diagnostic("E7006", message, specs.where(document, *path), notes=(note,))
+
+
+def _assumed(specs: Specs) -> Iterator[tuple[Document, Path, str | None, str]]:
+    """Each use of a role: where it is named, and what assumes it."""
     for workload in specs.workloads:
         for field in ("role", "execution_role"):
-            role = specs.get(Role, getattr(workload.task, field))
-            if role is not None and TASKS not in role.assumed_by:
-                message = f"{field}: {shown(role.name)} cannot be assumed by {TASKS}"
-                note = Note("its trusted services", specs.where(role, "assumed_by"))
-                yield Diagnostic("E7006", message, specs.where(workload, "task", field), notes=(note,))
+            yield workload, ("task", field), getattr(workload.task, field), TASKS
+        for name, volume in workload.task.volumes.items():
+            if volume.ebs is not None:
+                yield workload, ("task", "volumes", name, "ebs", "role"), volume.ebs.role, ECS
+    for service in specs.services:
+        connected = service.service_connect.services if service.service_connect is not None else ()
+        for index, one in enumerate(connected):
+            if one.tls is not None:
+                yield service, ("service_connect", "services", index, "tls", "role"), one.tls.role, ECS
     for cluster in specs.clusters:
         for index, capacity in enumerate(cluster.ec2_capacity):
-            role = specs.get(Role, capacity.role)
-            if role is not None and INSTANCES not in role.assumed_by:
-                message = f"role: {shown(role.name)} cannot be assumed by {INSTANCES}"
-                note = Note("its trusted services", specs.where(role, "assumed_by"))
-                yield Diagnostic("E7006", message, specs.where(cluster, "ec2_capacity", index, "role"), notes=(note,))
+            yield cluster, ("ec2_capacity", index, "role"), capacity.role, INSTANCES
+    for strategy in specs.strategies:
+        controller = engines()[strategy.driver].controller
+        yield strategy, ("role",), strategy.role, CODEDEPLOY if controller is Controller.CODE_DEPLOY else ECS
+        for index, hook in enumerate(strategy.hooks):
+            yield strategy, ("hooks", index, "role"), hook.role, ECS

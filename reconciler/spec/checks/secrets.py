@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from reconciler.model import secrecy
 from reconciler.spec import node
@@ -13,7 +14,7 @@ from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
-    told = [*_containers(specs), *_members(specs)]
+    told = [*_containers(specs), *_members(specs), *_details(specs)]
     yield from told
     places = {found.position for found in told}
     yield from (found for found in _anywhere(specs) if found.position not in places)
@@ -67,6 +68,27 @@ def _members(specs: Specs) -> Iterator[Diagnostic]:
                 if secrecy.secret(key, value) or secrecy.secret_value(value):
                     message = f"the value of {shown(key)} looks like a secret; the task definition shows it"
                     yield Diagnostic("E7001", message, specs.where(workload, *path, key), hint=hint)
+
+
+def _details(specs: Specs) -> Iterator[Diagnostic]:
+    """What ECS gives the functions of hooks, at any depth."""
+    for strategy in specs.strategies:
+        for index, hook in enumerate(strategy.hooks):
+            for path, value in _texts(hook.details, ("hooks", index, "details")):
+                if secrecy.sensitive(map(str, path[3:]), value):
+                    message = f"the value of {shown(str(path[-1]))} looks like a secret; the service shows it"
+                    hint = "let the function read it from SSM or Secrets Manager"
+                    yield Diagnostic("E7001", message, specs.where(strategy, *path), hint=hint)
+
+
+def _texts(value: Any, at: Path) -> Iterator[tuple[Path, str]]:
+    match value:
+        case str():
+            yield at, value
+        case Mapping() | list() | tuple():
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in items:
+                yield from _texts(item, (*at, key))
 
 
 def _containers(specs: Specs) -> Iterator[Diagnostic]:

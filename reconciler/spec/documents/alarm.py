@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document
@@ -35,14 +35,17 @@ def _period(value: timedelta) -> timedelta:
     return value
 
 
+MetricName = Annotated[str, *matching(r".+", 255, "one line of text")]
+
+
 class AlarmMetric(Block):
     """A CloudWatch metric."""
 
-    namespace: Words
+    namespace: Annotated[str, *matching(r"[^:].*", 255, "a namespace does not begin with ':'")]
     """CloudWatch namespace of the metric, such as AWS/SQS."""
-    name: Words
+    name: MetricName
     """Name of the metric."""
-    dimensions: dict[Words, Words] = Field(default_factory=dict)
+    dimensions: Annotated[dict[MetricName, Words], Field(max_length=30)] = Field(default_factory=dict)
     """Dimensions of the metric: all that it has."""
     statistic: Literal["Average", "Minimum", "Maximum", "Sum", "SampleCount"] = "Average"
     """How values within `period` are combined."""
@@ -71,7 +74,7 @@ class Alarm(Document):
     """What a value that is missing counts as."""
     notify: Topics = ()
     """SNS topics that are notified when it fires, and when it is over."""
-    description: Line = ""
+    description: Annotated[Line, StringConstraints(max_length=1024)] = ""
     """Text that CloudWatch shows with it."""
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from reconciler.spec.documents.values import (
     Flag,
     KmsKey,
     Many,
-    Reference,
+    RoleReference,
     Whole,
     Words,
     matching,
@@ -126,7 +126,7 @@ class Ec2Capacity(Block):
     """Security groups of the instances. Tasks have those of their own `placement`."""
     public_ip: Flag = False
     """Gives instances a public address, in public subnets."""
-    role: Reference | None = None
+    role: RoleReference | None = None
     """What the ECS agent runs as: a Role document or the ARN of a role. Default: a role with AWS's policy for it."""
     volume: Annotated[Whole, Field(ge=30, le=16384)] = 30
     """GiB of the root volume, which is encrypted."""

@@ -179,9 +179,9 @@ class Capabilities(Block):
 EnvironmentFile = Annotated[
     str,
     *matching(
-        r"arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[\x21-\x7e]+\.env",
+        r"arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[\x21-\x23\x25-\x29\x2b-\x3e\x40-\x7e]+\.env",
         1024,
-        "the ARN of an object in S3 whose name ends in .env",
+        "the ARN of an object in S3 whose name ends in .env, without *, ? and $",
     ),
 ]
 Sysctl = Annotated[
@@ -284,7 +284,7 @@ class Container(Block):
     """Keeps standard input open."""
     tty: Flag = False
     """Allocates a terminal."""
-    system_controls: dict[Sysctl, Text] = Field(default_factory=dict)
+    system_controls: dict[Sysctl, Words] = Field(default_factory=dict)
     """Kernel parameters, by name."""
     aws: Members = Field(default_factory=dict)
     """Further members of ECS's ContainerDefinition, by its names, such as `versionConsistency`."""

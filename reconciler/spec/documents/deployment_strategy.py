@@ -11,18 +11,18 @@ from reconciler.model import duration
 from reconciler.rollout.engine import Controller, default_engine, engines
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.values import (
-    ONE_OR_MANY,
     Clock,
     Duration,
     Flag,
     Percent,
-    Reference,
+    RoleReference,
     Text,
     Whole,
     Words,
     lasting,
     matching,
     no_repeats,
+    one_or_many,
     problem,
     text,
 )
@@ -156,9 +156,9 @@ class Hook(Block):
         ),
     ]
     """ARN of the function, of a version or of an alias."""
-    stages: Annotated[tuple[Stage, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], one_or_many(Stage), AfterValidator(no_repeats), Field(min_length=1)]
     """When it is called; canary and linear deployments have the stages of production traffic in each step."""
-    role: Reference | None = None
+    role: RoleReference | None = None
     """A Role, or an ARN, that ecs.amazonaws.com can assume to invoke the function. Default: one is generated for each
     service."""
     details: Annotated[Members, AfterValidator(_finite)] = Field(default_factory=dict)
@@ -258,7 +258,7 @@ class DeploymentStrategy(Document):
     engine: EngineName | None = None
     """Default: `rolling` for rolling, otherwise `task_sets`, where reconciler itself shifts traffic. With `codedeploy`,
     AWS CodeDeploy shifts it; with `ecs_native`, ECS does."""
-    role: Reference | None = None
+    role: RoleReference | None = None
     """The IAM role that CodeDeploy or ECS shifts traffic with; only with `engine: codedeploy` or `ecs_native`. Default:
     one is generated for each service."""
     rolling: Rolling = Field(default_factory=Rolling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -20,6 +21,8 @@ RETENTIONS = (
 )
 """Days that CloudWatch Logs can keep log lines."""
 
+_CHARACTER: Final = r"[.\-_/#A-Za-z0-9]"
+"""A character of a log group's name."""
 AWSLOGS: Final = "awslogs"
 FIRELENS: Final = "awsfirelens"
 GROUP: Final = "awslogs-group"
@@ -35,6 +38,11 @@ OPTIONS: Final = (
 )
 """Options of the driver awslogs (ECS API reference, LogConfiguration)."""
 
+_FORMS: Final = {
+    GROUP: (rf"{_CHARACTER}{{1,512}}", "the name of a log group"),
+    "awslogs-region": (r"[a-z]{2}[a-z-]*-\d+", "a region such as us-west-2"),
+    "awslogs-stream-prefix": (r"[^:*]+", "a prefix without ':' and '*'"),
+}
 _ONE_OF: Final = {"mode": ("blocking", "non-blocking"), "awslogs-create-group": ("true", "false")}
 
 
@@ -48,7 +56,7 @@ def _retention(days: int) -> int:
 
 
 Retention = Annotated[Whole, AfterValidator(_retention), Field(json_schema_extra={"enum": list(RETENTIONS)})]
-LogGroupName = Annotated[str, *matching(r"[.\-_/#A-Za-z0-9]+", 512, "letters, digits and . - _ / # only")]
+LogGroupName = Annotated[str, *matching(rf"{_CHARACTER}+", 512, "letters, digits and . - _ / # only")]
 OptionName = Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9_.@-]*", 255, "letters, digits and _ . @ - only")]
 LogDriver = Literal["awslogs", "splunk", "awsfirelens"]
 
@@ -112,6 +120,8 @@ def _wrong(options: Mapping[str, str]) -> PydanticCustomError | None:
         if name in _ONE_OF and value not in _ONE_OF[name]:
             message = f"{name}: expected {joined(_ONE_OF[name])}, found {shown(value)}"
             return problem("E1107", message, at=("options", name))
+        if name in _FORMS and not re.fullmatch(_FORMS[name][0], value, re.ASCII):
+            return problem("E1109", f"{name}: {shown(value)} is not {_FORMS[name][1]}", at=("options", name))
     for name, other in (("awslogs-datetime-format", "awslogs-multiline-pattern"),):
         if name in options and other in options:
             return problem("E1112", f"{shown(other)} excludes {shown(name)}", at=("options", other))

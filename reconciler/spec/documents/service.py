@@ -17,6 +17,7 @@ from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
+    ClusterReference,
     Duration,
     Flag,
     Line,
@@ -126,7 +127,7 @@ class Service(Document):
     name: EcsName
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
-    cluster: Reference
+    cluster: ClusterReference
     """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
     task: TaskDefinition
     """Its task definition."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.values import Duration, Flag, Port, Reference, Words, lasting, matching
+from reconciler.spec.documents.values import Duration, Flag, Port, RoleReference, Words, lasting, matching
 
 DiscoveryName = Annotated[str, *matching(r"[a-z0-9_][a-z0-9_-]*", 64, "lower-case letters, digits, '_' and '-' only")]
 DnsName = Annotated[
@@ -51,7 +51,7 @@ class Tls(Block):
 
     certificate_authority: Arn
     """ARN of the private certificate authority."""
-    role: Reference
+    role: RoleReference
     """A Role, or an ARN, that ecs.amazonaws.com can assume to issue the certificates."""
     kms_key: Arn | None = None
     """Encrypts the private keys. Default: the key of AWS Secrets Manager."""

@@ -11,7 +11,16 @@ from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
-from reconciler.spec.documents.values import Duration, Flag, Reference, Whole, lasting, matching, problem
+from reconciler.spec.documents.values import (
+    ClusterReference,
+    Duration,
+    Flag,
+    Reference,
+    Whole,
+    lasting,
+    matching,
+    problem,
+)
 from reconciler.spec.documents.week import TimeZone
 from reconciler.spec.messages import shown
 
@@ -95,7 +104,7 @@ class Task(Document):
     name: EcsName
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
-    cluster: Reference
+    cluster: ClusterReference
     """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
     run: Run | None = None
     """`once`, or {schedule: "cron(0 3 * * ? *)", time_zone: Asia/Tokyo}."""

@@ -16,7 +16,7 @@ from reconciler.spec.documents.values import (
     Flag,
     KmsKey,
     Many,
-    Reference,
+    RoleReference,
     Whole,
     matching,
     no_repeats,
@@ -46,9 +46,9 @@ class TaskDefinition(Block):
     """Its containers, by name."""
     logs: Logs | None = None
     """Default: the containers' output is discarded."""
-    role: Reference | None = None
+    role: RoleReference | None = None
     """Permissions of the application: a Role document or the ARN of a role."""
-    execution_role: Reference | None = None
+    execution_role: RoleReference | None = None
     """Permissions of ECS to start the task. Default: a role with exactly what the task needs is created."""
     role_statements: tuple[Statement, ...] = ()
     """Permissions of the application, for a generated role instead of a Role document."""

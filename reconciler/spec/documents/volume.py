@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from reconciler.spec.documents.base import Block
-from reconciler.spec.documents.values import Flag, KmsKey, Port, Reference, Whole, matching, problem
+from reconciler.spec.documents.values import Flag, KmsKey, Port, Reference, RoleReference, Whole, matching, problem
 
 VolumeName = Annotated[str, *matching(r"[A-Za-z0-9_-]+", 255, "letters, digits, '_' and '-' only")]
 AbsolutePath = Annotated[str, *matching(r"/[^\x00-\x1f]*", 1024, "an absolute path, beginning with /")]
@@ -72,7 +72,7 @@ class EbsVolume(Block):
     """MiB a second at which the snapshot is loaded."""
     filesystem: Literal["ext3", "ext4", "xfs"] = "xfs"
     """How it is formatted. For a volume from a snapshot, the file system of the snapshot."""
-    role: Reference | None = None
+    role: RoleReference | None = None
     """The role that ECS manages the volume with: a Role document or the ARN of a role. Default: one is generated."""
 
     @model_validator(mode="after")

@@ -517,11 +517,14 @@ def _expiries(state: State) -> Iterator[tuple[str, State]]:
 
 
 def _undone(state: State, after: Truth) -> State:
-    """Whoever ends a deployment of ours before it has succeeded does not want it once more."""
+    """Whoever ends a deployment of ours before it has succeeded does not want it once more; a first version that is
+    live is started again all the same, because nothing else serves.
+    """
     active = _of(state).active
     assert active is not None
-    ghosts = state.ghosts
-    if active.release in GOOD and truth_names(_of(state), active):
+    ghosts, live = state.ghosts, _of(state).marks.live
+    first = live is not None and live.release == active.release
+    if active.release in GOOD and truth_names(_of(state), active) and not first:
         ghosts = ghosts._replace(quarantine=ghosts.quarantine | {active.release})
     return world.blamed(_moved(state._replace(ghosts=ghosts), after))
 
