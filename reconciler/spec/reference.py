@@ -178,7 +178,7 @@ def _limits(schema: Mapping[str, Any], info: FieldInfo) -> str:
         ):
             least, most = part.get(low), part.get(high)
             if least is not None and most is not None:
-                return f"{least} to {most}{what}" if least != most else f"{most}{what}"
+                return f"{least} to {most}{what}" if least != most else f"{most}{what if most > 1 else what[:-1]}"
             if least is not None and not (least == 1 and what):
                 return f"at least {least}{what}"
             if most is not None:

@@ -25,6 +25,7 @@ KIND = "The kind of the document."
 _LIMITS = {"ge": "minimum", "le": "maximum"}
 """What pydantic leaves as it is behind a validator of our own."""
 _LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
+"""The same of lists: it writes the limits of text."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -122,4 +123,6 @@ def _tidy(schema: Any) -> Any:
         for choice in kept if len(kept) > 1 else ():
             if choice.get("type") == "array":  # pydantic puts the list's limits beside the choice
                 choice.update({items: tidy.pop(length) for length, items in _LENGTHS.items() if length in tidy})
+    if tidy.get("type") == "array":
+        tidy = {_LENGTHS.get(key, key): value for key, value in tidy.items()}
     return tidy

@@ -158,6 +158,14 @@ def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
     assert used == set(WHOLE["$defs"])
 
 
+def test_lists_are_limited_by_their_items() -> None:
+    """A length is one of text; behind a validator of our own, pydantic writes it for lists too."""
+    lists = [part for part in parts(WHOLE) if part.get("type") == "array"]
+    assert [part for part in lists if part.keys() & {"minLength", "maxLength"}] == []
+    found = WHOLE["$defs"]["Traffic"]["properties"]["target_groups"]
+    assert (found["minItems"], found["maxItems"]) == (1, 2)
+
+
 def test_kinds_are_told_apart_and_require_their_name() -> None:
     """One schema for every document."""
     assert [choice["then"]["$ref"] for choice in WHOLE["allOf"]] == [f"#/$defs/{kind}" for kind in KINDS]
