@@ -110,7 +110,7 @@ def _tidy(schema: Any) -> Any:
         return [_tidy(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    tidy = {
+    tidy: dict[Any, Any] = {
         _LIMITS.get(key, key): _tidy(value)
         for key, value in schema.items()
         if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))

@@ -470,7 +470,7 @@ MUTANTS = (
     Mutant(
         "what ECS was asked to start is not stored",
         "reconciler/rollout/engines/ecs_native/decisions.py",
-        "    if s.marks.started == version:\n",
+        "    if s.marks.started == version and not begins:\n",
         "    if start is not None:\n",
         "tests/rollout/test_ecs_native.py",
     ),
