@@ -17,7 +17,7 @@ from reconciler.importing.yaml_text import Block
 from reconciler.model.ecr_image import ecr_image
 from reconciler.resources._service_deployment import Deployment
 from reconciler.spec import names
-from reconciler.spec.documents.deployment_strategy import Rolling
+from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
 
 LIMITS: Final = ("min_percent", "max_percent", "circuit_breaker", "rollback")
 """Settings of a rolling deployment that are stated; others stay as they are."""
@@ -194,7 +194,7 @@ def _deployment(block: Block, writing: Writing, service: ServiceFound) -> None:
             'the guide "Change the engine" says how.'
         )
         return
-    block.put("deployment", _strategy(writing, {"type": "rolling", "rolling": stated}, ""))
+    block.put("deployment", _strategy(writing, {"type": ROLLING, ROLLING: stated}, ""))
 
 
 def _strategy(writing: Writing, fields: Mapping[str, Any], remark: str) -> str:

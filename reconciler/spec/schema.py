@@ -110,7 +110,7 @@ def _tidy(schema: Any) -> Any:
         return [_tidy(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    tidy: dict[Any, Any] = {
+    tidy = {
         _LIMITS.get(key, key): _tidy(value)
         for key, value in schema.items()
         if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
@@ -124,5 +124,5 @@ def _tidy(schema: Any) -> Any:
             if choice.get("type") == "array":  # pydantic puts the list's limits beside the choice
                 choice.update({items: tidy.pop(length) for length, items in _LENGTHS.items() if length in tidy})
     if tidy.get("type") == "array":
-        tidy = {_LENGTHS.get(key, key): value for key, value in tidy.items()}
+        tidy.update({items: tidy.pop(length) for length, items in _LENGTHS.items() if length in tidy})
     return tidy
