@@ -222,8 +222,8 @@ def _largest(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     for row in rows:
         if "case" in row:
             continue
-        before = largest.get(row["what"])
-        if before is None or row.get("worlds", 0) >= before.get("worlds", 0):
+        other = largest.get(row["what"])
+        if other is None or row.get("worlds", 0) >= other.get("worlds", 0):
             largest[row["what"]] = row
     return largest
 
