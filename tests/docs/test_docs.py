@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import REFERENCE, pages
+from docs.generate import PAGES as GENERATED
+from docs.generate import REFERENCE, page
 from reconciler.cli.main import COMMANDS
 from reconciler.model.plan import RefusalCode
 from reconciler.rollout.requests import RequestRefusalCode
@@ -18,10 +19,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *ROOT.glob("docs/**/*.md")])
 
 
-@pytest.mark.parametrize("name", sorted(pages()))
+@pytest.mark.parametrize("name", sorted(GENERATED))
 def test_the_reference_is_current(name: str) -> None:
     """A generated page is what `make docs` would write now."""
-    assert (REFERENCE / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
+    assert (REFERENCE / name).read_text(encoding="utf-8") == page(name), "run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -36,8 +37,8 @@ def test_each_decision_has_a_number_of_its_own() -> None:
     decisions = sorted(ROOT.glob("docs/decisions/*.md"))
     numbers = [page.name.partition("-")[0] for page in decisions]
     assert len(set(numbers)) == len(numbers) > 0
-    for number, page in zip(numbers, decisions, strict=True):
-        assert page.read_text(encoding="utf-8").startswith(f"# {number} "), page.name
+    for number, decision in zip(numbers, decisions, strict=True):
+        assert decision.read_text(encoding="utf-8").startswith(f"# {number} "), decision.name
 
 
 def test_the_readme_names_commands_that_exist() -> None:
