@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
-from reconciler.rollout.strategy import OnNewRevision, Promotion, Strategy
+from reconciler.rollout.strategy import Promotion, Strategy
 from tests.rollout import laws, world
 from tests.rollout.laws import Broken
 from tests.rollout.models import model_of
@@ -217,7 +217,7 @@ class _Walk:
         live = [one for one in seen.alive if seen.production is not None and seen.production[one.slot] == 100]
         if not seen.desired and step.health is RolloutHealth.SUSPENDED:
             return  # until tasks are wanted again
-        if seen.waits or (self.policy.on_new_revision is OnNewRevision.REJECT and marks.quarantined(seen.wanted)):
+        if seen.waits or marks.rejection_of(seen.wanted):
             _went_on(state)
         if step.waits_for is Waiting.PERSON:
             ended = step.phase in (Phase.FAILED, Phase.ROLLED_BACK) and marks.quarantined(seen.wanted)
