@@ -120,6 +120,33 @@ def _without(stage: EmulatedStack, what: str) -> None:
     stage.apply(lambda result: result.step is not None)
 
 
+def test_a_version_that_loses_its_test_listener_is_not_to_blame(stage: EmulatedStack) -> None:
+    """ECS can neither test it nor take the test traffic back. Production goes on, and it is said what to do."""
+    stage.answers = lambda path: (500, "")
+    stage.spec(v1="v2")
+    stage.apply(_testing, patience=DAY)
+    stage.transport.sent.clear()
+    _delete_test_listener(stage)
+    stage.follow(lambda result: result.step is not None and result.step.phase is Phase.BLOCKED, patience=DAY)
+    assert sent(stage) == {"StopServiceDeployment": 1}
+    assert statuses(stage) == ["ROLLBACK_FAILED"]
+    assert outcome(stage)[:2] == (Outcome.FAILED, Actor.ENGINE)
+    assert state_tags.of_tags(stage.tags()).quarantine == ()
+    stage.apply(lambda result: result.step is not None)
+    step = stage.last.step
+    assert step is not None
+    assert "the test listener or its rule" in step.because
+    assert "change the engine to `rolling`" in step.because
+    assert stage.weights(80) == all_to(FIRST)
+
+
+def _delete_test_listener(stage: EmulatedStack) -> None:
+    elb = stage.laptop.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    elb.delete_listener(ListenerArn=next(one["ListenerArn"] for one in listeners if one["Port"] == 9000))
+
+
 @pytest.mark.parametrize("what", ["test listener", "target group"])
 def test_a_version_waits_while_ecs_has_what_was_deleted(stage: EmulatedStack, what: str) -> None:
     """ECS would roll it back, whichever version it is. Nor is a rollback to the previous one begun."""

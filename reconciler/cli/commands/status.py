@@ -159,6 +159,7 @@ def _text(
     session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan, *, watch: bool
 ) -> str:
     from reconciler.cli.output.plan_text import refusal_lines
+    from reconciler.model.plan import RefusalCode
 
     look = session.stack.look
     notes = []
@@ -173,8 +174,13 @@ def _text(
     blocks = [look.paint(note, "yellow") for note in notes]
     blocks += [f"{look.sign('wait')} {address}   {not_ready}" for address, not_ready in session.missing.items()]
     blocks += [_block(session, status, plan.names, watch=watch) for status in statuses]
-    if any(status.pending for status in statuses):
-        blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in plan.refusals]
+    pending = any(status.pending for status in statuses)
+    refusals = [
+        one
+        for one in plan.refusals
+        if pending or one.code not in (RefusalCode.SUSPENDED, RefusalCode.UNKNOWN_FORMAT, RefusalCode.MISSING)
+    ]
+    blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in refusals]
     blocks += [_task(session, task, watch=watch) for task in tasks]
     return "\n\n".join(blocks) or "The specs define no services."
 
