@@ -33,6 +33,9 @@ from reconciler.rollout.strategy import Strategy
 AT_REST: Final = frozenset({Phase.IDLE, Phase.FAILED, Phase.ROLLED_BACK})
 """Phases in which nothing of a rollout is under way, whatever its outcome."""
 
+OVER_ROLLING: Final = "change the engine to `rolling` in a commit of its own, and change it back in the next one"
+"""How ECS is given another pair of target groups, listeners or rules."""
+
 A_STEP: Final = timedelta(seconds=15)
 """Roughly for how long a step lasts that starts no task."""
 

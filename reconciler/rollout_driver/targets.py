@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Plan, RefusalCode
+from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Calls, Desired, Observed
 from reconciler.model.type_registry import discover
 from reconciler.rollout import observe_deployments, observe_engine
@@ -30,6 +30,7 @@ from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver import engine_change
 from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
+from reconciler.rollout_driver.held_back import blocking_dependency, held_by, left_by, refused_in
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.standing import Standing, standing
@@ -38,7 +39,6 @@ from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
 
 OTHER_CONTROLLER: Final = "AWS cannot give the service the deployment controller that its strategy requires"
-REFUSED: Final = "the plan is refused: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def rollouts_of(
     is refused. `withheld`: why no release of the specs is started. `withdrawn`: why those that are under way are not in
     the specs any more.
     """
-    refused, left = _refused(plan), _left(plan)
+    refused, left = refused_in(plan), left_by(plan)
     rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     context = context_of(desired, world, stack, made)
@@ -121,7 +121,7 @@ def rollouts_of(
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         stands = standing(delivery, context, refused=bool(left))
         lack = blocking_dependency(context.wanted, delivery.service, {*undone, *refused})
-        held = _held(declared, context, left)
+        held = held_by(declared, context, left)
         changing = there is not None and not (withheld or withdrawn) and engine_change.due(declared, there)
         because = withheld or withdrawn or _before_all(declared, there)
         if lack is not None:
@@ -140,27 +140,6 @@ def rollouts_of(
     return tuple(rollouts), missing
 
 
-def _refused(plan: Plan | None) -> dict[Address, str]:
-    """Why the plan was refused, by resources. Of what is missing, an image say, the release says more."""
-    refusals = () if plan is None else plan.refusals
-    several = (one for one in refusals if one.code is not RefusalCode.MISSING)
-    return {one.address: REFUSED.format(one.because) for one in several if one.address is not None}
-
-
-def _left(plan: Plan | None) -> dict[Address, str]:
-    """What a refused plan leaves as it is, with the reason."""
-    if plan is None or not plan.refusals:
-        return {}
-    because = REFUSED.format(plan.refusals[0].because)
-    return {one.address: because for one in plan.actions if not one.only_notes}
-
-
-def _held(declared: RolloutSpec, context: ResolutionContext, left: Mapping[Address, str]) -> str:
-    """Why nothing new is started: a refused plan would have changed something that the new version builds on."""
-    several = (blocking_dependency(context.wanted, one, left) for one in (declared.service, declared.task_definition))
-    return next((left[one] for one in several if one is not None), "")
-
-
 def _before_all(declared: RolloutSpec, there: Observed[Any] | None) -> str:
     """Why no version is started by the engine that runs the service: it cannot become the declared one."""
     if there is None:
@@ -176,21 +155,6 @@ def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> Ser
         release = replace(subject.release, id="", task_definition="", aliases=())
         subject = replace(subject, release=release, not_ready=withheld)
     return replace(rollout, subject=subject)
-
-
-def blocking_dependency(
-    wanted: Mapping[Address, Desired[Any]], address: Address, undone: Iterable[Address]
-) -> Address | None:
-    """A resource in `undone` that `address` depends on, directly or indirectly."""
-    missing, seen, todo = set(undone), set[Address](), [address]
-    while todo and missing:
-        at = todo.pop()
-        if at in missing:
-            return at
-        if at not in seen and at in wanted:
-            seen.add(at)
-            todo += sorted(wanted[at].refs() | wanted[at].after, reverse=True)
-    return None
 
 
 def known_of(rollouts: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from reconciler.local.faults import Fault
+from reconciler.local.faults import Fault, FaultKind
 from reconciler.model.guard import Guard
 from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
@@ -205,4 +205,34 @@ def test_a_rollback_is_heard(stack: LivingStack, phase: Phase, kind: Commit, req
     assert stack.settle(), stack.phases
     assert ended(stack) == (release, Outcome.ABORTED if phase in BEFORE else Outcome.ROLLED_BACK)
     assert revisions(stack) == {"2"}
+    assert stack.breaches == []
+
+
+WRITES = (
+    "UpdateService", "ContinueServiceDeployment", "StopServiceDeployment", "CreateTaskSet", "UpdateTaskSet",
+    "DeleteTaskSet", "UpdateServicePrimaryTaskSet", "ModifyListener", "ModifyRule", "CreateDeployment",
+    "ContinueDeployment", "StopDeployment", "TagResource",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ["lost", "error_after"])
+@pytest.mark.parametrize(
+    ("stack", "phase", "kind"),
+    [one for one in table(STRATEGIES, (*BEFORE, *AFTER)) if one.values[2] in (guarded_and_renamed, without_our_tags)],  # type: ignore[attr-defined]
+    indirect=["stack"],
+)
+def test_another_process_and_lost_answers_change_nothing(
+    stack: LivingStack, phase: Phase, kind: Commit, answer: FaultKind, request: pytest.FixtureRequest
+) -> None:
+    """The process ends in each phase from there on, and of every sort of write one answer is lost."""
+    release = refused_in(stack, request.node.callspec.params["stack"], phase, kind)
+    for operation in WRITES:
+        stack.laptop.aws.faults.add(Fault(kind=answer, operation=operation, count=1))
+    for one in (*BEFORE, *AFTER)[(*BEFORE, *AFTER).index(phase) :]:
+        stack.restart()
+        stack.until(one, within=300.0)
+    stack.restart()
+    assert stack.settle(), stack.phases
+    assert ended(stack) == (release, Outcome.PROMOTED)
+    assert revisions(stack) == {"3"}
     assert stack.breaches == []

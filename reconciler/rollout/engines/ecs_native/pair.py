@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from reconciler.rollout.engine_change import OVER_ROLLING
 from reconciler.rollout.release import RolloutTarget
 
-REMEDY: Final = (
-    "ECS has those that were deleted, and rolls every deployment back; change the engine to `rolling` in a commit of "
-    "its own, and change it back in the next one"
-)
+REMEDY: Final = f"ECS has those that were deleted, and rolls every deployment back; {OVER_ROLLING}"
 
 
 def lost(subject: RolloutTarget, item: Mapping[str, Any]) -> str:
