@@ -237,7 +237,7 @@ class Controller:
                 active,
                 report.world,
                 report.outcomes,
-                refused=report.refused,
+                plan=report.plan,
                 only=self._until.services,
                 target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,

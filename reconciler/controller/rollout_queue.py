@@ -11,6 +11,7 @@ from reconciler import errors, events
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision
 from reconciler.model.observed_state import ObservedState
+from reconciler.model.plan import Plan
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe, read_only
@@ -44,7 +45,7 @@ class RolloutQueue:
         world: ObservedState,
         outcomes: Collection[StepOutcome],
         *,
-        refused: Collection[Address] = (),
+        plan: Plan,
         only: Collection[Address] | None = None,
         target: Callable[[ServiceRollout], ServiceRollout] = lambda rollout: rollout,
         attempts: Collection[Address] | None = None,
@@ -54,16 +55,16 @@ class RolloutQueue:
     ) -> None:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 
-        `refused` are the resources that the plan was refused for. `only` restricts the queue to some services, `target`
-        says what each is to reach. `attempts` are those of which a quarantined release may be tried again, if an
-        approved plan says so. `stale`: `world` was observed a while ago. `withheld`: why the active revision must
-        not be applied. `withdrawn`: why the releases under way are not in the specs any more.
+        `plan` is that of the pass: if it is refused, nothing of it was done. `only` restricts the queue to some
+        services, `target` says what each is to reach. `attempts` are those of which a quarantined release may be tried
+        again, if an approved plan says so. `stale`: `world` was observed a while ago. `withheld`: why the active
+        revision must not be applied. `withdrawn`: why the releases under way are not in the specs any more.
 
         A release whose dependency failed waits; what is under way continues. A service that cannot be read now existed
         a moment ago, so its rollout continues.
         """
         made = {one.step.address: one.id for one in outcomes if one.id}
-        undone = {one.step.address for one in outcomes if one.result is not Result.DONE} | set(refused)
+        undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
         wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
         desired_state = active.desired_state
         rollouts, missing = rollouts_of(
@@ -73,6 +74,7 @@ class RolloutQueue:
             desired_state.place.stack,
             made=made,
             undone=undone,
+            plan=plan,
             commit=active.revision.id,
             withheld=withheld,
             withdrawn=withdrawn,

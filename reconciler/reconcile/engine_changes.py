@@ -24,8 +24,8 @@ from reconciler.rollout.spec import RolloutSpec
 
 def changing(deliveries: Iterable[RolloutSpec], services: Iterable[Observed[Any]]) -> Iterator[RolloutSpec]:
     """The services that are not yet, or not altogether, what the engine that they declare needs them to be."""
-    there = (one for one in services if one.facts.get("established", True) and not one.facts.get("deleting"))
-    found = {one.address: one for one in there if UNSEEN not in one.facts}
+    there = (one for one in services if UNSEEN not in one.facts and observe_engine.lives(one))
+    found = {one.address: one for one in there}
     for delivery in deliveries:
         service = found.get(delivery.service)
         if service is not None and observe_engine.differs(delivery.engine, service.facts["item"]):

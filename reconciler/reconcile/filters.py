@@ -24,6 +24,7 @@ from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.engine_changes import refused
 from reconciler.reconcile.immovable import explained, immovable, kept_pairs
+from reconciler.reconcile.lost_pairs import lost_pairs
 from reconciler.reconcile.read_only import read_only
 from reconciler.reconcile.tasks_first import tasks_first
 from reconciler.rollout.spec import RolloutSpec
@@ -136,7 +137,10 @@ def limits(plan: Plan, context: Context) -> Plan:
         refusals += [one for one in pairs if one.address not in {other.address for other in stay}]
         refusals = [*refused(refusals, context.world, context.desired, context.deliveries)]
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)
-    return replace(plan, refusals=tuple(refusals))
+    lost = (
+        () if context.leaving else lost_pairs(plan, context.world, context.desired, context.kinds, context.deliveries)
+    )
+    return replace(plan, refusals=tuple(refusals), warnings=(*plan.warnings, *lost))
 
 
 def _beyond(plan: Plan, context: Context) -> tuple[Refusal, ...]:

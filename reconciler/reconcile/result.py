@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import DeferralCode, Plan, Refusal, RefusalCode
-from reconciler.model.resource import Address
 from reconciler.model.resource_type import Depth
 from reconciler.reconcile.drift import Drift
 from reconciler.reconcile.executor import Result, StepOutcome
@@ -50,12 +49,6 @@ class PassResult:
     def wrote(self) -> bool:
         """Whether something was written that the next pass may show; rollout actions do not count."""
         return any(one.result is Result.DONE and not one.action.only_rolls for one in self.outcomes)
-
-    @property
-    def refused(self) -> frozenset[Address]:
-        """The resources for which the plan was refused. Of what is missing, an image say, the release says more."""
-        refusals = (one for one in self.refusals if one.code is not RefusalCode.MISSING)
-        return frozenset(one.address for one in refusals if one.address is not None)
 
     @property
     def unfinished(self) -> bool:

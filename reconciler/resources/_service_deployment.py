@@ -171,6 +171,28 @@ def rule_arns(entries: Iterable[str]) -> Calls[dict[str, str]]:
     return found
 
 
+def lost_parts(
+    item: Mapping[str, Any], known: Collection[str], rules: Collection[str], answering: Collection[str]
+) -> tuple[str, ...]:
+    """What does not exist any more of the pair that the service from AWS has; the rest is as for `pair_changes`."""
+    entry: Mapping[str, Any] = next(iter(item.get("loadBalancers") or ()), {})
+    advanced = entry.get("advancedConfiguration") or {}
+    if not advanced:
+        return ()
+    groups = (entry["targetGroupArn"], advanced["alternateTargetGroupArn"])
+    found = [f"the target group {arn.split('/')[1]}" for arn in groups if arn not in known]
+    for name in ("production", "test"):
+        rule = advanced.get(f"{name}ListenerRule") or ""
+        if rule and rule not in rules and _listener_of(rule) not in answering:
+            found.append(f"the {name} listener or its rule")
+    return tuple(found)
+
+
+def _listener_of(rule: str) -> str:
+    """The ARN of a rule begins as its listener's does."""
+    return rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+
+
 def pair_changes(
     item: Mapping[str, Any],
     pair: Pair,
@@ -193,7 +215,7 @@ def pair_changes(
         found.append("other target groups")
     for name, link in (("production", pair.production), ("test", pair.test)):
         rule = advanced.get(f"{name}ListenerRule") or ""
-        listener = rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+        listener = _listener_of(rule)
         same = rule == link or (listener == link and rule not in rules)
         there = rule in rules or listener in answering  # the rule of a default action is not one of `rules`
         if link is not None and listener in known and there and not same:

@@ -286,6 +286,9 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
     return found
 
 
+lost_parts = _service_deployment.lost_parts
+
+
 def pair_changes(
     item: Mapping[str, Any],
     spec: ServiceSpec,

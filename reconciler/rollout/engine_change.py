@@ -33,6 +33,9 @@ from reconciler.rollout.strategy import Strategy
 AT_REST: Final = frozenset({Phase.IDLE, Phase.FAILED, Phase.ROLLED_BACK})
 """Phases in which nothing of a rollout is under way, whatever its outcome."""
 
+OVER_ROLLING: Final = "change the engine to `rolling` in a commit of its own, and change it back in the next one"
+"""How ECS is given another pair of target groups, listeners or rules."""
+
 A_STEP: Final = timedelta(seconds=15)
 """Roughly for how long a step lasts that starts no task."""
 
@@ -123,10 +126,14 @@ def lasts(goal: Goal, steps: tuple[Step, ...]) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class TakeStep(EngineAction):
-    """Take one step. Refused if AWS shows meanwhile that it is not the next one any more."""
+    """Take one step. Refused if AWS shows meanwhile that it is not the next one any more.
+
+    `stranded`: it is taken although tasks are left of a version that AWS has given up taking back.
+    """
 
     step: Step
     goal: Goal
+    stranded: bool = False
 
     @property
     def message(self) -> str:
@@ -185,13 +192,14 @@ def step(goal: Goal, policy: Strategy, ordinary: RolloutStep, seen: ObservedServ
     """
     facts, marks = seen.change, seen.marks
     assert facts is not None, "observed for every service whose engine changes"
-    resting = not ordinary.decisions and ordinary.phase in AT_REST and ordinary.ended is None
+    ended = ordinary.phase in AT_REST or seen.stranded
+    resting = not ordinary.decisions and ended and ordinary.ended is None
     if not resting or marks.suspended is not None or marks.pending_request is not None or marks.unreadable:
         return ordinary
     todo = remaining(goal, facts)
     if not todo:
         return _told(goal, ordinary, "read again", now + LOOK_EVERY)
-    if facts.busy:
+    if facts.busy and not seen.stranded:
         return _told(goal, ordinary, facts.busy, now + POLL_EVERY)
     stopped = goal.lack or misrouted(facts)
     if stopped:
@@ -203,7 +211,7 @@ def step(goal: Goal, policy: Strategy, ordinary: RolloutStep, seen: ObservedServ
     recorded = _recorded(goal, seen, now)
     if recorded:
         return replace(_told(goal, ordinary, "recording the version that runs", now), decisions=recorded)
-    return replace(_told(goal, ordinary, TEXTS[todo[0]], now), decisions=(TakeStep(todo[0], goal),))
+    return replace(_told(goal, ordinary, TEXTS[todo[0]], now), decisions=(TakeStep(todo[0], goal, seen.stranded),))
 
 
 def _recorded(goal: Goal, seen: ObservedService, now: datetime) -> tuple[RolloutAction, ...]:

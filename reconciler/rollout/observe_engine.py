@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.model.resource import Observed
 from reconciler.rollout import listener_weights
 from reconciler.rollout.change_facts import ChangeFacts
 from reconciler.rollout.engine import Controller, Engine, Prefetched, engines
 from reconciler.rollout.engine_change import style
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.state import all_on
+from reconciler.rollout.stored_state import KEYS
 
 ROLLING = "ROLLING"
 
@@ -26,6 +28,12 @@ def engine_of(item: Mapping[str, Any]) -> Engine | None:
     """The engine that runs a service as it is; None if none does."""
     able = (one for one in engines().values() if style(one) == style_of(item))
     return min(able, key=lambda one: not one.default, default=None)
+
+
+def lives(service: Observed[Any]) -> bool:
+    """Whether it is there, and a version was in place: ECS does not show that after a rollback that it gave up."""
+    established = service.facts.get("established", True) or KEYS["live"] in service.tags
+    return established and not service.facts.get("deleting")
 
 
 def runs(engine: Engine, found: Prefetched) -> bool:
@@ -94,7 +102,9 @@ def _busy_deployments(item: Mapping[str, Any]) -> str:
     if primary is None:
         return "no deployment has begun"
     counts = f"{primary.get('runningCount', 0)} of {item['desiredCount']} tasks running"
-    if primary.get("rolloutState") != "COMPLETED":
+    counts_are_whole = primary.get("runningCount", 0) == item["desiredCount"] and not primary.get("pendingCount", 0)
+    given_up = counts_are_whole and not item.get("currentServiceDeployment")  # ECS does not say so in `rolloutState`
+    if primary.get("rolloutState") != "COMPLETED" and not given_up:
         failed = primary.get("failedTasks", 0)
         return f"its deployment is {primary.get('rolloutState')}, {counts}{f', {failed} failed' if failed else ''}"
     if len(alive) > 1:

@@ -104,6 +104,14 @@ class TrafficEntry:
     def arn(self) -> str:
         return self.rule or self.listener
 
+    def is_rule(self, arn: str) -> bool:
+        """Whether this is the rule of that ARN, as ECS names both: a listener's default action is a rule as well, whose
+        ARN begins as the listener's does.
+        """
+        if self.rule is not None:
+            return arn == self.rule
+        return arn.replace(":listener-rule/", ":listener/").rpartition("/")[0] == self.listener
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutTarget:
@@ -117,6 +125,8 @@ class RolloutTarget:
     are put on the task sets. `stickiness`: the seconds for which clients stay with a target group while both have
     weights; None leaves that as it is. `roles` are the stack's roles with the time of their creation, None for what was
     created just now.
+
+    `gone` says which of `production` and `test` ECS was given as listeners or rules that are not there any more.
 
     `not_ready`: why `release` cannot be started, and then it may be unknown, without an id. `withdrawn`: why it is not
     in the history of the specs any more. Neither concerns what is being rolled out already. `judges` is the digest of
@@ -138,6 +148,7 @@ class RolloutTarget:
     stack_tags: tuple[tuple[str, str], ...] = ()
     stickiness: int | None = None
     roles: tuple[tuple[str, datetime | None], ...] = ()
+    gone: tuple[str, ...] = ()
     not_ready: str = ""
     withdrawn: str = ""
     judges: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,18 @@ from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import Controller, Engine, TrafficShifter, engines
 from reconciler.rollout.release import HealthCheck
 from reconciler.rollout.strategy import Promotion, Strategy
+
+
+def fitting(patterns: Sequence[str]) -> str:
+    """A text that matches one of the patterns of a listener rule; one without wildcards, if there is any."""
+    plain = [pattern for pattern in patterns if not {"*", "?"} & set(pattern)]
+    return next((pattern.replace("*", "x").replace("?", "x") for pattern in plain or patterns), "")
+
+
+def fitting_headers(hosts: Sequence[str], headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The headers of a request that a rule with these conditions takes."""
+    found = {"Host": fitting(hosts)} if hosts else {}
+    return found | {fitting((name,)): fitting(values) for name, values in headers.items()}
 
 
 @dataclass(frozen=True, slots=True)

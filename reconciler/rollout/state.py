@@ -98,7 +98,8 @@ class ObservedService:
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
     more that is being rolled out. `judges`: the digest of what its releases are judged by. `lacked`: the lack of
     capacity for which alone ECS gave up its deployment, or "".
-    `change` is observed only of a service whose engine changes.
+    `change` is observed only of a service whose engine changes. `stranded`: AWS has given up a rollback, and left the
+    tasks of the version, while another one has all of production.
 
     The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
     (below zero: unhealthy), this one included; the test result; since when tasks of the newest task set are missing;
@@ -118,6 +119,7 @@ class ObservedService:
     strangers: tuple[int, int] = (0, 0)
     inherited: tuple[bool, bool] = (False, False)
     others: int = 0
+    stranded: bool = False
     definition: str = ""
     differs: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()

@@ -58,8 +58,7 @@ class ServiceChange:
 def due(declared: RolloutSpec, found: Observed[Any]) -> bool:
     """Whether the engine of a service is to change, and can be changed in place."""
     item = found.facts["item"]
-    there = found.facts.get("established", True) and not found.facts.get("deleting")
-    if not there or not observe_engine.differs(declared.engine, item):
+    if not observe_engine.lives(found) or not observe_engine.differs(declared.engine, item):
         return False
     return engine_change.possible(observe_engine.style_of(item)[0], declared.engine.controller)
 
@@ -119,7 +118,8 @@ def apply(change: ServiceChange, action: TakeStep) -> Calls[None]:
     (found,) = yield from prefetch.prefetch_missing([(change.subject, NOTHING)])
     facts = observe_engine.facts_of(change.subject, found)
     todo = engine_change.remaining(change.goal, facts)
-    if facts.busy or engine_change.misrouted(facts) or not todo or todo[0] is not action.step:
+    busy = found.service.get("currentServiceDeployment") if action.stranded and found.service else facts.busy
+    if busy or engine_change.misrouted(facts) or not todo or todo[0] is not action.step:
         raise errors.StalePlan(f"the service has changed since it was read; not done: {action.step}")
     item = found.service
     assert item is not None

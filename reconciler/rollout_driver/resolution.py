@@ -20,7 +20,8 @@ class ResolutionContext:
 
     `made` are the ids that this pass created or revised, which `found` does not show yet. `receiving` are the target
     groups that any listener or rule sends requests to. `judges` are, for each resource, the declared ones that
-    name it and that a release may fail by, such as the rules of a security group.
+    name it and that a release may fail by, such as the rules of a security group. `others` is what has the address of a
+    declared resource and is not the stack's.
     """
 
     wanted: Mapping[Address, Desired[Any]]
@@ -29,6 +30,7 @@ class ResolutionContext:
     ids: Mapping[Address, str]
     receiving: frozenset[str] = frozenset()
     judges: Mapping[Address, tuple[Address, ...]] = field(default_factory=dict)
+    others: Mapping[Address, Observed[Any]] = field(default_factory=dict)
 
 
 def context_of(
@@ -49,7 +51,9 @@ def context_of(
     for want in wanted.values():
         for used in want.refs() if want.address.kind in judging else ():
             judges[used] = (*judges.get(used, ()), want.address)
-    return ResolutionContext(wanted, found, new, ids, receiving, judges)
+    foreign = (one for one in world if UNSEEN not in one.facts and ownership.owner(one.tags) != stack)
+    others = {one.address: one for one in foreign if one.address in wanted and one.address not in found}
+    return ResolutionContext(wanted, found, new, ids, receiving, judges, others)
 
 
 def _usable(world: ObservedState, stack: str, wanted: Mapping[Address, Desired[Any]]) -> dict[Address, Observed[Any]]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model.observed_state import ObservedState
+from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Calls, Desired, Observed
 from reconciler.model.type_registry import discover
 from reconciler.rollout import observe_deployments, observe_engine
@@ -21,6 +22,7 @@ from reconciler.rollout.engine import Engine, Prefetched
 from reconciler.rollout.engine_change import TakeStep, possible
 from reconciler.rollout.release import (
     Attachment,
+    Release,
     RolloutTarget,
     Version,
 )
@@ -28,8 +30,10 @@ from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver import engine_change
 from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
+from reconciler.rollout_driver.held_back import blocking_dependency, held_by, left_by, refused_in
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
+from reconciler.rollout_driver.standing import Standing, standing
 from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
@@ -97,31 +101,37 @@ def rollouts_of(
     *,
     made: Mapping[Address, str] | None = None,
     undone: Collection[Address] = (),
+    plan: Plan | None = None,
     commit: str = "",
     withheld: str = "",
     withdrawn: str = "",
 ) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
     """Services that have rollouts, and why the others have none yet.
 
-    `undone`: resources that are not as the specs declare them. `withheld`: why no release of the specs is started.
-    `withdrawn`: why those that are under way are not in the specs any more.
+    `undone`: resources that are not as the specs declare them. `plan`: that of `world`, of which nothing is done if it
+    is refused. `withheld`: why no release of the specs is started. `withdrawn`: why those that are under way are not in
+    the specs any more.
     """
+    refused, left = refused_in(plan), left_by(plan)
     rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     context = context_of(desired, world, stack, made)
     for declared in deliveries:
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
-        lack = blocking_dependency(context.wanted, delivery.service, undone)
+        stands = standing(delivery, context, refused=bool(left))
+        lack = blocking_dependency(context.wanted, delivery.service, {*undone, *refused})
+        held = held_by(declared, context, left)
         changing = there is not None and not (withheld or withdrawn) and engine_change.due(declared, there)
         because = withheld or withdrawn or _before_all(declared, there)
-        because = because or (f"{lack} is not in place" if lack is not None else "")
-        subject = subject_of(delivery, context, commit=commit, not_ready=because)
+        if lack is not None:
+            because = because or refused.get(lack) or f"{lack} is not in place"
+        subject = subject_of(stands, commit=commit, not_ready=because, held=held)
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
-        rollout = ServiceRollout(delivery, subject, target_of(delivery, context))
-        if changing:
+        rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
+        if changing and stands.absent is None and not held:
             whole = with_traffic(subject, declared, context)
             change = engine_change.change_of(declared, delivery.engine, whole, context, lack)
             rollouts.append(restricted(replace(rollout, change=change), withheld=CHANGING, withdrawn=withdrawn))
@@ -147,21 +157,6 @@ def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> Ser
     return replace(rollout, subject=subject)
 
 
-def blocking_dependency(
-    wanted: Mapping[Address, Desired[Any]], address: Address, undone: Iterable[Address]
-) -> Address | None:
-    """A resource in `undone` that `address` depends on, directly or indirectly."""
-    missing, seen, todo = set(undone), set[Address](), [address]
-    while todo and missing:
-        at = todo.pop()
-        if at in missing:
-            return at
-        if at not in seen and at in wanted:
-            seen.add(at)
-            todo += sorted(wanted[at].refs() | wanted[at].after, reverse=True)
-    return None
-
-
 def known_of(rollouts: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
     """What `world` holds of each service, so that its rollout need not read it again."""
     found = {one.id: one for one in world}
@@ -180,26 +175,31 @@ def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefet
     )
 
 
-def subject_of(
-    delivery: RolloutSpec, context: ResolutionContext, *, commit: str = "", not_ready: str = ""
-) -> RolloutTarget | NotReady:
-    """The rollout target, whether or not the wanted release is ready. `not_ready`: why it is not, if that is known."""
+def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held: str = "") -> RolloutTarget | NotReady:
+    """The rollout target, whether or not the wanted release is ready. `not_ready`: why it is not, if that is known;
+    `held`: the same, unless it lacks something of its own.
+    """
+    delivery, context = stands.delivery, stands.context
     wanted, found, ids = context.wanted, context.found, context.ids
     service = found.get(delivery.service)
     if service is None:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
-    parts = [part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None]
-    absent = [part for part in parts if part not in found]
-    if absent:
-        return NotReady(f"{absent[0]} does not exist yet", deployed=bool(service.facts.get("established", True)))
-    release, lack = wanted_release(delivery, context, commit)
-    not_ready = not_ready or lack
+    established = bool(service.facts.get("established", True))
+    lack = "" if stands.absent is None else held or f"{stands.absent} does not exist yet"
+    if lack and (not established or (delivery.moves_traffic and delivery.production is None)):
+        return NotReady(lack, deployed=established)
+    release = Release("")
+    if not lack:
+        release, lack = wanted_release(delivery, context, commit)
+    not_ready = not_ready or lack or held
     if not_ready:
         release = replace(release, health=None)  # its target group keeps the health check of what is under way
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
     scaling = Address("scaling", delivery.name)
     declared = tuple(ids[group] for group in delivery.groups)
     groups = slots_of(declared, service, delivery, context) if delivery.moves_traffic else ()
+    if delivery.moves_traffic and len(groups) != 2:
+        return NotReady(lack, deployed=established)
     sticky = delivery.policy.stickiness
     return RolloutTarget(
         cluster=cluster,
@@ -213,10 +213,11 @@ def subject_of(
         former=target_groups(found) - set(groups) if delivery.moves_traffic else frozenset(),
         inherited=_left_behind(context) & set(groups),
         members=whole_members(release, service),
-        attached=() if delivery.moves_traffic else _attached(delivery, service, context),
+        attached=() if delivery.moves_traffic else _attached(stands, service),
         stack_tags=tuple(sorted(wanted[delivery.service].tags.items())),
         stickiness=None if sticky is None else int(sticky.total_seconds()),
         roles=tuple(_roles(context)),
+        gone=stands.gone if delivery.moves_traffic else (),
         not_ready=not_ready,
         judges=judges_of(delivery, context),
     )
@@ -236,14 +237,15 @@ def _left_behind(context: ResolutionContext) -> frozenset[str]:
     return frozenset(name for one in leaving for name in in_use(one))
 
 
-def _attached(delivery: RolloutSpec, service: Observed[Any], context: ResolutionContext) -> tuple[Attachment, ...]:
+def _attached(stands: Standing, service: Observed[Any]) -> tuple[Attachment, ...]:
     """The target groups of a service, with those in which its tasks have to stay registered for now.
 
     A group that a listener still sends requests to has the new tasks, too, until requests come in through the declared
     group and all tasks are healthy there: so it has healthy targets throughout. A group that is not the stack's stays.
     """
+    delivery, context = stands.delivery, stands.context
     spec = context.wanted[delivery.service].resolved(context.ids).spec
-    if spec.load_balancers is None:  # declared for another engine, which does not take part yet
+    if spec.load_balancers is None or stands.absent is not None:  # declared for another engine, or not there yet
         return observe_deployments.attachments(service.facts["item"])
     declared = tuple(Attachment(str(one.target_group), one.container, one.port) for one in spec.load_balancers or ())
     groups, types = {one.group for one in declared}, discover()

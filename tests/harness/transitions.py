@@ -160,6 +160,7 @@ class LivingStack:
     events: list[Event] = field(default_factory=list)
     controller: Controller = field(init=False)
     phases: list[str] = field(default_factory=list)
+    guard: Guard = field(default_factory=Guard)
     began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -178,7 +179,9 @@ class LivingStack:
         """A new process: nothing is remembered but what is in AWS and in the specs."""
         self.stage.restart(transport or self.watched)
         recorder = EventRecorder(self.stage.aws.clock, (self.events.append,))
-        tracker = RevisionTracker(self.commits, lambda specs: self.stage.wish_of(specs, Guard(), Consent()), recorder)
+        tracker = RevisionTracker(
+            self.commits, lambda specs: self.stage.wish_of(specs, self.guard, Consent()), recorder
+        )
         self.controller = Controller(
             self.stage.aws, discover(), tracker, recorder, self.stage.driver.smoke, rhythm=RHYTHM
         )
@@ -192,6 +195,12 @@ class LivingStack:
         self.watched.writes.clear()
         self.watched.refused.clear()
         self.began = self.laptop.clock.monotonic()
+
+    def ask(self, verb: RequestVerb) -> None:
+        """A request for the release that is under way."""
+        (result,) = self.results
+        self.stage.seen.append(result)
+        self.stage.say(verb)
 
     def retry(self) -> bool:
         """What `status` offers for a version that failed for reasons that were declared. False if none is failed."""

@@ -324,7 +324,7 @@ def previewed(stack: LivingStack, engine: str, image: str = "v1") -> tuple[Any, 
     report = stack.controller.look()
     active = stack.controller.revisions.active
     assert isinstance(active, ActiveRevision)
-    stack.controller.queue.plan(active, report.world, ())
+    stack.controller.queue.plan(active, report.world, (), plan=report.plan)
     (found,) = prospects(stack.stage.driver, stack.controller.queue.rollouts, stack.controller.queue.missing, {})
     return report.plan, found
 

@@ -66,9 +66,10 @@ def facts(*sets: TaskSet, deployment: Deployment | None = None, **more: Any) -> 
     """A version was promoted before."""
     marks = more.pop("marks", marked())
     live = more.pop("live", LIVE)
+    lost = more.pop("lost", "")
     plain = seen(*(sets or (BLUE,)), marks=replace(marks, live=live), **more)
     values = {one.name: getattr(plain, one.name) for one in fields(ObservedService)}
-    return NativeService(**values, deployment=deployment)
+    return NativeService(**values, deployment=deployment, lost=lost)
 
 
 def decided(found: NativeService, policy: Strategy = TIMED) -> RolloutStep:

@@ -16,11 +16,12 @@ from reconciler.rollout.engines.ecs_native.facts import Status
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import WHOLE, Scaling
-from reconciler.rollout.stored_state import DeadlineKind, Outcome
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.tracker import LATEST
 from tests.rollout.facts import GREEN, HOUR, MINUTE, NOW, due, kinds, marked, only, said, written
 from tests.rollout.test_ecs_native import (
+    AT_HOOKS,
     BAKING,
     BLUE,
     ENGINE,
@@ -172,6 +173,49 @@ def test_what_ecs_could_deploy_no_version_with_is_no_fault_of_this_one(lost: str
     assert written(step).quarantined("b") is not bool(lost)
     shifted = decided(replace(found, deployment=replace(UNDOING, finished=NOW)))
     assert written(shifted).quarantined("b")
+
+
+LOST = "the test listener or its rule were deleted"
+
+
+def test_what_cannot_be_tested_any_more_is_taken_back_and_not_blamed() -> None:
+    """ECS would keep it waiting for its tests until their time is over."""
+    waits = both(AT_HOOKS, DeadlineKind.TEST, lost=LOST)
+    step = decided(waits)
+    assert kinds(step) == ["StopDeployment", "WriteState"]
+    assert step.ended is not None
+    assert (step.ended.outcome, step.ended.by, step.ended.why) == (Outcome.FAILED, Actor.ENGINE, LOST)
+    after = written(step)
+    assert (after.quarantine, after.deadline, after.started) == ((), None, None)
+    assert "StopDeployment" not in kinds(decided(replace(waits, lost="")))
+
+
+@pytest.mark.parametrize("status", [Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_FAILED])
+def test_a_process_that_ended_in_between_blames_nobody_either(status: Status) -> None:
+    """The deployment was stopped, and that is not recorded yet."""
+    stopped = replace(AT_HOOKS, status=status, stopped=True, finished=NOW)
+    step = decided(both(stopped, DeadlineKind.TEST, lost=LOST, waits=LOST))
+    assert step.ended is not None
+    assert (step.ended.outcome, written(step).quarantine) == (Outcome.FAILED, ())
+
+
+def test_what_was_tested_goes_on_without_the_test_listener() -> None:
+    """ECS shifts production all the same, and a person may promote what is not tested."""
+    gate = both(TESTED, DeadlineKind.GATE, lost=LOST)
+    assert decided(gate).phase is Phase.AWAITING_PROMOTION
+    asked = both(AT_HOOKS, DeadlineKind.TEST, lost=LOST, marks=marked(request=said(RequestVerb.PROMOTE)))
+    assert "StopDeployment" not in kinds(decided(asked))
+
+
+def test_a_rollback_that_ecs_gave_up_says_what_to_do() -> None:
+    """Nothing of it is tried again meanwhile, and nothing is written."""
+    over = replace(AT_HOOKS, status=Status.ROLLBACK_FAILED, finished=NOW, why="rules not found")
+    found = facts(BLUE, GREEN, deployment=over, lost=LOST, waits=LOST, stranded=True)
+    step = decided(found)
+    assert (step.phase, step.decisions) == (Phase.BLOCKED, ())
+    assert "rules not found" in step.because
+    assert LOST in step.because
+    assert LOST not in decided(replace(found, stranded=False)).because
 
 
 @pytest.mark.parametrize("lost", ["", "target groups were created again"])

@@ -4,12 +4,15 @@ test_ecs_native.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from reconciler.controller.until import has_ended
 from reconciler.local.scripted import Script
+from reconciler.model.resource import Address
+from reconciler.model.type_registry import discover
+from reconciler.reconcile import pass_
 from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase, Waiting
 from reconciler.rollout.requests import RequestVerb
@@ -118,6 +121,90 @@ def _without(stage: EmulatedStack, what: str) -> None:
             elb.modify_listener(ListenerArn=one["ListenerArn"], DefaultActions=forward)
         elb.delete_target_group(TargetGroupArn=groups[SECOND])
     stage.apply(lambda result: result.step is not None)
+
+
+def test_a_version_that_loses_its_test_listener_is_not_to_blame(stage: EmulatedStack) -> None:
+    """ECS can neither test it nor take the test traffic back. Production goes on, and it is said what to do."""
+    stage.answers = lambda path: (500, "")
+    stage.spec(v1="v2")
+    stage.apply(_testing, patience=DAY)
+    stage.transport.sent.clear()
+    _delete_listener(stage)
+    stage.follow(lambda result: result.step is not None and result.step.phase is Phase.BLOCKED, patience=DAY)
+    assert sent(stage) == {"StopServiceDeployment": 1}
+    assert statuses(stage) == ["ROLLBACK_FAILED"]
+    assert outcome(stage)[:2] == (Outcome.FAILED, Actor.ENGINE)
+    assert state_tags.of_tags(stage.tags()).quarantine == ()
+    stage.apply(lambda result: result.step is not None)
+    step = stage.last.step
+    assert step is not None
+    assert "the test listener or its rule" in step.because
+    assert "change the engine to `rolling`" in step.because
+    assert stage.weights(80) == all_to(FIRST)
+
+
+def _delete_listener(stage: EmulatedStack) -> None:
+    elb = stage.laptop.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    elb.delete_listener(ListenerArn=next(one["ListenerArn"] for one in listeners if one["Port"] == 9000))
+
+
+def _delete_role(stage: EmulatedStack) -> None:
+    iam, name = stage.laptop.client("iam"), f"{SERVICE}-infrastructure"
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+
+
+def _delete_group(stage: EmulatedStack) -> None:
+    """The one that nothing is in."""
+    elb = stage.laptop.client("elbv2")
+    groups = {one["TargetGroupName"]: one["TargetGroupArn"] for one in elb.describe_target_groups()["TargetGroups"]}
+    forward = [{"Type": "forward", "TargetGroupArn": groups[FIRST]}]
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    for one in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+        elb.modify_listener(ListenerArn=one["ListenerArn"], DefaultActions=forward)
+    elb.delete_target_group(TargetGroupArn=groups[SECOND])
+
+
+def _break_test_listener(stage: EmulatedStack) -> None:
+    """It is there, and answers by itself: drift, which is put back."""
+    elb = stage.laptop.client("elbv2")
+    (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    arn = next(one["ListenerArn"] for one in listeners if one["Port"] == 9000)
+    fixed = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
+    elb.modify_listener(ListenerArn=arn, DefaultActions=[fixed])
+
+
+@pytest.mark.parametrize(
+    ("lose", "named", "advice", "repaired"),
+    [
+        (_delete_group, f"the target group {SECOND}", "change the engine to `rolling`", False),
+        (_delete_listener, "the test listener or its rule", "change the engine to `rolling`", False),
+        (_delete_role, f"role/{SERVICE}-infrastructure", "the plan creates it again", True),
+    ],
+    ids=["target group", "test listener", "role"],
+)
+def test_what_is_lost_at_rest_is_said_before_the_next_deployment(
+    stage: EmulatedStack, lose: Callable[[EmulatedStack], None], named: str, advice: str, repaired: bool
+) -> None:
+    """With what to do, and whether the plan repairs it."""
+    assert pass_.look(stage.aws, discover(), stage.desired_state)[1].warnings == ()
+    lose(stage)
+    (note,) = pass_.look(stage.aws, discover(), stage.desired_state)[1].warnings
+    assert note.address == Address("service", SERVICE)
+    assert named in note.because
+    assert advice in note.because
+    stage.infrastructure()
+    left = pass_.look(stage.aws, discover(), stage.desired_state)[1].warnings
+    assert [named in one.because for one in left] == ([] if repaired else [True])
+
+
+def test_a_listener_that_somebody_changed_is_not_lost(stage: EmulatedStack) -> None:
+    _break_test_listener(stage)
+    assert pass_.look(stage.aws, discover(), stage.desired_state)[1].warnings == ()
 
 
 @pytest.mark.parametrize("what", ["test listener", "target group"])

@@ -7,7 +7,8 @@ from dataclasses import replace
 from reconciler.model.resource import Address
 from reconciler.rollout.release import Release, RolloutTarget
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.rollout_driver.targets import ServiceRollout, blocking_dependency, restricted
+from reconciler.rollout_driver.held_back import blocking_dependency
+from reconciler.rollout_driver.targets import ServiceRollout, restricted
 from tests.harness.emulated_stack import emulated_stack
 from tests.toy import shelf, want
 

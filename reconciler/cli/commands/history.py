@@ -27,13 +27,14 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     from reconciler.reconcile.observe import observe
     from reconciler.rollout import observe_engine
     from reconciler.rollout_driver.resolution import context_of
+    from reconciler.rollout_driver.standing import standing
     from reconciler.rollout_driver.targets import NotReady, subject_of
 
     target, name = stack.target, stack.target.place.stack
     spec = service_spec(target.deliveries, service)
     world = observe(stack.aws, stack.kinds, target.place, target.desired)
     state = versions.find(world, spec, name)
-    wanted = subject_of(spec, context_of(target.desired, world, name))
+    wanted = subject_of(standing(spec, context_of(target.desired, world, name)))
     because = wanted.because if isinstance(wanted, NotReady) else wanted.not_ready
     if because:
         echo(f"the specs define no release yet: {because}", err=True)

@@ -34,7 +34,8 @@ REFRESH_SECONDS = 2.0
 class ServiceStatus:
     """One service as it was observed, the next step of its rollout, and the requests that it would accept.
 
-    `warnings` are about a count of 0 that the specs do not state, and containers that failed although their tasks run.
+    `warnings` are about a count of 0 that the specs do not state, containers that failed although their tasks run, and
+    what ECS would need for the next deployment and has lost.
     `deferred` follows the release. `pending` are changes to the service and its scaling that are not made yet, such as
     a count that was changed in the account.
     """
@@ -100,7 +101,9 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     from reconciler.cli.rollout_session import rollout_warnings, without_tasks
     from reconciler.model.plan import DeferralCode
     from reconciler.reconcile.followers import followers
+    from reconciler.reconcile.lost_pairs import lost_pairs
     from reconciler.rollout.engine import RolloutHealth
+    from reconciler.rollout.engine_change import OVER_ROLLING
 
     observed, step = session.driver.look(rollout)
     verbs: tuple[RequestVerb, ...] = ()
@@ -108,7 +111,10 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
         now = session.stack.aws.clock.now()
         verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, now)
     idle = without_tasks(session.stack, rollout, observed) if step.at_rest else ()
-    warnings = idle + rollout_warnings(session.stack, rollout)
+    target, kinds = session.stack.target, session.stack.kinds
+    lost = lost_pairs(plan, session.world, target.wanted, kinds, (rollout.delivery,))
+    told = tuple(note.because for note in lost if OVER_ROLLING not in step.because)
+    warnings = idle + rollout_warnings(session.stack, rollout) + told
     mine = set(followers(rollout.delivery))
     with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
     deferred = tuple(entry for entry in with_release if entry.action.address in mine)
@@ -159,6 +165,7 @@ def _text(
     session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan, *, watch: bool
 ) -> str:
     from reconciler.cli.output.plan_text import refusal_lines
+    from reconciler.model.plan import RefusalCode
 
     look = session.stack.look
     notes = []
@@ -173,8 +180,13 @@ def _text(
     blocks = [look.paint(note, "yellow") for note in notes]
     blocks += [f"{look.sign('wait')} {address}   {not_ready}" for address, not_ready in session.missing.items()]
     blocks += [_block(session, status, plan.names, watch=watch) for status in statuses]
-    if any(status.pending for status in statuses):
-        blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in plan.refusals]
+    pending = any(status.pending for status in statuses)
+    refusals = [
+        one
+        for one in plan.refusals
+        if pending or one.code not in (RefusalCode.SUSPENDED, RefusalCode.UNKNOWN_FORMAT, RefusalCode.MISSING)
+    ]
+    blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in refusals]
     blocks += [_task(session, task, watch=watch) for task in tasks]
     return "\n\n".join(blocks) or "The specs define no services."
 

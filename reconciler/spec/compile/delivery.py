@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from reconciler.model.resource import Address, Desired
-from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.spec import RolloutSpec, fitting, fitting_headers
 from reconciler.spec import queries
 from reconciler.spec.compile import registry
 from reconciler.spec.compile.context import Context
@@ -16,7 +15,6 @@ from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import Alarm, DeploymentStrategy, LoadBalancer, Service, Task
-from reconciler.spec.documents.listener_rule import Match
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.specs import Specs
 
@@ -59,21 +57,9 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         test=entry(service, traffic, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),
         health=health_check(traffic),
-        headers=_headers(traffic.match),
-        query=_fitting(traffic.match.query),
+        headers=fitting_headers(traffic.match.host, traffic.match.header),
+        query=fitting(traffic.match.query),
     )
-
-
-def _headers(match: Match) -> dict[str, str]:
-    """Of a request that the rule takes."""
-    found = {"Host": _fitting(match.host)} if match.host else {}
-    return found | {_fitting((name,)): _fitting(values) for name, values in match.header.items()}
-
-
-def _fitting(patterns: Sequence[str]) -> str:
-    """A text that matches one of the patterns; one without wildcards, if there is any."""
-    plain = [pattern for pattern in patterns if not {"*", "?"} & set(pattern)]
-    return next((pattern.replace("*", "x").replace("?", "x") for pattern in plain or patterns), "")
 
 
 def _pre_deployment(specs: Specs, task: Task) -> Desired[Any]:

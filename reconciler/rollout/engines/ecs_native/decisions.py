@@ -64,6 +64,9 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
         if waiting is not None:
             pause = seen.marks.suspended
             return waiting if pause is None else request_handler.paused(pause, waiting)
+        untestable = endings.untestable(policy, seen, now)
+        if untestable is not None and seen.marks.suspended is None:
+            return untestable
     longer = functions.more_time(policy, seen, now)
     if longer is not None:
         return longer

@@ -193,6 +193,20 @@ def ill_at_the_gate(policy: Strategy, seen: NativeService, now: datetime) -> Rol
     return s.step(Phase.FAILED, why, stop, *marks, health=RolloutHealth.DEGRADED, ended=ended)
 
 
+def untestable(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep | None:
+    """Green waits for its tests, and ECS has lost what it needs for them: it is taken back, and is not to blame."""
+    active, due, green = seen.active, seen.marks.deadline, seen.target
+    if not seen.lost or active is None or green is None or due is None or due.release != green.release:
+        return None
+    if due.stage is not DeadlineKind.TEST or hooks.tests(active) is None:
+        return None
+    s = context.of(policy, seen, now)
+    ended = s.ended(green.release, Outcome.FAILED, Phase.TESTING, Actor.ENGINE, seen.lost)
+    marks = s.mark(ended=ended, deadline=None, started=None, attempt=None)
+    stop = StopDeployment(active.id)
+    return s.step(Phase.FAILED, seen.lost, stop, *marks, health=RolloutHealth.DEGRADED, ended=ended)
+
+
 # -- what only a person can mend
 
 
@@ -212,10 +226,12 @@ def stuck(seen: NativeService) -> RolloutStep | None:
         )
     runs = ", ".join(f"{one.task_definition} with {one.running} tasks in target group {one.slot + 1}"
                      for one in seen.sets)  # fmt: skip
+    remedy = "Restore the service in ECS, then `reconciler retry` or deploy another version"
+    if seen.lost and seen.stranded:  # the rolling deployment that replaces the pair removes these tasks as well
+        remedy = f"Production is served; {seen.lost}"
     because = (
         f"ECS could not roll back the deployment of {found.task_definition}: {found.why or 'no reason given'}; "
-        f"production sends {production}; {runs or 'no tasks are running'}. Restore the service in ECS, then "
-        "`reconciler retry` or deploy another version"
+        f"production sends {production}; {runs or 'no tasks are running'}. {remedy}"
     )
     health, release = RolloutHealth.DEGRADED, found.release
     return RolloutStep(Phase.BLOCKED, (), None, because, health, release, waits_for=Waiting.PERSON)

@@ -60,7 +60,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     revisions = yield from _revisions(subject, items, deployment)
     seen = _with_versions(subject, first, items, item, _named(subject, first.marks, deployment, revisions), now)
     seen = replace(seen, sets=_traffic(seen, {one: _slot(subject, revisions.get(one)) for one in revisions}))
-    seen = _reached(seen)
+    seen = _reached(replace(seen, stranded=_stranded(seen)))
     return (yield from observe_task_sets.closely(subject, policy, now, seen, found))
 
 
@@ -247,7 +247,9 @@ def _with_versions(
 
     sets = tuple(version(one) for one in items)
     lost = pair.lost(subject, service)
-    waits = observe_task_sets.waits(seen.wanted, sets, subject.not_ready or lost)
+    undone = deployment is not None and (deployment.going_back or deployment.status is Status.ROLLBACK_FAILED)
+    started = tuple(one for one in sets if not (undone and lost and one.id == target))
+    waits = observe_task_sets.waits(seen.wanted, started, subject.not_ready or lost)
     definition = revision_of(subject.release.task_definition)
     return replace(seen, sets=sets, deployment=deployment, waits=waits, lost=lost, definition=definition)
 
@@ -270,6 +272,14 @@ def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[Task
     on = sorted((one for one in sets if production[one.slot] and not one.draining), key=lambda one: (one.born, one.id))
     primary = on[0] if on and seen.marks.live is not None else None
     return tuple(replace(one, primary=one is primary) for one in sets)
+
+
+def _stranded(seen: NativeService) -> bool:
+    """Whether ECS has given up its rollback, and all of production is another version's."""
+    found, serving = seen.deployment, next((one for one in seen.sets if one.primary), None)
+    if found is None or found.status is not Status.ROLLBACK_FAILED or serving is None or serving.id == found.target:
+        return False
+    return seen.production == all_on(serving.slot)
 
 
 def _reached(seen: NativeService) -> NativeService:

@@ -10,34 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from reconciler.rollout.release import RolloutTarget, TrafficEntry
+from reconciler.rollout.engine_change import OVER_ROLLING
+from reconciler.rollout.release import RolloutTarget
 
-REMEDY: Final = (
-    "ECS has those that were deleted, and rolls every deployment back; change the engine to `rolling` in a commit of "
-    "its own, and change it back in the next one"
-)
+REMEDY: Final = f"ECS has those that were deleted, and rolls every deployment back; {OVER_ROLLING}"
 
 
 def lost(subject: RolloutTarget, item: Mapping[str, Any]) -> str:
-    """What has been created again since ECS was given it, and what to do; or ""."""
+    """What was deleted since ECS was given it, whether or not it was created again, and what to do; or ""."""
     entry: Mapping[str, Any] = next(iter(item.get("loadBalancers") or ()), {})
     advanced = entry.get("advancedConfiguration") or {}
     if not advanced:
         return ""
+    gone = " and ".join(f"the {name} listener or its rule" for name in subject.gone)
     again = " and ".join(_others(subject, {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}, advanced))
-    return f"{again} were created again: {REMEDY}" if again else ""
+    several = [f"{gone} were deleted" if gone else "", f"{again} were created again" if again else ""]
+    found = ", and ".join(one for one in several if one)
+    return f"{found}: {REMEDY}" if found else ""
 
 
 def _others(subject: RolloutTarget, groups: set[str], advanced: Mapping[str, Any]) -> Iterator[str]:
     if groups != {*subject.groups}:
         yield "target groups"
     for name, at in (("production", subject.production), ("test", subject.test)):
-        if at is not None and not _is(advanced.get(f"{name}ListenerRule") or "", at):
+        if at is not None and not at.is_rule(advanced.get(f"{name}ListenerRule") or ""):
             yield f"the {name} listener or its rule"
-
-
-def _is(rule: str, at: TrafficEntry) -> bool:
-    """A listener's default action is a rule as well, whose ARN begins as the listener's does."""
-    if at.rule is not None:
-        return rule == at.rule
-    return rule.replace(":listener-rule/", ":listener/").rpartition("/")[0] == at.listener
