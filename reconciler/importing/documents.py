@@ -17,7 +17,7 @@ from reconciler.importing.naming import names_of
 from reconciler.importing.network import network_block, network_names
 from reconciler.importing.services import Corrections, Writing, service_block
 from reconciler.importing.shared import cluster_block, registry_block, role_block, stack_block
-from reconciler.importing.yaml_text import Block, text
+from reconciler.spec.yaml_text import Block, text
 
 
 @dataclass(frozen=True, slots=True)

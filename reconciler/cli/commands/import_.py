@@ -95,7 +95,7 @@ def _signed_in(stack: str, where: Where, verbose: int) -> SignedIn:
     from reconciler.aws.models import configured_region
     from reconciler.cli.session import sign_in
     from reconciler.importing.validity import loaded
-    from reconciler.importing.yaml_text import word
+    from reconciler.spec.yaml_text import word
 
     region = where.region or configured_region(where.profile)
     if region is None:
