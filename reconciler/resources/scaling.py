@@ -103,10 +103,10 @@ class Scaling(ResourceType[ScalingSpec]):
         place = {"ResourceId": found.spec.resource, **dimension, "ServiceNamespace": NAMESPACE}
         bounds = {"MinCapacity": found.spec.min, "MaxCapacity": found.spec.max}
         yield CloudFormationImport("AWS::ApplicationAutoScaling::ScalableTarget", place, {**place, **bounds})
-        for policy, arn in found.facts["policy_arns"].items():
+        for policy, item in found.facts["policies"].items():
             properties = {**place, "PolicyName": policy, "PolicyType": "TargetTrackingScaling"}
             kind = "AWS::ApplicationAutoScaling::ScalingPolicy"
-            yield CloudFormationImport(kind, {"Arn": arn, **dimension}, properties, policy)
+            yield CloudFormationImport(kind, {"Arn": item["PolicyARN"], **dimension}, properties, policy)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
         services = {_resource(service.id): service for service in scope.seen.get("service", ())}
@@ -157,7 +157,7 @@ class Scaling(ResourceType[ScalingSpec]):
                     unread=frozenset() if thorough else frozenset({"actions"}),
                     facts={
                         "item": item,
-                        "policy_arns": {policy: one["PolicyARN"] for policy, one in its.items()},
+                        "policies": its,
                         "unsaid": {policy: unsaid(one) for policy, one in its.items()},
                         "kept": {policy: kept(one) for policy, one in its.items()},
                         "unstated": tuple(

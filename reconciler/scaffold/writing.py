@@ -47,11 +47,19 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def ignore(folder: Path) -> bool:
-    """Adds what is local to the machine to the `.gitignore` of `folder`; whether it was missing there."""
+    """Adds what is local to the machine to the `.gitignore` of `folder`; whether it was missing there.
+
+    Raises `errors.ReconcilerError` if it cannot.
+    """
     path = folder / ".gitignore"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if any(line.strip().strip("/") == IGNORED.strip("/") for line in text.splitlines()):
-        return False
-    with path.open("a", encoding="utf-8") as opened:
-        opened.write(("" if not text or text.endswith("\n") else "\n") + f"{IGNORED}\n")
+    try:
+        text = path.read_bytes() if path.is_file() else b""
+        if any(line.strip().strip(b"/") == IGNORED.strip("/").encode() for line in text.splitlines()):
+            return False
+        with path.open("ab") as opened:
+            opened.write((b"" if not text or text.endswith(b"\n") else b"\n") + f"{IGNORED}\n".encode())
+    except OSError as error:
+        why = error.strerror or "input/output error"
+        message = f"the specs are written, but {path} cannot be: {why}; add the line {IGNORED} to it"
+        raise errors.ReconcilerError(message) from error
     return True

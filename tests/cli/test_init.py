@@ -57,6 +57,12 @@ def test_a_gitignore_keeps_what_it_has() -> None:
     assert Path(".gitignore").read_text(encoding="utf-8") == "dist\n.reconciler/\n"
 
 
+def test_a_gitignore_in_another_encoding_keeps_its_bytes() -> None:
+    Path(".gitignore").write_bytes(b"caf\xe9\n")
+    assert init("--template", "job").code == Exit.DONE
+    assert Path(".gitignore").read_bytes() == b"caf\xe9\n.reconciler/\n"
+
+
 def test_nothing_is_overwritten() -> None:
     """All files that exist are named, and none is written beside them."""
     Path(".github/workflows").mkdir(parents=True)
