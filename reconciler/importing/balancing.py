@@ -14,7 +14,6 @@ from typing import Any, Final
 from reconciler.importing.decision import Choice
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, sends_to
 from reconciler.importing.tasks import seconds
-from reconciler.importing.yaml_text import Block
 from reconciler.model.duration import format as duration_text
 from reconciler.resources._elb import attributes
 from reconciler.resources._elb_actions import Action, read_action
@@ -23,6 +22,7 @@ from reconciler.resources.listener import read_listener
 from reconciler.resources.target_group import read_check
 from reconciler.spec.documents.service import Traffic
 from reconciler.spec.documents.target_group import TargetHealthCheck
+from reconciler.spec.yaml_text import Block
 
 USUAL_PORTS: Final = {("HTTP", 80): "http", ("HTTPS", 443): "https"}
 IDLE: Final = "60"

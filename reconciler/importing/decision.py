@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing
@@ -21,6 +22,25 @@ CONSOLE_ROLE: Final = "ecsTaskExecutionRole"
 
 CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 COPILOT: Final = "copilot-application"
+
+
+class Tool(StrEnum):
+    """Tools that manage resources, and that import recognizes."""
+
+    TERRAFORM = "Terraform"
+    CLOUDFORMATION = "CloudFormation"
+    COPILOT = "Copilot"
+    PULUMI = "Pulumi"
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """The tool that manages a resource, and why that is known. `stack` and `logical` are those of CloudFormation."""
+
+    tool: Tool
+    because: str
+    stack: str = ""
+    logical: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +108,7 @@ def _against(inventory: Inventory, thing: Thing) -> Iterator[str]:
     manager = managed_by(inventory, thing)
     if manager:
         yield manager
-    for part in _parts(inventory, thing):
+    for part in parts(inventory, thing):
         if manager := managed_by(inventory, part):
             yield f"of its {part.kind} {part.name}: {manager}"
     if thing.kind == "vpc":
@@ -105,7 +125,7 @@ def _against(inventory: Inventory, thing: Thing) -> Iterator[str]:
             yield f"it sends requests to target groups of something else: {', '.join(names)}"
 
 
-def _parts(inventory: Inventory, thing: Thing) -> Iterator[Thing]:
+def parts(inventory: Inventory, thing: Thing) -> Iterator[Thing]:
     """What a document owns with it."""
     if thing.kind != "load-balancer":
         return
@@ -121,7 +141,13 @@ def _users(inventory: Inventory, thing: Thing) -> Iterator[ServiceFound]:
 
 
 def managed_by(inventory: Inventory, thing: Thing) -> str:
-    """The other tool that still manages a resource, in words; empty if there is none.
+    """The other tool that still manages a resource, in words; empty if there is none."""
+    manager = manager_of(inventory, thing)
+    return "" if manager is None else manager.because
+
+
+def manager_of(inventory: Inventory, thing: Thing) -> Manager | None:
+    """The other tool that still manages a resource.
 
     CloudFormation is asked which stack lists it, because its tags stay on what a stack has retained. Copilot works
     through CloudFormation, so its tag alone says nothing either.
@@ -129,18 +155,20 @@ def managed_by(inventory: Inventory, thing: Thing) -> str:
     stack = inventory.listed.get(thing.id)
     if stack is None and inventory.unasked:
         stack = thing.tags.get(CLOUDFORMATION)
+    application, logical = thing.tags.get(COPILOT), inventory.logical.get(thing.id, "")
+    if stack is not None and application:
+        why = f"Copilot's application {application} manages it with the CloudFormation stack {stack}"
+        return Manager(Tool.COPILOT, why, stack, logical)
     if stack is not None:
-        application = thing.tags.get(COPILOT)
-        made = f"Copilot's application {application} manages it with " if application else ""
-        return f"{made}the CloudFormation stack {stack}" if made else f"the CloudFormation stack {stack} manages it"
-    if inventory.unasked and COPILOT in thing.tags:
-        return f"Copilot's application {thing.tags[COPILOT]} manages it"
+        return Manager(Tool.CLOUDFORMATION, f"the CloudFormation stack {stack} manages it", stack, logical)
+    if inventory.unasked and application:
+        return Manager(Tool.COPILOT, f"Copilot's application {application} manages it")
     for key, value in sorted(thing.tags.items()):
         if "terraform" in f"{key} {value}".lower() and value.lower() not in ("false", "no"):
-            return f"its tag {key} says that Terraform manages it"
+            return Manager(Tool.TERRAFORM, f"its tag {key} says that Terraform manages it")
         if key.lower().startswith("pulumi:"):
-            return f"its tag {key} says that Pulumi manages it"
-    return ""
+            return Manager(Tool.PULUMI, f"its tag {key} says that Pulumi manages it")
+    return None
 
 
 def assumed_by(role: Thing) -> tuple[str, ...]:

@@ -71,8 +71,8 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     yield from _log_groups(found)
     yield from _repositories(found)
     yield from _scaling(found)
-    listed, unasked = yield from listed_by_stacks(found.things.values())
-    return Inventory(scope, tuple(found.services), found.things, listed, unasked)
+    listed, logical, unasked = yield from listed_by_stacks(found.things.values())
+    return Inventory(scope, tuple(found.services), found.things, listed, unasked, logical)
 
 
 def _quoted(names: Iterable[str]) -> str:

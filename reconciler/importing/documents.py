@@ -12,12 +12,13 @@ from typing import Final
 
 from reconciler.importing.balancing import balancer_block
 from reconciler.importing.decision import Choice, decided, managed_by, refused
+from reconciler.importing.handover import Managed, managed_and_owned
 from reconciler.importing.inventory import Inventory, ServiceFound
 from reconciler.importing.naming import names_of
 from reconciler.importing.network import network_block, network_names
 from reconciler.importing.services import Corrections, Writing, service_block
 from reconciler.importing.shared import cluster_block, registry_block, role_block, stack_block
-from reconciler.importing.yaml_text import Block, text
+from reconciler.spec.yaml_text import Block, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Imported:
     """The ids of what the documents of each file stand for, in their order."""
     impossible: Mapping[str, str]
     """Services for which no valid document was written, by id, and why."""
+    owned_elsewhere: tuple[Managed, ...] = ()
+    """What the documents own, and another tool still manages."""
 
 
 def imported(
@@ -76,6 +79,7 @@ def imported(
         {name: by for name, by in managed.items() if by},
         {path: tuple(id for id, _ in rows) for path, rows in files.items()},
         writing.impossible,
+        managed_and_owned(inventory, choices.values()),
     )
 
 

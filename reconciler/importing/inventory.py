@@ -63,14 +63,15 @@ class ServiceFound:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`things` are by id. `listed` says of ids which CloudFormation stack still lists them; `unasked` is why
-    CloudFormation could not be asked."""
+    """`things` are by id. `listed` says of ids which CloudFormation stack still lists them, `logical` as what;
+    `unasked` is why CloudFormation could not be asked."""
 
     scope: Scope
     services: tuple[ServiceFound, ...] = ()
     things: Mapping[str, Thing] = field(default_factory=dict)
     listed: Mapping[str, str] = field(default_factory=dict)
     unasked: str = ""
+    logical: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, kind: str) -> Iterator[Thing]:
         return (thing for thing in self.things.values() if thing.kind == kind)

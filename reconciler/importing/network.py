@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.importing.inventory import Inventory, Thing
-from reconciler.importing.yaml_text import Block
+from reconciler.spec.yaml_text import Block
 
 ANYWHERE: Final = "0.0.0.0/0"
 _NAME: Final = re.compile(r"(?!vpc-|subnet-)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -13,11 +13,11 @@ from reconciler.importing.inventory import Inventory, ServiceFound, repository_i
 from reconciler.importing.scaling import scaling_block
 from reconciler.importing.shared import head, share
 from reconciler.importing.tasks import seconds, task_block
-from reconciler.importing.yaml_text import Block
 from reconciler.model.ecr_image import ecr_image
 from reconciler.resources._service_deployment import Deployment
 from reconciler.spec import names
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.yaml_text import Block
 
 LIMITS: Final = ("min_percent", "max_percent", "circuit_breaker", "rollback")
 """Settings of a rolling deployment that are stated; others stay as they are."""

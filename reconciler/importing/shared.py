@@ -9,13 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.importing.decision import assumed_by
 from reconciler.importing.inventory import Thing
-from reconciler.importing.yaml_text import Block
 from reconciler.resources.cluster import read_cluster
 from reconciler.resources.repository import RepositorySpec, read_lifecycle, read_repository
 from reconciler.spec.compile.registry import keep_newest
 from reconciler.spec.compile.role import VERSION
 from reconciler.spec.documents import Cluster, Registry
 from reconciler.spec.documents.role import PolicyName
+from reconciler.spec.yaml_text import Block
 
 _POLICY_NAMES: Final = TypeAdapter(PolicyName)
 _SAID: Final = frozenset({"Effect", "Action", "Resource", "Condition"})

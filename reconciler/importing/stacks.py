@@ -19,9 +19,10 @@ LEFT: Final = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 """Of a resource that a stack does not manage any more: deleted, or retained."""
 
 
-def listed_by_stacks(things: Iterable[Thing]) -> Calls[tuple[dict[str, str], str]]:
-    """Id → the stack that lists it, and why CloudFormation could not be asked."""
+def listed_by_stacks(things: Iterable[Thing]) -> Calls[tuple[dict[str, str], dict[str, str], str]]:
+    """Id → the stack that lists it, id → its logical id there, and why CloudFormation could not be asked."""
     listed: dict[str, str] = {}
+    logical: dict[str, str] = {}
     for thing in things:
         kind = discover()[thing.kind]
         if kind.adopted_by_id and not kind.owned_as:
@@ -30,10 +31,10 @@ def listed_by_stacks(things: Iterable[Thing]) -> Calls[tuple[dict[str, str], str
         try:
             answer = yield cloudformation.describe_stack_resources(PhysicalResourceId=physical)
         except (errors.Denied, errors.Unserved) as error:
-            return listed, str(error)
+            return listed, logical, str(error)
         except errors.Invalid:
             continue  # no stack has ever had it
         for resource in answer["StackResources"]:
             if resource.get("PhysicalResourceId") == physical and resource.get("ResourceStatus") not in LEFT:
-                listed[thing.id] = resource["StackName"]
-    return listed, ""
+                listed[thing.id], logical[thing.id] = resource["StackName"], resource["LogicalResourceId"]
+    return listed, logical, ""

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.importing.yaml_text import Block, word
 from reconciler.model import duration, secrecy
 from reconciler.model.resource_type import Scope
 from reconciler.printable import hidden
 from reconciler.resources._containers import DEFAULT_STOP_TIMEOUT, Container, ContainerHealthCheck
 from reconciler.resources._definition import DEFAULT_STORAGE, TaskDefinitionSpec
 from reconciler.spec.documents.container import PortName, VariableName
+from reconciler.spec.yaml_text import Block, word
 
 _SECRET_ARN: Final = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+(:[^:\s]*){0,3}"
@@ -134,7 +134,7 @@ def _environment(block: Block, container: Container) -> None:
     if not container.environment:
         return
     found = dict(sorted(container.environment.items()))
-    hidden = [name for name, value in found.items() if looks_secret(name, value)]
+    hidden = [name for name, value in found.items() if secrecy.looks_secret(name, value)]
     invalid = [name for name, value in found.items() if not (_valid(_NAMES, name) and _writable(value))]
     if not hidden and not invalid:
         block.put("environment", found)
@@ -158,11 +158,6 @@ def _environment(block: Block, container: Container) -> None:
 def _writable(value: str) -> bool:
     """Whether a file can hold it: the specs refuse characters that nobody sees."""
     return not any(hidden(character) for character in value if character not in "\n\t")
-
-
-def looks_secret(name: str, value: str) -> bool:
-    """Whether the specs must not hold a variable in clear text."""
-    return secrecy.secret(name, value) or secrecy.secret_value(value) or secrecy.sensitive((name,), value)
 
 
 def _secrets(block: Block, container: Container, scope: Scope) -> None:

@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from reconciler.local import dockerfile, public_images
+from reconciler import dockerfile
+from reconciler.local import public_images
 from reconciler.local.public_images import Program
 
 SKIPPED = frozenset({".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store"})

@@ -19,9 +19,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reconciler.model import ownership
+from reconciler.model.other_tools import KnownElsewhere
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
 from reconciler.model.tagging import TagRules
@@ -106,7 +107,7 @@ class Scope:
         return tuple(found for found in self.seen.get(kind, ()) if ownership.owner(found.tags) == self.stack)
 
 
-class ResourceType(ABC, Generic[S]):
+class ResourceType(KnownElsewhere[S], ABC):
     """One AWS resource type."""
 
     kind: ClassVar[str]
@@ -119,7 +120,6 @@ class ResourceType(ABC, Generic[S]):
     """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 
     permissions: ClassVar[Permissions] = Permissions()
-
     tag_rules: ClassVar[TagRules] = TagRules()
 
     inside: ClassVar[tuple[str, str] | None] = None

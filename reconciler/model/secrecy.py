@@ -81,6 +81,11 @@ def secret_value(text: str) -> bool:
     return masked_values(text) != text
 
 
+def looks_secret(name: str, value: str) -> bool:
+    """Whether the specs must not hold a variable in clear text."""
+    return secret(name, value) or secret_value(value) or sensitive((name,), value)
+
+
 def sensitive(path: Iterable[str], *values: Any) -> bool:
     """Whether the value at `path` must not be shown: its name is a secret's, or it contains one at any depth."""
     names = tuple(path)

@@ -46,6 +46,8 @@ class AlarmSpec(resource.Spec):
 class Alarm(ResourceType[AlarmSpec]):
     kind: ClassVar[str] = "alarm"
     Spec = AlarmSpec
+    terraform: ClassVar[str] = "aws_cloudwatch_metric_alarm"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::CloudWatch::Alarm", "AlarmName")
     creates: ClassVar[tuple[str, ...]] = ("PutMetricAlarm",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(

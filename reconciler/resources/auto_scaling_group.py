@@ -7,12 +7,13 @@ minutes, and until then it holds its subnets, security groups and launch templat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -68,6 +69,15 @@ class AutoScalingGroup(ResourceType[AutoScalingGroupSpec]):
 
     def arns(self, spec: AutoScalingGroupSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{spec.name}"),)}
+
+    def in_terraform(self, found: Observed[AutoScalingGroupSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_autoscaling_group", found.spec.name)
+
+    def in_cloudformation(self, found: Observed[AutoScalingGroupSpec]) -> Iterator[CloudFormationImport]:
+        size = {"MinSize": str(found.spec.min), "MaxSize": str(found.spec.max)}
+        yield CloudFormationImport(
+            "AWS::AutoScaling::AutoScalingGroup", {"AutoScalingGroupName": found.spec.name}, size
+        )
 
     def observe(self, scope: Scope) -> Calls[list[Observed[AutoScalingGroupSpec]]]:
         """By name, and by tag: the tag index need not list them, so they are looked for where the stack has launch

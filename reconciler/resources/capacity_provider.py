@@ -6,12 +6,13 @@ INACTIVE. ECS has no error code for a name that is taken, and none for one that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -35,9 +36,13 @@ class CapacityProviderSpec(resource.Spec):
 class CapacityProvider(ResourceType[CapacityProviderSpec]):
     kind: ClassVar[str] = "capacity-provider"
     Spec = CapacityProviderSpec
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECS::CapacityProvider", "Name")
     creates: ClassVar[tuple[str, ...]] = ("CreateCapacityProvider",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
+
+    def in_terraform(self, found: Observed[CapacityProviderSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_ecs_capacity_provider", found.facts["arn"])
 
     def observe(self, scope: Scope) -> Calls[list[Observed[CapacityProviderSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

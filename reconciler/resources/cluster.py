@@ -7,7 +7,7 @@ pass. A deleted one is still answered for a while, as INACTIVE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
@@ -17,6 +17,7 @@ from reconciler import errors
 from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -76,6 +77,26 @@ class Cluster(ResourceType[ClusterSpec]):
         if wanted is None or not kept:
             return new
         return replace(new, spec=new.spec.model_copy(update={"capacity_providers": (*wanted, *kept)}))
+
+    def in_terraform(self, found: Observed[ClusterSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_ecs_cluster", found.id)
+        if found.spec.capacity_providers:
+            yield TerraformImport("aws_ecs_cluster_capacity_providers", found.id)
+
+    def in_cloudformation(self, found: Observed[ClusterSpec]) -> Iterator[CloudFormationImport]:
+        yield CloudFormationImport("AWS::ECS::Cluster", {"ClusterName": found.id})
+        if found.spec.capacity_providers:
+            strategy = [
+                {"CapacityProvider": share.provider, "Weight": share.weight, "Base": share.base}
+                for share in found.spec.default_strategy or ()
+            ]
+            properties = {
+                "Cluster": found.id,
+                "CapacityProviders": list(found.spec.capacity_providers),
+                "DefaultCapacityProviderStrategy": strategy,
+            }
+            kind = "AWS::ECS::ClusterCapacityProviderAssociations"
+            yield CloudFormationImport(kind, {"Cluster": found.id}, properties, "capacity")
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ClusterSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

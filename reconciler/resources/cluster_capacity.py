@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -29,6 +30,10 @@ class ClusterCapacitySpec(resource.Spec):
 class ClusterCapacity(ResourceType[ClusterCapacitySpec]):
     kind: ClassVar[str] = "cluster-capacity"
     Spec = ClusterCapacitySpec
+    not_exported: ClassVar[Mapping[str, str]] = {
+        TERRAFORM: "aws_ecs_cluster_capacity_providers of its cluster has it",
+        CLOUDFORMATION: "AWS::ECS::ClusterCapacityProviderAssociations of its cluster has it",
+    }
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     observe_after: ClassVar[tuple[str, ...]] = ("cluster", "capacity-provider")
 

@@ -9,12 +9,13 @@ somebody has another one there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import codedeploy_names, members
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Replace, ResourceType, Scope
@@ -60,6 +61,19 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         own = tuple(("codedeploy", one) for one in _resources(spec.application, spec.name))
         configs = ("codedeploy", f"deploymentconfig:{codedeploy_names.OURS}*")
         return {Binding.MAKE_BY_NAME: own, Binding.DEPLOYMENTS: (*own, configs)}
+
+    def in_terraform(self, found: Observed[DeploymentGroupSpec]) -> Iterator[TerraformImport]:
+        application = found.spec.application
+        yield TerraformImport("aws_codedeploy_app", application)
+        yield TerraformImport("aws_codedeploy_deployment_group", f"{application}:{found.spec.name}")
+
+    def in_cloudformation(self, found: Observed[DeploymentGroupSpec]) -> Iterator[CloudFormationImport]:
+        application = {"ApplicationName": found.spec.application}
+        platform = {"ComputePlatform": "ECS"}
+        yield CloudFormationImport("AWS::CodeDeploy::Application", application, {**application, **platform}, "app")
+        group = {**application, "DeploymentGroupName": found.spec.name}
+        properties = {**group, "ServiceRoleArn": str(found.spec.role)}
+        yield CloudFormationImport("AWS::CodeDeploy::DeploymentGroup", group, properties)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[DeploymentGroupSpec]]]:
         wanted = {(want.spec.application, want.spec.name): want for want in scope.wanted}

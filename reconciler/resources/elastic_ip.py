@@ -5,12 +5,13 @@ AWS gives it out without a token and bills it while it is there, so it is found 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CloudFormationImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed
 from reconciler.model.resource_type import Replace, ResourceType, Scope
@@ -25,11 +26,15 @@ class ElasticIpSpec(resource.Spec):
 class ElasticIp(ResourceType[ElasticIpSpec]):
     kind: ClassVar[str] = "elastic-ip"
     Spec = ElasticIpSpec
+    terraform: ClassVar[str] = "aws_eip"
     creates: ClassVar[tuple[str, ...]] = ("AllocateAddress",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="elastic-ip")
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def in_cloudformation(self, found: Observed[ElasticIpSpec]) -> Iterator[CloudFormationImport]:
+        yield CloudFormationImport("AWS::EC2::EIP", {"PublicIp": found.facts["public_ip"], "AllocationId": found.id})
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ElasticIpSpec]]]:
         answer = yield ec2.describe_addresses()

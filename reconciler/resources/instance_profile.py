@@ -6,12 +6,13 @@ tags; it is looked for where a profile is wanted, or where the stack owns a role
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -46,6 +47,13 @@ class InstanceProfile(ResourceType[InstanceProfileSpec]):
 
     def arns(self, spec: InstanceProfileSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("iam", f"instance-profile{spec.path or '/'}{spec.name}"),)}
+
+    def in_terraform(self, found: Observed[InstanceProfileSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_iam_instance_profile", found.spec.name)
+
+    def in_cloudformation(self, found: Observed[InstanceProfileSpec]) -> Iterator[CloudFormationImport]:
+        roles = {"Roles": [str(found.spec.role).rpartition("/")[2]]}
+        yield CloudFormationImport("AWS::IAM::InstanceProfile", {"InstanceProfileName": found.spec.name}, roles)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[InstanceProfileSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

@@ -6,12 +6,13 @@ attachment is a change of `vpc`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CloudFormationImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import Replace, ResourceType, Scope
@@ -26,6 +27,7 @@ class InternetGatewaySpec(resource.Spec):
 class InternetGateway(ResourceType[InternetGatewaySpec]):
     kind: ClassVar[str] = "internet-gateway"
     Spec = InternetGatewaySpec
+    terraform: ClassVar[str] = "aws_internet_gateway"
     creates: ClassVar[tuple[str, ...]] = ("CreateInternetGateway",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
@@ -33,6 +35,13 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.NEVER
+
+    def in_cloudformation(self, found: Observed[InternetGatewaySpec]) -> Iterator[CloudFormationImport]:
+        yield CloudFormationImport("AWS::EC2::InternetGateway", {"InternetGatewayId": found.id})
+        if found.spec.vpc is not None:
+            place = {"AttachmentType": "IGW", "VpcId": str(found.spec.vpc)}
+            properties = {"VpcId": place["VpcId"], "InternetGatewayId": found.id}
+            yield CloudFormationImport("AWS::EC2::VPCGatewayAttachment", place, properties, "attachment")
 
     def observe(self, scope: Scope) -> Calls[list[Observed[InternetGatewaySpec]]]:
         answer = yield ec2.describe_internet_gateways()

@@ -49,9 +49,14 @@ class LaunchTemplateSpec(resource.Spec):
 class LaunchTemplate(ResourceType[LaunchTemplateSpec]):
     kind: ClassVar[str] = "launch-template"
     Spec = LaunchTemplateSpec
+    terraform: ClassVar[str] = "aws_launch_template"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::LaunchTemplate", "LaunchTemplateId")
     creates: ClassVar[tuple[str, ...]] = ("CreateLaunchTemplate",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(ec2="launch-template")
+
+    def required_properties(self, found: Observed[LaunchTemplateSpec]) -> Mapping[str, Any]:
+        return {"LaunchTemplateName": found.spec.name, "LaunchTemplateData": _written(found.spec)}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[LaunchTemplateSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

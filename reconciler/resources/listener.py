@@ -6,7 +6,7 @@ its port. Where a rollout moves the traffic, the action is its own: the specs th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
@@ -16,6 +16,7 @@ from reconciler import errors
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.other_tools import TerraformImport
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -68,11 +69,26 @@ class ListenerSpec(resource.Spec):
 class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
     Spec = ListenerSpec
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::Listener", "ListenerArn")
     taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateListener",)
     inside: ClassVar[tuple[str, str] | None] = ("load_balancer", "load-balancer")
     observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
     volatile: ClassVar[bool] = True
+
+    def required_properties(self, found: Observed[ListenerSpec]) -> Mapping[str, Any]:
+        return {
+            "LoadBalancerArn": str(found.spec.load_balancer),
+            "Port": found.spec.port,
+            "Protocol": found.spec.protocol,
+            "DefaultActions": [dict(action) for action in found.facts["actions"]],
+        }
+
+    def in_terraform(self, found: Observed[ListenerSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_lb_listener", found.id)
+        for certificate in (found.spec.certificates or ())[1:]:
+            part = str(certificate).rpartition("/")[2]
+            yield TerraformImport("aws_lb_listener_certificate", f"{found.id}_{certificate}", part)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerSpec]]]:
         answers = yield from _gone.answers(

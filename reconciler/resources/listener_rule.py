@@ -32,6 +32,8 @@ FREE = 3
 class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
     Spec = ListenerRuleSpec
+    terraform: ClassVar[str] = "aws_lb_listener_rule"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::ListenerRule", "RuleArn")
     taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateRule",)
     inside: ClassVar[tuple[str, str] | None] = ("listener", "listener")
@@ -39,6 +41,13 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     exchanges: ClassVar[bool] = True
+
+    def required_properties(self, found: Observed[ListenerRuleSpec]) -> Mapping[str, Any]:
+        return {
+            "Priority": found.spec.priority,
+            "Conditions": [*written(found.spec), *map(dict, found.facts["conditions"])],
+            "Actions": [dict(action) for action in found.facts["actions"]],
+        }
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ListenerRuleSpec]]]:
         listeners = _listeners(scope)

@@ -58,6 +58,8 @@ class LoadBalancerSpec(resource.Spec):
 class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
+    terraform: ClassVar[str] = "aws_lb"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::LoadBalancer", "LoadBalancerArn")
     creates: ClassVar[tuple[str, ...]] = ("CreateLoadBalancer",)
     owned_as: ClassVar[str] = "load-balancer"
     named_by: ClassVar[str | None] = "name"

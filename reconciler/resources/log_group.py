@@ -50,6 +50,8 @@ class LogGroupSpec(resource.Spec):
 class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
+    terraform: ClassVar[str] = "aws_cloudwatch_log_group"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::Logs::LogGroup", "LogGroupName")
     creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)
     owned_as: ClassVar[str] = "log-group"
     listed_by_name: ClassVar[bool] = True

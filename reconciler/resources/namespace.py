@@ -7,7 +7,7 @@ name, so it cannot be deleted before the ECS services are gone (Cloud Map API re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Final
 
 from pydantic import JsonValue
@@ -16,6 +16,7 @@ from reconciler import errors
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules
@@ -50,6 +51,13 @@ class Namespace(ResourceType[NamespaceSpec]):
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules()
     serves_tasks: ClassVar[bool] = True
+
+    def in_terraform(self, found: Observed[NamespaceSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_service_discovery_http_namespace", found.facts["id"])
+
+    def in_cloudformation(self, found: Observed[NamespaceSpec]) -> Iterator[CloudFormationImport]:
+        name = {"Name": found.spec.name}
+        yield CloudFormationImport("AWS::ServiceDiscovery::HttpNamespace", {"Id": found.facts["id"]}, name)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[NamespaceSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

@@ -33,6 +33,8 @@ class NatGatewaySpec(resource.Spec):
 class NatGateway(ResourceType[NatGatewaySpec]):
     kind: ClassVar[str] = "nat-gateway"
     Spec = NatGatewaySpec
+    terraform: ClassVar[str] = "aws_nat_gateway"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::NatGateway", "NatGatewayId")
     creates: ClassVar[tuple[str, ...]] = ("CreateNatGateway",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
@@ -42,6 +44,9 @@ class NatGateway(ResourceType[NatGatewaySpec]):
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_create: ClassVar[bool] = True
     slow_to_delete: ClassVar[bool] = True
+
+    def required_properties(self, found: Observed[NatGatewaySpec]) -> Mapping[str, Any]:
+        return {"SubnetId": str(found.spec.subnet)}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[NatGatewaySpec]]]:
         answer = yield ec2.describe_nat_gateways()

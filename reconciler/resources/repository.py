@@ -7,7 +7,7 @@ which a deletion knows by the fact `force`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, JsonValue
@@ -16,6 +16,7 @@ from reconciler import errors
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.other_tools import TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
@@ -64,6 +65,7 @@ class RepositorySpec(resource.Spec):
 class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
     Spec = RepositorySpec
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECR::Repository", "RepositoryName")
     creates: ClassVar[tuple[str, ...]] = ("CreateRepository",)
     owned_as: ClassVar[str] = "repository"
     listed_by_name: ClassVar[bool] = True
@@ -76,6 +78,11 @@ class Repository(ResourceType[RepositorySpec]):
 
     def arns(self, spec: RepositorySpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("ecr", f"repository/{spec.name}"),)}
+
+    def in_terraform(self, found: Observed[RepositorySpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_ecr_repository", found.id)
+        if found.spec.lifecycle:
+            yield TerraformImport("aws_ecr_lifecycle_policy", found.id)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RepositorySpec]]]:
         answer = yield ecr.describe_repositories()

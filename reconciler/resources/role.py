@@ -8,7 +8,7 @@ below that path only (_roles.py). Policy documents are compared by what they say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
@@ -16,6 +16,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
@@ -105,6 +106,23 @@ class Role(ResourceType[RoleSpec]):
         if spec.managed is not None:
             kept["managed"] = tuple(sorted({*spec.managed, *(was.managed or ())}))
         return replace(new, spec=spec.model_copy(update=kept))
+
+    def in_terraform(self, found: Observed[RoleSpec]) -> Iterator[TerraformImport]:
+        name = found.spec.name
+        yield TerraformImport("aws_iam_role", name)
+        for policy in found.spec.policies or {}:
+            yield TerraformImport("aws_iam_role_policy", f"{name}:{policy}", policy)
+        for policy in found.spec.managed or ():
+            yield TerraformImport("aws_iam_role_policy_attachment", f"{name}/{policy}", policy.rpartition("/")[2])
+
+    def in_cloudformation(self, found: Observed[RoleSpec]) -> Iterator[CloudFormationImport]:
+        role = {"RoleName": found.spec.name}
+        managed = {"ManagedPolicyArns": list(found.spec.managed)} if found.spec.managed else {}
+        trust = {"AssumeRolePolicyDocument": found.spec.trust}
+        yield CloudFormationImport("AWS::IAM::Role", role, {**role, **trust, **managed})
+        for name, document in (found.spec.policies or {}).items():
+            policy = {**role, "PolicyName": name}
+            yield CloudFormationImport("AWS::IAM::RolePolicy", policy, {**policy, "PolicyDocument": document}, name)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RoleSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

@@ -7,13 +7,14 @@ is replaced. A subnet uses one table; it is moved without a moment on the VPC's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
@@ -48,6 +49,23 @@ class RouteTable(ResourceType[RouteTableSpec]):
         if wanted is None or not kept:
             return new
         return replace(new, spec=new.spec.model_copy(update={"subnets": (*wanted, *kept)}))
+
+    def in_terraform(self, found: Observed[RouteTableSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_route_table", found.id)
+        for subnet in found.spec.subnets or ():
+            yield TerraformImport("aws_route_table_association", f"{subnet}/{found.id}", str(subnet))
+
+    def in_cloudformation(self, found: Observed[RouteTableSpec]) -> Iterator[CloudFormationImport]:
+        table = {"RouteTableId": found.id}
+        yield CloudFormationImport("AWS::EC2::RouteTable", table, {"VpcId": str(found.spec.vpc)})
+        for cidr, target in (found.spec.routes or {}).items():
+            place = {**table, "CidrBlock": cidr}
+            properties = _to(found.id, cidr, target)
+            yield CloudFormationImport("AWS::EC2::Route", place, properties, cidr)
+        for subnet, association in found.facts["associations"].items():
+            properties = {**table, "SubnetId": subnet}
+            kind = "AWS::EC2::SubnetRouteTableAssociation"
+            yield CloudFormationImport(kind, {"Id": association}, properties, subnet)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[RouteTableSpec]]]:
         items = yield from _ec2.in_network(

@@ -8,12 +8,13 @@ AWS's to keep.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler.model import members, ownership
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import TERRAFORM, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, OnBehalf, Permissions
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
@@ -49,6 +50,9 @@ SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended",
 class Scaling(ResourceType[ScalingSpec]):
     kind: ClassVar[str] = "scaling"
     Spec = ScalingSpec
+    not_exported: ClassVar[Mapping[str, str]] = {
+        TERRAFORM: "scheduled actions cannot be imported; declare them as aws_appautoscaling_scheduled_action",
+    }
     creates: ClassVar[tuple[str, ...]] = ("RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction")
     named_by: ClassVar[str | None] = "resource"
     permissions: ClassVar[Permissions] = Permissions(
@@ -87,6 +91,22 @@ class Scaling(ResourceType[ScalingSpec]):
         """Registering a target moves the desired count into its bounds (RegisterScalableTarget)."""
         most = max(new.spec.max, inside.facts["desired"])
         return replace(new, spec=new.spec.model_copy(update={"max": most}))
+
+    def in_terraform(self, found: Observed[ScalingSpec]) -> Iterator[TerraformImport]:
+        target = f"{NAMESPACE}/{found.spec.resource}/{DIMENSION}"
+        yield TerraformImport("aws_appautoscaling_target", target)
+        for policy in found.spec.policies or {}:
+            yield TerraformImport("aws_appautoscaling_policy", f"{target}/{policy}", policy)
+
+    def in_cloudformation(self, found: Observed[ScalingSpec]) -> Iterator[CloudFormationImport]:
+        dimension = {"ScalableDimension": DIMENSION}
+        place = {"ResourceId": found.spec.resource, **dimension, "ServiceNamespace": NAMESPACE}
+        bounds = {"MinCapacity": found.spec.min, "MaxCapacity": found.spec.max}
+        yield CloudFormationImport("AWS::ApplicationAutoScaling::ScalableTarget", place, {**place, **bounds})
+        for policy, item in found.facts["policies"].items():
+            properties = {**place, "PolicyName": policy, "PolicyType": "TargetTrackingScaling"}
+            kind = "AWS::ApplicationAutoScaling::ScalingPolicy"
+            yield CloudFormationImport(kind, {"Arn": item["PolicyARN"], **dimension}, properties, policy)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScalingSpec]]]:
         services = {_resource(service.id): service for service in scope.seen.get("service", ())}
@@ -137,6 +157,7 @@ class Scaling(ResourceType[ScalingSpec]):
                     unread=frozenset() if thorough else frozenset({"actions"}),
                     facts={
                         "item": item,
+                        "policies": its,
                         "unsaid": {policy: unsaid(one) for policy, one in its.items()},
                         "kept": {policy: kept(one) for policy, one in its.items()},
                         "unstated": tuple(

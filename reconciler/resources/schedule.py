@@ -7,12 +7,13 @@ what there is, with what the specs declare written over it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from reconciler import errors
 from reconciler.model import members
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import ResourceType, Scope
@@ -28,6 +29,9 @@ scheduler = ServiceApi("scheduler")
 class Schedule(ResourceType[ScheduleSpec]):
     kind: ClassVar[str] = "schedule"
     Spec = ScheduleSpec
+    not_exported: ClassVar[Mapping[str, str]] = {
+        CLOUDFORMATION: "it identifies schedules by their names alone, and this one is in a group of its own",
+    }
     creates: ClassVar[tuple[str, ...]] = ("CreateScheduleGroup", "CreateSchedule")
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(empty_values=False)
@@ -51,6 +55,13 @@ class Schedule(ResourceType[ScheduleSpec]):
             Binding.MAKE_BY_NAME: (("scheduler", f"schedule-group/{spec.name}"),),
             Binding.SCHEDULES: (("scheduler", f"schedule/{spec.name}/*"),),
         }
+
+    def in_terraform(self, found: Observed[ScheduleSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_scheduler_schedule_group", found.id)
+        yield TerraformImport("aws_scheduler_schedule", f"{found.id}/{found.id}")
+
+    def in_cloudformation(self, found: Observed[ScheduleSpec]) -> Iterator[CloudFormationImport]:
+        yield CloudFormationImport("AWS::Scheduler::ScheduleGroup", {"Name": found.id})
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ScheduleSpec]]]:
         answer = yield scheduler.list_schedule_groups()

@@ -29,6 +29,8 @@ class SecurityGroupSpec(resource.Spec):
 class SecurityGroup(ResourceType[SecurityGroupSpec]):
     kind: ClassVar[str] = "security-group"
     Spec = SecurityGroupSpec
+    terraform: ClassVar[str] = "aws_security_group"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::SecurityGroup", "Id")
     creates: ClassVar[tuple[str, ...]] = ("CreateSecurityGroup",)
     adopted_by_id: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "group_name"
@@ -36,6 +38,13 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.NEVER
+
+    def required_properties(self, found: Observed[SecurityGroupSpec]) -> Mapping[str, Any]:
+        return {
+            "GroupName": found.spec.group_name,
+            "GroupDescription": found.spec.description,
+            "VpcId": str(found.spec.vpc),
+        }
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupSpec]]]:
         items = yield from _ec2.in_network(

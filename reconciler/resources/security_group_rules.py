@@ -10,7 +10,7 @@ A group with no rule at all is one whose rules are absent, unless that is what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -20,6 +20,7 @@ from pydantic import field_validator, model_validator
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import TERRAFORM, CloudFormationImport
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, T
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -91,6 +92,7 @@ class SecurityGroupRulesSpec(resource.Spec):
 class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
     Spec = SecurityGroupRulesSpec
+    not_exported: ClassVar[Mapping[str, str]] = {TERRAFORM: "aws_security_group has its rules"}
     judges: ClassVar[bool] = True
     inside: ClassVar[tuple[str, str] | None] = ("group", "security-group")
     observe_after: ClassVar[tuple[str, ...]] = ("security-group",)
@@ -119,6 +121,13 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
             return new
         update = {direction: (*getattr(new.spec, direction), *rules) for direction, rules in kept.items()}
         return replace(new, spec=new.spec.model_copy(update=update))
+
+    def in_cloudformation(self, found: Observed[SecurityGroupRulesSpec]) -> Iterator[CloudFormationImport]:
+        for item in found.facts["rules"]:
+            direction = "Egress" if item["IsEgress"] else "Ingress"
+            rule = item["SecurityGroupRuleId"]
+            properties = _properties(item)
+            yield CloudFormationImport(f"AWS::EC2::SecurityGroup{direction}", {"Id": rule}, properties, rule)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SecurityGroupRulesSpec]]]:
         groups = {group.id: group for group in scope.seen.get("security-group", ())}
@@ -197,6 +206,23 @@ def _observed(address: Address, group: Observed[Any], items: list[Item]) -> Obse
         parent=group.id,
         facts={"rules": items},
     )
+
+
+def _properties(item: Item) -> dict[str, Any]:
+    """The properties of a rule in CloudFormation."""
+    peer = "Destination" if item["IsEgress"] else "Source"
+    found = {
+        "GroupId": item["GroupId"],
+        "IpProtocol": item["IpProtocol"],
+        "FromPort": item.get("FromPort"),
+        "ToPort": item.get("ToPort"),
+        "CidrIp": item.get("CidrIpv4"),
+        "CidrIpv6": item.get("CidrIpv6"),
+        f"{peer}PrefixListId": item.get("PrefixListId"),
+        f"{peer}SecurityGroupId": (item.get("ReferencedGroupInfo") or {}).get("GroupId"),
+        "Description": item.get("Description"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _direction(item: Item) -> Direction:

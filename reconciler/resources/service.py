@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
@@ -70,6 +71,10 @@ TO_ECS: Final = ("infrastructure_role", "volume_role", "deployment.hooks.role", 
 class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
     Spec = ServiceSpec
+    not_exported: ClassVar[Mapping[str, str]] = {
+        CLOUDFORMATION: "task sets belong to a deployment in progress; change the engine to rolling first, "
+        "and CloudFormation can deploy the service",
+    }
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(added=29)  # the state of its rollouts, and requests for the stack
@@ -126,6 +131,22 @@ class Service(ResourceType[ServiceSpec]):
         self, found: Observed[ServiceSpec], new: Desired[ServiceSpec], changes: tuple[Change, ...]
     ) -> tuple[Change, ...]:
         return _service_engine.rolled_out(found, new, changes)
+
+    def in_terraform(self, found: Observed[ServiceSpec]) -> Iterator[TerraformImport]:
+        cluster, name = found.facts["cluster"], found.id.rpartition("/")[2]
+        yield TerraformImport("aws_ecs_service", f"{cluster}/{name}")
+        for one in found.facts["sets"]:
+            ids = (one["id"], found.id, found.facts["item"]["clusterArn"])
+            yield TerraformImport("aws_ecs_task_set", ",".join(ids), one["id"].rpartition("/")[2])
+
+    def in_cloudformation(self, found: Observed[ServiceSpec]) -> Iterator[CloudFormationImport]:
+        item, cluster = found.facts["item"], {"Cluster": found.facts["cluster"]}
+        properties: dict[str, Any] = {**cluster, "ServiceName": found.id.rpartition("/")[2]}
+        if item.get("deploymentController"):
+            properties["DeploymentController"] = {"Type": item["deploymentController"]["type"]}
+        if item.get("taskDefinition"):
+            properties["TaskDefinition"] = item["taskDefinition"]
+        yield CloudFormationImport("AWS::ECS::Service", {"ServiceArn": found.id, **cluster}, properties)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ServiceSpec]]]:
         wanted = {

@@ -54,12 +54,17 @@ class SubnetSpec(resource.Spec):
 class Subnet(ResourceType[SubnetSpec]):
     kind: ClassVar[str] = "subnet"
     Spec = SubnetSpec
+    terraform: ClassVar[str] = "aws_subnet"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::Subnet", "SubnetId")
     creates: ClassVar[tuple[str, ...]] = ("CreateSubnet",)
     adopted_by_id: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="subnet", made_inside=("vpc",))
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
+
+    def required_properties(self, found: Observed[SubnetSpec]) -> Mapping[str, Any]:
+        return {"VpcId": str(found.spec.vpc), "CidrBlock": found.spec.cidr, "AvailabilityZone": found.spec.zone}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[SubnetSpec]]]:
         items = yield from _ec2.in_network(scope, ec2.describe_subnets, "Subnets", "subnet", "SubnetId")

@@ -79,6 +79,8 @@ class TableSpec(resource.Spec):
 class Table(ResourceType[TableSpec]):
     kind: ClassVar[str] = "table"
     Spec = TableSpec
+    terraform: ClassVar[str] = "aws_dynamodb_table"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::DynamoDB::Table", "TableName")
     creates: ClassVar[tuple[str, ...]] = ("CreateTable",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(
@@ -89,6 +91,16 @@ class Table(ResourceType[TableSpec]):
 
     def arns(self, spec: TableSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("dynamodb", f"table/{spec.name}"),)}
+
+    def required_properties(self, found: Observed[TableSpec]) -> Mapping[str, Any]:
+        return {
+            "KeySchema": [
+                {"AttributeName": key.name, "KeyType": kind}
+                for key, kind in zip(found.spec.keys, KEY_TYPES, strict=False)
+            ],
+            "AttributeDefinitions": [{"AttributeName": key.name, "AttributeType": key.type} for key in found.spec.keys],
+            "BillingMode": found.facts["item"].get("BillingMode"),
+        }
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TableSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

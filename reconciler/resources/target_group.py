@@ -98,6 +98,8 @@ class TargetGroupSpec(resource.Spec):
 class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
     Spec = TargetGroupSpec
+    terraform: ClassVar[str] = "aws_lb_target_group"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::TargetGroup", "TargetGroupArn")
     judges: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateTargetGroup",)
     named_by: ClassVar[str | None] = "name"

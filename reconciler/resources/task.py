@@ -24,6 +24,7 @@ from reconciler.model import formats, ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.new_roles import refused_as_new
+from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules, escaped, tag_value, unescaped
@@ -96,6 +97,9 @@ class TaskSpec(resource.Spec):
 class Task(ResourceType[TaskSpec]):
     kind: ClassVar[str] = "task"
     Spec = TaskSpec
+    not_exported: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        (TERRAFORM, CLOUDFORMATION), "a task that ran once is nothing that they manage; its task definition is"
+    )
     creates: ClassVar[tuple[str, ...]] = ("RunTask",)
     tag_rules: ClassVar[TagRules] = TagRules(added=2)  # which run it belongs to, and its security groups
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")

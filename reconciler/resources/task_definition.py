@@ -56,6 +56,8 @@ TRIM_AT_ONCE: Final = 5  # ECS allows one DeregisterTaskDefinition a second
 class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     kind: ClassVar[str] = "task-definition"
     Spec = TaskDefinitionSpec
+    terraform: ClassVar[str] = "aws_ecs_task_definition"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECS::TaskDefinition", "TaskDefinitionArn")
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
     tag_rules: ClassVar[TagRules] = TagRules(added=7)  # the hash, and what is remembered of the run of a `Task`

@@ -8,7 +8,7 @@ it is taken away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Final
 
 from pydantic import JsonValue
@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
@@ -54,6 +55,18 @@ class Vpc(ResourceType[VpcSpec]):
     may_duplicate: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(ec2="vpc")
     display_order: ClassVar[int] = 1
+
+    def in_terraform(self, found: Observed[VpcSpec]) -> Iterator[TerraformImport]:
+        yield TerraformImport("aws_vpc", found.id)
+        for cidr, association in found.facts["associations"].items():
+            yield TerraformImport("aws_vpc_ipv4_cidr_block_association", association, cidr)
+
+    def in_cloudformation(self, found: Observed[VpcSpec]) -> Iterator[CloudFormationImport]:
+        yield CloudFormationImport("AWS::EC2::VPC", {"VpcId": found.id}, {"CidrBlock": found.spec.cidr})
+        for cidr, association in found.facts["associations"].items():
+            place = {"VpcId": found.id}
+            properties = {**place, "CidrBlock": cidr}
+            yield CloudFormationImport("AWS::EC2::VPCCidrBlock", {"Id": association, **place}, properties, cidr)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcSpec]]]:
         answer = yield ec2.describe_vpcs()

@@ -66,6 +66,8 @@ class VpcEndpointSpec(resource.Spec):
 class VpcEndpoint(ResourceType[VpcEndpointSpec]):
     kind: ClassVar[str] = "vpc-endpoint"
     Spec = VpcEndpointSpec
+    terraform: ClassVar[str] = "aws_vpc_endpoint"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::VPCEndpoint", "Id")
     creates: ClassVar[tuple[str, ...]] = ("CreateVpcEndpoint",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
@@ -85,6 +87,13 @@ class VpcEndpoint(ResourceType[VpcEndpointSpec]):
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_create: ClassVar[bool] = True
     slow_to_delete: ClassVar[bool] = True
+
+    def required_properties(self, found: Observed[VpcEndpointSpec]) -> Mapping[str, Any]:
+        return {
+            "VpcId": str(found.spec.vpc),
+            "ServiceName": found.spec.service,
+            "VpcEndpointType": found.spec.type,
+        }
 
     def observe(self, scope: Scope) -> Calls[list[Observed[VpcEndpointSpec]]]:
         answer = yield ec2.describe_vpc_endpoints()

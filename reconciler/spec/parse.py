@@ -40,12 +40,15 @@ class _Stop(Exception):
         self.found = found
 
 
-def parse(text: str, file: str, budget: Budget) -> tuple[list[Node], list[Diagnostic]]:
-    """The documents of one file, and what is wrong with it. A file that breaks off gives the documents before."""
-    reader = _Reader(file, budget)
+def parse(text: str, file: str, budget: Budget, *, merge: bool = False) -> tuple[list[Node], list[Diagnostic]]:
+    """The documents of one file, and what is wrong with it. A file that breaks off gives the documents before.
+
+    `merge`: the keys `<<` of YAML 1.1 are followed, as in Compose files.
+    """
+    reader = _Reader(file, budget, merge=merge)
     if directive := _TAG_DIRECTIVE.search(text):
         line = text.count("\n", 0, directive.start()) + 1
-        return [], [Diagnostic("E1009", "tags are not allowed in specs", Position(file, line, 1, 5))]
+        return [], [Diagnostic("E1009", "tags are not allowed", Position(file, line, 1, 5))]
     try:
         return reader.documents(yaml.parse(text, Loader=_Loader)), reader.found
     except _Stop as stop:
@@ -57,8 +60,9 @@ def parse(text: str, file: str, budget: Budget) -> tuple[list[Node], list[Diagno
 
 
 class _Reader:
-    def __init__(self, file: str, budget: Budget) -> None:
+    def __init__(self, file: str, budget: Budget, *, merge: bool) -> None:
         self.file = file
+        self.merge = merge
         self.budget = budget
         self.found: list[Diagnostic] = []
         self.finished: list[Node] = []
@@ -115,16 +119,31 @@ class _Reader:
 
     def _mapping(self, event: Any, events: Iterator[Any], depth: int) -> Mapping:
         node = Mapping(self.file, *self._span(event))
+        merged: list[Entry] = []
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             key = self._key(event, events, depth)
             value = self._value(next(events), events, depth + 1)
             node.size += value.size + 1
-            if key.text in node.entries:
+            if key.text == "<<" and self.merge:
+                merged += self._merged(value)
+            elif key.text in node.entries:
                 self._repeated(key, node.entries[key.text].key)
             else:
                 node.entries[key.text] = Entry(key, value)
+        for entry in merged:
+            node.entries.setdefault(entry.key.text, entry)
         self._close(node, event)
         return node
+
+    def _merged(self, value: Node) -> list[Entry]:
+        """What `<<` merges: the fields of a mapping or of several, the first of which counts."""
+        mappings = value.items if isinstance(value, Sequence) else [value]
+        found: list[Entry] = []
+        for one in mappings:
+            if not isinstance(one, Mapping):
+                raise _Stop(Diagnostic("E1010", "<< merges mappings only", value.position))
+            found += one.entries.values()
+        return found
 
     def _key(self, event: Any, events: Iterator[Any], depth: int) -> Scalar:
         key = self._value(event, events, depth + 1)
@@ -132,7 +151,7 @@ class _Reader:
             raise _Stop(Diagnostic("E1016", "a field's name must be plain text", self._at(event)))
         if "\n" in key.text or "\t" in key.text:
             raise _Stop(Diagnostic("E1022", "a field's name must be on one line, without tabs", key.position))
-        if key.text == "<<" and event.implicit[0]:
+        if key.text == "<<" and event.implicit[0] and not self.merge:
             hint = "write the fields out, or use environments/ for what differs"
             raise _Stop(Diagnostic("E1010", "merge keys (<<) are not part of YAML 1.2", key.position, hint=hint))
         return key
@@ -170,7 +189,7 @@ class _Reader:
         fitting = {yaml.ScalarEvent: ("str",), yaml.MappingStartEvent: ("map",), yaml.SequenceStartEvent: ("seq",)}
         if event.tag not in ("!", *(f"{_CORE}{name}" for name in fitting[type(event)])):
             name = f"!!{core}" if core != event.tag else event.tag
-            raise _Stop(Diagnostic("E1009", f"tags such as {shown(name)} are not allowed in specs", self._at(event)))
+            raise _Stop(Diagnostic("E1009", f"tags such as {shown(name)} are not allowed", self._at(event)))
 
     def _at(self, event: Any) -> Position:
         mark, end = event.start_mark, event.end_mark

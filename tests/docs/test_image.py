@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import dockerfile
 from reconciler.cli.commands.run import run as loop
 from reconciler.cli.operator_specs import LISTEN, USER
-from reconciler.local import dockerfile
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")

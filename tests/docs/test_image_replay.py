@@ -20,9 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import errors
+from reconciler import dockerfile, errors
 from reconciler.cli.emulator import repositories
-from reconciler.local import dockerfile
 from tests.docs.test_image import ROOT, TEXT, instructions
 from tests.harness.emulator import KEYS, REGION, SERVICE, Desk, Going, local_session
 

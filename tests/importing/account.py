@@ -145,7 +145,12 @@ class _Scripted(InProcess):
             raise errors.Invalid(message, call=str(call), code="ValidationError")
         stack = self.listed[physical]
         status = "DELETE_SKIPPED" if physical in self.retained else "CREATE_COMPLETE"
-        row = {"StackName": stack, "PhysicalResourceId": physical, "ResourceStatus": status}
+        row = {
+            "StackName": stack,
+            "LogicalResourceId": "Made",
+            "PhysicalResourceId": physical,
+            "ResourceStatus": status,
+        }
         return {"StackResources": [row]}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from reconciler.cli.output.exits import Exit
 from reconciler.controller.until import has_ended
@@ -96,6 +97,26 @@ def test_what_a_stack_of_cloudformation_still_lists_is_referred_to(hand: Account
     assert f"cluster: {cluster}" in document
     assert "load_balancer:" not in document
     assert set(applied(hand)) <= {"TagResource"}
+
+
+def test_what_lets_go_of_it_is_printed(hand: Account) -> None:
+    """Only for what the documents own: of Copilot's stack the service, in CloudFormation's words."""
+    balancer, _, service = web(hand, **{"copilot-application": "shop", "copilot-service": "front"})
+    hand.listed |= {balancer: "shop-test", service: "shop-test-front"}
+    (pasted,) = json.loads(hand.imported("-o", "json").out)["handover"]
+    assert "shop-test-front" in pasted["where"]
+    assert yaml.safe_load(pasted["text"]) == [
+        {"op": "add", "path": f"/Resources/Made/{policy}", "value": "Retain"}
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
+    ]
+
+
+def test_terraform_lets_go_with_removed_blocks(hand: Account) -> None:
+    """By Terraform's types and import ids; its names are only in its state."""
+    _, _, service = web(hand)
+    hand.client("ecs").tag_resource(resourceArn=service, tags=[{"key": "managed-by", "value": "terraform"}])
+    ran = hand.imported()
+    assert "removed { # prod/web\n      from = aws_ecs_service.NAME\n      lifecycle { destroy = false }" in ran.out
 
 
 def test_what_a_stack_has_retained_is_owned(hand: Account) -> None:

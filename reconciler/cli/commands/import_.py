@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.importing.documents import Imported
     from reconciler.importing.inventory import Inventory
     from reconciler.importing.proof import Proof
+    from reconciler.model.observed_state import ObservedState
     from reconciler.model.plan import Plan
     from reconciler.rollout.outlook import RolloutPreview
 
@@ -69,16 +70,17 @@ def import_(
         inventory = _discovered(signed_in, clusters, services)
         found = valid_documents(inventory, stack, owned)
         _write(out, found)
-        opened, plan, previews = _planned(out, signed_in, color, verbose)
+        opened, plan, previews, world = _planned(out, signed_in, color, verbose)
     finally:
         signed_in.aws.close()
+    from reconciler.importing.handover import handover
     from reconciler.importing.proof import proof_of
 
-    proof = proof_of(plan, previews)
+    proof, pasted = proof_of(plan, previews), handover(found.owned_elsewhere, world)
     if output == "json":
-        _show_json(out, found, proof, plan, previews, opened)
+        _show_json(out, found, proof, plan, previews, opened, pasted)
     else:
-        _show_text(out, found, proof, plan, previews, opened)
+        _show_text(out, found, proof, plan, previews, opened, pasted)
     return Exit.DONE if proof.holds else Exit.BLOCKED if plan.refusals else Exit.PENDING
 
 
@@ -95,7 +97,7 @@ def _signed_in(stack: str, where: Where, verbose: int) -> SignedIn:
     from reconciler.aws.models import configured_region
     from reconciler.cli.session import sign_in
     from reconciler.importing.validity import loaded
-    from reconciler.importing.yaml_text import word
+    from reconciler.spec.yaml_text import word
 
     region = where.region or configured_region(where.profile)
     if region is None:
@@ -125,7 +127,7 @@ def _write(out: Path, found: Imported) -> None:
 
 def _planned(
     out: Path, signed_in: SignedIn, color: str, verbose: int
-) -> tuple[Stack, Plan, tuple[RolloutPreview, ...]]:
+) -> tuple[Stack, Plan, tuple[RolloutPreview, ...], ObservedState]:
     """The plan of what was written, as `diff` makes it."""
     from reconciler.cli.rollout_session import controller_of, open_rollouts
     from reconciler.cli.session import Stack, load_specs, target_of
@@ -139,11 +141,17 @@ def _planned(
     stack = Stack(specs, folder, discover(), target, signed_in, color=color, verbose=verbose)
     report = controller_of(stack).look()
     previews = open_rollouts(stack, report.world).previews()
-    return stack, with_attempts(report.plan, previews), previews
+    return stack, with_attempts(report.plan, previews), previews, report.world
 
 
 def _show_json(
-    out: Path, found: Imported, proof: Proof, plan: Plan, previews: tuple[RolloutPreview, ...], stack: Stack
+    out: Path,
+    found: Imported,
+    proof: Proof,
+    plan: Plan,
+    previews: tuple[RolloutPreview, ...],
+    stack: Stack,
+    pasted: dict[str, str],
 ) -> None:
     from reconciler.cli import plan_file
     from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, rollouts_document
@@ -155,6 +163,7 @@ def _show_json(
         "services": [service.name for service in found.services],
         "left_out": [{"service": name, "because": why} for name, why in found.refused],
         "managed_elsewhere": dict(found.managed),
+        "handover": [{"where": title, "text": text} for title, text in pasted.items()],
         "resources": [
             {"type": one.thing.kind, "id": one.thing.id, "own": one.own, "because": one.because}
             for one in found.choices
@@ -166,13 +175,19 @@ def _show_json(
 
 
 def _show_text(
-    out: Path, found: Imported, proof: Proof, plan: Plan, previews: tuple[RolloutPreview, ...], stack: Stack
+    out: Path,
+    found: Imported,
+    proof: Proof,
+    plan: Plan,
+    previews: tuple[RolloutPreview, ...],
+    stack: Stack,
+    pasted: dict[str, str],
 ) -> None:
     from reconciler.cli.output.import_text import import_text
     from reconciler.cli.output.plan_text import plan_text
 
     look = stack.look
     say(look.paint(stack.banner, "bold") + "\n", look)
-    say(import_text(str(out), found, proof, look), look)
+    say(import_text(str(out), found, proof, look, pasted), look)
     if not proof.holds:
         say("\n" + plan_text(plan, look, previews, verbose=stack.verbose), look)

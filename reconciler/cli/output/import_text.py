@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reconciler.cli.output.terminal import Look
 from reconciler.importing.documents import Imported
@@ -11,11 +11,12 @@ from reconciler.importing.proof import Proof
 WIDTH = 44
 
 
-def import_text(folder: str, found: Imported, proof: Proof, look: Look) -> str:
-    return "\n".join(_lines(folder, found, proof, look))
+def import_text(folder: str, found: Imported, proof: Proof, look: Look, pasted: Mapping[str, str]) -> str:
+    """`pasted` are the texts to paste into other tools, by where."""
+    return "\n".join(_lines(folder, found, proof, look, pasted))
 
 
-def _lines(folder: str, found: Imported, proof: Proof, look: Look) -> Iterator[str]:
+def _lines(folder: str, found: Imported, proof: Proof, look: Look, pasted: Mapping[str, str]) -> Iterator[str]:
     yield f"Written to {folder}:"
     yield from (f"  {path}" for path in sorted(found.files))
     for title, own in (("Owned by the specs:", True), ("Referred to, and never changed:", False)):
@@ -27,6 +28,9 @@ def _lines(folder: str, found: Imported, proof: Proof, look: Look) -> Iterator[s
         yield "\nTake these out of the other tool before the first apply, or both will change them:"
         yield from (look.paint(f"{look.sign('warn')} {_named('service', name)}{why}", "yellow")
                     for name, why in found.managed.items())  # fmt: skip
+    for title, text in pasted.items():
+        yield f"\nTo paste there, before you remove it: {title}"
+        yield from (f"    {line}" for line in text.splitlines())
     if found.refused:
         yield "\nNot imported:"
         yield from (f"{look.sign('bad')} {name.ljust(WIDTH)}{why}" for name, why in found.refused)

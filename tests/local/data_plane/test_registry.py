@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.local import dockerfile
+from reconciler import dockerfile
 from reconciler.local.registry import CannotPull, Registry
 
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"

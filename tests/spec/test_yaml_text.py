@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.importing.yaml_text import Block, text
 from reconciler.spec.node import Mapping, Scalar, Sequence
 from reconciler.spec.parse import Budget, parse
+from reconciler.spec.yaml_text import Block, text
 
 HOSTILE = (
     "", " ", "~", "null", "true", "no", "Off", "012", "1.10", "1e3", "0x1f", "-", "- a", "? b", "a: b", "a:", "a #b",
