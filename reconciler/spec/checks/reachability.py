@@ -12,7 +12,8 @@ from reconciler.model.ecr_image import ecr_image
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service, Task
-from reconciler.spec.documents.network import ANYWHERE, Subnet, peer_range
+from reconciler.spec.documents.network import Subnet
+from reconciler.spec.documents.security_group import ANYWHERE, peer_range
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.node import Path

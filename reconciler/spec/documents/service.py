@@ -50,6 +50,9 @@ class Forwarding(Block):
     TCP or TLS."""
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
     """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
+    ip_address_type: Literal["ipv4", "ipv6"] | None = None
+    """The addresses of the tasks that the load balancer connects to; ipv6 needs a dual-stack load balancer, and tasks
+    in dual-stack subnets. It cannot be changed: name other target groups for it. Default: ipv4."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     """How the load balancer checks the tasks."""
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
@@ -71,7 +74,7 @@ class Forwarding(Block):
     listener: ListenerName = "production"
     """The listener for production traffic."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `TargetType`."""
 
     @property
     def of_connections(self) -> bool:
