@@ -56,8 +56,8 @@ ALGORITHM: Final = ("attributes", "load_balancing.algorithm.type")
 MITIGATION: Final = ("attributes", "load_balancing.algorithm.anomaly_mitigation")
 CROSS_ZONE: Final = ("attributes", "load_balancing.cross_zone.enabled")
 
-CONNECTIONS: Final = frozenset({"TCP", "TLS"})
-"""Protocols of target groups of a network load balancer, which are checked by a connection."""
+CONNECTIONS: Final = frozenset({"TCP", "TLS", "UDP", "TCP_UDP"})
+"""Protocols of target groups of a network load balancer, which are checked by a connection of TCP."""
 
 
 class HealthCheck(resource.Spec):

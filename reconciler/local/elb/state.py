@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.local.ports import Target
 
-NETWORK_PROTOCOLS = frozenset({"TCP", "TLS"})
+NETWORK_PROTOCOLS = frozenset({"TCP", "TLS", "UDP", "TCP_UDP"})
 """Those of a network load balancer's listeners and target groups, as far as they are emulated."""
 
 Params = dict[str, Any]

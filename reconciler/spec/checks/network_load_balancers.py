@@ -9,7 +9,7 @@ from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.service import Forwarding
-from reconciler.spec.messages import shown
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
 _OF_REQUESTS: Final = (
@@ -21,6 +21,13 @@ _OF_REQUESTS: Final = (
     "anomaly_mitigation",
 )
 """Fields of `traffic` for what reads requests."""
+_FORWARDS: Final = {
+    "TCP": ("TCP", "TCP_UDP"),
+    "TLS": ("TCP", "TLS"),
+    "UDP": ("UDP", "TCP_UDP"),
+    "TCP_UDP": ("TCP_UDP",),
+}
+"""Protocols of target groups by that of the listener (ELB user guide, Network Load Balancers, target groups)."""
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -51,7 +58,7 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
     }
     for name, listener in balancer.listeners.items():
         if network is (listener.protocol in ("HTTP", "HTTPS")):
-            able = "TCP or TLS" if network else "HTTP or HTTPS"
+            able = joined(_FORWARDS, "or") if network else "HTTP or HTTPS"
             stated = "protocol" in listener.model_fields_set
             place = specs.where(balancer, "listeners", name, *(("protocol",) if stated else ()), key=not stated)
             message = f"listener {name} of a load balancer of the type {balancer.type} uses {able}"
@@ -70,7 +77,7 @@ def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int
         return
     note = Note("the load balancer", specs.where(balancer))
     if traffic.of_connections is not (balancer.type == "network"):
-        able = "TCP or TLS" if balancer.type == "network" else "HTTP or HTTPS"
+        able = joined(_FORWARDS, "or") if balancer.type == "network" else "HTTP or HTTPS"
         field = "protocol" if "protocol" in traffic.model_fields_set else "load_balancer"
         message = f"protocol: {shown(balancer.name)} forwards by {able}, not {traffic.protocol}"
         yield Diagnostic("E4022", message, specs.where(service, *at, field), notes=(note,))
@@ -81,8 +88,10 @@ def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int
             message = f"a network load balancer does not read requests, and has no '{field}'"
             yield Diagnostic("E4022", message, specs.where(service, *at, field, key=True), notes=(note,))
     listener = balancer.listeners.get(traffic.listener)
-    if listener is not None and listener.protocol == "TCP" and traffic.protocol == "TLS":
-        message = f"protocol: listener {traffic.listener} uses TCP, and forwards by TCP"
+    fitting = _FORWARDS.get(listener.protocol, ()) if listener is not None else ()
+    if listener is not None and fitting and traffic.of_connections and traffic.protocol not in fitting:
+        by = joined(fitting, "or")
+        message = f"protocol: listener {traffic.listener} uses {listener.protocol}, and forwards by {by}"
         yield Diagnostic("E4022", message, specs.where(service, *at, "protocol"), notes=(note,))
     strategy = queries.switching(specs, service)
     if strategy is not None:

@@ -106,8 +106,7 @@ def container_port(service: Service, traffic: Forwarding) -> int:
     """The port that the load balancer sends to; a check has made sure that there is one."""
     if traffic.port is not None:
         return traffic.port
-    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
-    return ports[0]
+    return traffic.ports_of(service.task.containers[traffic.container])[0]
 
 
 def _attributes(traffic: Forwarding) -> dict[str, str]:

@@ -62,8 +62,8 @@ class Listener(Block):
 
     port: Port
     """The port that clients connect to."""
-    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
-    """HTTPS and TLS need `certificates`. TCP or TLS in a network load balancer."""
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP"] = "HTTP"
+    """HTTPS and TLS need `certificates`. TCP, TLS, UDP or TCP_UDP in a network load balancer."""
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
     """ARNs or domains of certificates, the default certificate first. HTTPS and TLS need one."""
     ssl_policy: Words | None = None
