@@ -80,6 +80,11 @@ class ElbState:
     listeners: dict[str, Listener] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
 
+    def rule_at(self, arn: str) -> Rule | None:
+        """A rule, or the default one of a listener, by the ARN of either."""
+        listener = self.listeners.get(arn)
+        return self.rules.get(arn if listener is None else listener.default_rule)
+
     def rules_of(self, listener_arn: str) -> list[Rule]:
         """In the order in which they are tried: by priority, the default last."""
         found = [rule for rule in self.rules.values() if rule.listener == listener_arn]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Service
@@ -94,10 +95,11 @@ def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int
         message = f"protocol: listener {traffic.listener} uses {listener.protocol}, and forwards by {by}"
         yield Diagnostic("E4022", message, specs.where(service, *at, "protocol"), notes=(note,))
     strategy = queries.switching(specs, service)
-    if strategy is not None:
+    if strategy is not None and engines()[strategy.driver].shifts_traffic is not TrafficShifter.ECS:
         message = f"a {strategy.type} deployment shifts requests, and {shown(balancer.name)} forwards connections"
         deployed = Note("the deployment", specs.where(strategy, "type"))
-        yield Diagnostic("E6014", message, specs.where(service, *at, "load_balancer"), notes=(deployed,))
+        hint = "add engine: ecs_native to the DeploymentStrategy"
+        yield Diagnostic("E6014", message, specs.where(service, *at, "load_balancer"), hint=hint, notes=(deployed,))
 
 
 def _health_check(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:

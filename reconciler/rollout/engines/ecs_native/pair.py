@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from reconciler.model import elb_actions
 from reconciler.rollout.release import RolloutTarget, TrafficEntry
 
 REMEDY: Final = (
@@ -40,4 +41,4 @@ def _is(rule: str, at: TrafficEntry) -> bool:
     """A listener's default action is a rule as well, whose ARN begins as the listener's does."""
     if at.rule is not None:
         return rule == at.rule
-    return rule.replace(":listener-rule/", ":listener/").rpartition("/")[0] == at.listener
+    return elb_actions.listener_of(rule) == at.listener
