@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler.model.members import with_fields
-from reconciler.model.resource import Address, Desired, Keep, Link, Ref
+from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources._ec2 import IPV6
 from reconciler.resources.egress_only_internet_gateway import EgressOnlyInternetGatewaySpec
 from reconciler.resources.elastic_ip import ElasticIpSpec
@@ -17,7 +17,7 @@ from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSpec
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
-from reconciler.resources.vpc_endpoint import VpcEndpointSpec
+from reconciler.resources.vpc_endpoint import POLICY, VpcEndpointSpec
 from reconciler.spec import members, names
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context, cidr, unstated
@@ -171,6 +171,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
             ),
             "endpoints",
             kept={("route_tables",): Keep.ITEMS},
+            members=_stated(declared[service]),
             name=names.endpoint(network.name_in_aws, service),
         )
     if not network.interface_endpoints:
@@ -211,6 +212,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
             ),
             "endpoints",
             kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
+            members=_stated(declared[endpoint]),
             name=names.endpoint(network.name_in_aws, service),
         )
 
@@ -220,6 +222,10 @@ def _policy(endpoint: NetworkEndpoint) -> dict[str, Any] | None:
     if not endpoint.policy:
         return None
     return role.document({**role.written(statement), "Principal": "*"} for statement in endpoint.policy)
+
+
+def _stated(endpoint: NetworkEndpoint) -> dict[Path, Keep]:
+    return {POLICY: Keep.STATED} if endpoint.policy else {}
 
 
 def _members(endpoint: NetworkEndpoint) -> dict[str, Any]:
