@@ -129,6 +129,8 @@ def _kept(bake: timedelta, alarms: tuple[str, ...]) -> dict[str, Any]:
 def _entry(inventory: Inventory, rule: str) -> Entry | None:
     """ECS names a rule, also where it is the default action of a listener."""
     found = inventory.things.get(rule)
+    if found is not None and found.kind == "listener":
+        return Entry(found, None)
     if found is not None:
         return Entry(inventory.things[found.more["listener"]], found)
     listeners = (one for one in inventory.of("listener") if one.more.get("default_rule") == rule)

@@ -265,10 +265,10 @@ def continued(
     here, elsewhere = list[Action](), list[Action]()
     for one in world:
         action = getattr(one.spec, ENTRIES.get(one.address.kind, ""), None)
-        if action is None or load_balancer_of(listener_of(one.id)) != load_balancer:
+        if action is None or load_balancer_of(elb_actions.listener_of(one.id)) != load_balancer:
             continue
         if receiving(action) and receiving(action) <= groups | serving:
-            (here if listener_of(one.id) == listener else elsewhere).append(action)
+            (here if elb_actions.listener_of(one.id) == listener else elsewhere).append(action)
     sent = [forwards(action) for action in here or elsewhere]
     agreed = sent[0] if sent and all(one == sent[0] for one in sent) else {}
     if (len(sent) < 2 and not here) or not agreed:
@@ -279,11 +279,6 @@ def continued(
     named = groups | {group for group, weight in agreed.items() if weight}
     weights = ((group, agreed.get(group, 0)) for group in sorted(named, key=str))
     return Action(forward=tuple(Forward(target_group=group, weight=weight) for group, weight in weights))
-
-
-def listener_of(arn: str) -> str:
-    """The ARN of a listener, or of that of a rule."""
-    return arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0] if ":listener-rule/" in arn else arn
 
 
 def load_balancer_of(listener: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from reconciler import errors
-from reconciler.model import member_values, members, ownership
+from reconciler.model import elb_actions, member_values, members, ownership
 from reconciler.model.diff import Change
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
@@ -210,7 +210,7 @@ def _listeners(scope: Scope) -> list[str]:
     ours = {found.id for found in scope.ours("listener")}
     named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str)}
     rules = scope.swept_arns("elasticloadbalancing", "listener-rule/app/")
-    return sorted(ours | named | {_elb_actions.listener_of(arn) for arn in rules})
+    return sorted(ours | named | {elb_actions.listener_of(arn) for arn in rules})
 
 
 def _move(old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec]) -> Calls[None]:

@@ -8,7 +8,7 @@ and could not share its target groups, so it is never replaced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue
 
@@ -17,7 +17,7 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _elb, _tags
 from reconciler.resources._elb import elbv2
@@ -34,16 +34,22 @@ API: Final = ApiMembers(
         "Subnets": "subnets",
         "SubnetMappings": "subnets",
         "SecurityGroups": "security_groups",
+        "IpAddressType": "ip_address_type",
         "Tags": "the document's `tags`",
     },
-    fields={"IpAddressType": "ip_address_type"},
-    changeable=frozenset({"IpAddressType"}),
     others=("IpamPools",),
 )
 
 
+ADDRESSES: Final = ("ip_address_type",)
+IDLE_TIMEOUT: Final = ("attributes", "idle_timeout.timeout_seconds")
+
+
 class LoadBalancerSpec(resource.Spec):
+    """The defaults are those of the ELB API Reference, CreateLoadBalancer and LoadBalancerAttribute."""
+
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {ADDRESSES: "ipv4", IDLE_TIMEOUT: "60"}
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     scheme: Annotated[str, FieldMark.IMMUTABLE]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from reconciler.model import elb_actions
+
 ID_LENGTH: Final = 12
 
 
@@ -110,7 +112,7 @@ class TrafficEntry:
         """
         if self.rule is not None:
             return arn == self.rule
-        return arn.replace(":listener-rule/", ":listener/").rpartition("/")[0] == self.listener
+        return elb_actions.listener_of(arn) == self.listener
 
 
 @dataclass(frozen=True, slots=True)

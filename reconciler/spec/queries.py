@@ -120,7 +120,7 @@ def traffic_port(service: Service, traffic: Forwarding) -> int | None:
     container = service.task.containers.get(traffic.container)
     if container is None:
         return None
-    ports = [port.port for port in container.all_ports if port.protocol == "tcp"]
+    ports = traffic.ports_of(container)
     if traffic.port is not None:
         return traffic.port if traffic.port in ports else None
     return ports[0] if len(ports) == 1 else None

@@ -42,6 +42,7 @@ TAGGED_BY_NAME = {
 }
 MADE_IN_EC2 = {
     "AllocateAddress": "elastic-ip",
+    "CreateEgressOnlyInternetGateway": "egress-only-internet-gateway",
     "CreateInternetGateway": "internet-gateway",
     "CreateLaunchTemplate": "launch-template",
     "CreateNatGateway": "natgateway",

@@ -88,8 +88,8 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
             field = "certificates" if listener.certificates else "ssl_policy"
             place = specs.where(balancer, "listeners", name, field, key=True)
             message = f"listener {name} uses {listener.protocol} and does not take '{field}'"
-            meant = {"HTTP": "HTTPS", "TCP": "TLS"}[listener.protocol]
-            yield Diagnostic("E4006", message, place, hint=f"protocol: {meant}?")
+            meant = {"HTTP": "HTTPS", "TCP": "TLS"}.get(listener.protocol)
+            yield Diagnostic("E4006", message, place, hint=f"protocol: {meant}?" if meant else "")
         for index, arn in enumerate(certificate.arn for certificate in listener.certificates):
             if arn is not None and (not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn)):
                 place = specs.where(balancer, "listeners", name, "certificates", index)
@@ -108,7 +108,8 @@ def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnos
     if any(queries.keeps(part.network, part.it, "ingress") for part in groups_of):
         return
     rules = [rule for part in groups_of for rule in part.it.ingress]
-    if not any(rule.protocol in ("tcp", "all") and port in rule.port for rule in rules):
+    wanted = {"UDP": ("udp",), "TCP_UDP": ("tcp", "udp")}.get(balancer.listeners[name].protocol, ("tcp",))
+    if not all(any(rule.protocol in (one, "all") and port in rule.port for rule in rules) for one in wanted):
         groups = joined(balancer.security_groups, "and")
         message = f"listener {name} is unreachable: {groups} allows no inbound traffic on port {port}"
         notes = tuple(Note("the security group", known[group].where(specs)) for group in balancer.security_groups)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from pydantic import BaseModel
@@ -110,5 +110,5 @@ def whole_seconds(value: timedelta) -> int:
     return int(value.total_seconds())
 
 
-def cidr(value: IPv4Network) -> str:
+def cidr(value: IPv4Network | IPv6Network) -> str:
     return str(value)

@@ -80,13 +80,15 @@ def _generated(context: Context, service: Service) -> Desired[Any]:
     groups = [context.arn(of_elb, f"targetgroup/{group.name_in_aws}/*") for group in traffic.target_groups]
     found = context.specs.get(LoadBalancer, traffic.load_balancer)
     balancer = traffic.load_balancer if found is None else found.name_in_aws
-    listener, rule = (context.arn(of_elb, f"{kind}/app/{balancer}/*") for kind in ("listener", "listener-rule"))
+    part = "net" if traffic.of_connections else "app"
+    listener, rule = (context.arn(of_elb, f"{kind}/{part}/{balancer}/*") for kind in ("listener", "listener-rule"))
     statements = [
         role.allow(READS, ["*"]),
         role.allow(TARGETS, groups),
         role.allow(["elasticloadbalancing:ModifyListener"], [listener]),
-        role.allow(["elasticloadbalancing:ModifyRule"], [rule]),
     ]
+    if not traffic.of_connections:
+        statements.append(role.allow(["elasticloadbalancing:ModifyRule"], [rule]))
     return role.generated(context, service, names.infrastructure_role, PRINCIPAL, None, {"traffic": statements})
 
 

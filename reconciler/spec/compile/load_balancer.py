@@ -7,17 +7,17 @@ refuses a target group that no listener names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from reconciler.model import elb_actions
-from reconciler.model.members import FIELD, stated_tag, with_fields
+from reconciler.model.members import FIELD, stated_tag
 from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.listener_rule import ListenerRuleSpec
-from reconciler.resources.load_balancer import LoadBalancerSpec
+from reconciler.resources.load_balancer import ADDRESSES, IDLE_TIMEOUT, LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import members
 from reconciler.spec.compile.context import Context, seconds, unstated
@@ -27,6 +27,9 @@ from reconciler.spec.documents.listener_rule import Answer, Match
 from reconciler.spec.documents.load_balancer import CertificateReference
 from reconciler.spec.documents.service import Forwarding
 
+STATED: Final[Mapping[str, Path]] = {"ip_address_type": ADDRESSES, "idle_timeout": IDLE_TIMEOUT}
+"""What each field of a load balancer is known by to have been stated."""
+
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
     attributes = dict(balancer.attributes)
@@ -34,7 +37,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         attributes["idle_timeout.timeout_seconds"] = str(seconds(balancer.idle_timeout))
     attributes["deletion_protection.enabled"] = "true" if balancer.deletion_protection else "false"
     address = Address("load-balancer", balancer.name)
-    aws, fields = with_fields(members.api_of(balancer), members.said(balancer))
+    stated = [path for field, path in STATED.items() if getattr(balancer, field) is not None]
     yield context.desired(
         balancer,
         address,
@@ -44,10 +47,11 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             type=balancer.type,
             subnets=context.subnets(balancer.subnets),
             security_groups=context.security_groups(balancer.security_groups),
+            ip_address_type=balancer.ip_address_type,
             attributes=attributes,
-            aws=aws,
-            **fields,
+            aws=members.said(balancer),
         ),
+        tags=stated_tag(dict.fromkeys(stated, Keep.STATED)),
         kept=unstated(
             balancer, scheme="scheme", type="type", deletion_protection=("attributes", "deletion_protection.enabled")
         ),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Members
-from reconciler.spec.documents.values import ONE_OR_MANY, Cidr, Port, Text, Whole, matching, no_repeats, problem
+from reconciler.spec.documents.values import ONE_OR_MANY, AnyCidr, Port, Text, Whole, matching, no_repeats, problem
 
 LISTENER = r"[a-z][a-z0-9-]*"
 ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
@@ -18,7 +18,7 @@ Methods = Annotated[tuple[Method, ...], ONE_OR_MANY, AfterValidator(no_repeats),
 HeaderName = Annotated[str, *matching(r"[A-Za-z0-9*?_.$!#%&'+^`|~-]+", 40, "the name of a header")]
 HeaderValue = Annotated[str, *matching(r"[\x20-\x7e]+", 128, "printable characters")]
 HeaderValues = Annotated[tuple[HeaderValue, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
-Cidrs = Annotated[tuple[Cidr, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
+Cidrs = Annotated[tuple[AnyCidr, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
 
 
 Regex = Annotated[str, *matching(r"[\x20-\x7e]+", 128, "printable characters")]

@@ -62,8 +62,8 @@ class Listener(Block):
 
     port: Port
     """The port that clients connect to."""
-    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
-    """HTTPS and TLS need `certificates`. TCP or TLS in a network load balancer."""
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP"] = "HTTP"
+    """HTTPS and TLS need `certificates`. TCP, TLS, UDP or TCP_UDP in a network load balancer."""
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
     """ARNs or domains of certificates, the default certificate first. HTTPS and TLS need one."""
     ssl_policy: Words | None = None
@@ -119,6 +119,9 @@ class LoadBalancer(Document):
     """Its listeners, by a name of your choice. Services use `production` and `test`."""
     rules: dict[ListenerName, ListenerRule] = Field(default_factory=dict)
     """Redirects and fixed responses, by a name of your choice."""
+    ip_address_type: Literal["ipv4", "dualstack", "dualstack-without-public-ipv4"] | None = None
+    """The addresses that clients connect to: IPv4, IPv4 and IPv6, or, of an application load balancer in the internet,
+    public ones of IPv6 only. Default: ipv4."""
     idle_timeout: Annotated[Duration, lasting("1s", "4000s")] | None = None
     """Time after which a connection without data is closed. Default: 60s, that of AWS."""
     deletion_protection: Flag = False
@@ -126,7 +129,7 @@ class LoadBalancer(Document):
     attributes: dict[str, Line] = Field(default_factory=dict)
     """AWS's own attribute keys, such as routing.http2.enabled."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateLoadBalancer, by ELB's names, such as `IpAddressType`."""
+    """Further members of CreateLoadBalancer, by ELB's names, such as `IpamPools`."""
 
     @model_validator(mode="after")
     def _guarded(self) -> LoadBalancer:

@@ -10,7 +10,7 @@ from reconciler.model import duration
 from reconciler.spec.documents.alarm import StandardAlarms
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
-from reconciler.spec.documents.container import ContainerName
+from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.listener_rule import ListenerName, Match
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
@@ -45,11 +45,14 @@ class Forwarding(Block):
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
     """A single target group, which nothing else forwards to."""
-    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP"] = "HTTP"
     """How the load balancer connects to the tasks; AWS checks no certificate of theirs. A network load balancer uses
-    TCP or TLS."""
+    TCP, TLS, UDP, or TCP_UDP, which is both on one port."""
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
     """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
+    ip_address_type: Literal["ipv4", "ipv6"] | None = None
+    """The addresses of the tasks that the load balancer connects to; ipv6 needs a dual-stack load balancer, and tasks
+    in dual-stack subnets. It cannot be changed: name other target groups for it. Default: ipv4."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     """How the load balancer checks the tasks."""
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
@@ -71,12 +74,21 @@ class Forwarding(Block):
     listener: ListenerName = "production"
     """The listener for production traffic."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `TargetType`."""
 
     @property
     def of_connections(self) -> bool:
-        """Whether the load balancer forwards connections, of which it does not read the requests."""
-        return self.protocol in ("TCP", "TLS")
+        """Whether the load balancer forwards connections or datagrams, of which it does not read the requests."""
+        return self.protocol not in ("HTTP", "HTTPS")
+
+    @property
+    def transports(self) -> frozenset[str]:
+        """What reaches the container's port."""
+        return {"UDP": frozenset({"udp"}), "TCP_UDP": frozenset({"tcp", "udp"})}.get(self.protocol, frozenset({"tcp"}))
+
+    def ports_of(self, container: Container) -> list[int]:
+        """The ports of a container that it can be sent to. ECS takes one protocol for each, whatever reaches it."""
+        return list(dict.fromkeys(port.port for port in container.all_ports if port.protocol in self.transports))
 
     @property
     def health_protocol(self) -> str:

@@ -251,6 +251,12 @@ Clock: TypeAlias = Annotated[
 Cidr: TypeAlias = Annotated[
     IPv4Network, BeforeValidator(cidr), PlainSerializer(str), WithJsonSchema({"type": "string", "format": "cidr"})
 ]
+AnyCidr: TypeAlias = Annotated[
+    IPv4Network | IPv6Network,
+    BeforeValidator(any_cidr),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "format": "cidr"}),
+]
 Port: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1, le=65535)]
 KmsKey: TypeAlias = Annotated[
     str,
