@@ -27,6 +27,7 @@ ANY_ACCOUNT = "*"
 @click.option("--source", metavar="URL", help="Git repository of the specs; CodeCommit needs permissions.")
 @options.notify
 @click.option("--all-types", is_flag=True, help="Include all resource types, not only those in the specs.")
+@click.option("--doctor", is_flag=True, help="Include what `reconciler doctor` reads.")
 @options.store
 @options.color
 def iam_policy(
@@ -37,6 +38,7 @@ def iam_policy(
     source: str | None,
     notify: tuple[str, ...],
     all_types: bool,
+    doctor: bool,
     store: str | None,
     color: str,
 ) -> int:
@@ -58,6 +60,7 @@ def iam_policy(
             source=source,
             notify=notify,
             all_types=all_types,
+            doctor=doctor,
         )
     )
     for how in folded:
@@ -81,11 +84,13 @@ def statements_of(
     source: str | None = None,
     notify: tuple[str, ...] = (),
     all_types: bool = False,
+    doctor: bool = False,
 ) -> tuple[Statement, ...]:
     """Policy statements for `reconciler run` with these options.
 
     Raises `errors.SpecInvalid` for an invalid source.
     """
+    from reconciler.doctor.reads import operations
     from reconciler.iam import Extras, statements
     from reconciler.model.type_registry import discover
     from reconciler.reconcile.observe import StackId
@@ -100,6 +105,7 @@ def statements_of(
         repository=_repository(source, place),
         all_types=all_types,
         boundary=specs.stack.roles.permissions_boundary,
+        doctor=operations() if doctor else frozenset(),
     )
     desired = compile_specs(specs, account=account, partition=place.partition)
     deliveries = compile_deliveries(specs)
