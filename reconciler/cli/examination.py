@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.aws.server_time import ServerTime
-from reconciler.cli.lease import open_store
+from reconciler.cli.lease import open_store, table_of
 from reconciler.cli.session import Stack
 from reconciler.clock import SystemClock
 from reconciler.doctor.case import Case
@@ -51,6 +51,7 @@ def _case(stack: Stack, plan: Plan, world: ObservedState, previews: Iterable[Rol
         deliveries=target.deliveries,
         now=stack.aws.clock.now(),
         pending=frozenset(one.address for one in previews if one.pending and not one.quarantined),
+        table=table_of(stack.store),
         boundary=stack.specs.stack.roles.permissions_boundary,
         **about,
     )

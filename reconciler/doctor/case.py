@@ -19,8 +19,9 @@ from reconciler.rollout.spec import RolloutSpec
 @dataclass(frozen=True, slots=True)
 class Case:
     """`caller` is the ARN of who asks. `ahead` is by how much this machine's clock is ahead of AWS's. `holder` is who
-    holds the lease of the stack, if anybody does, and `store_error` why that cannot be read. `read_secrets`: values of
-    secrets may be read. `boundary` is the permissions boundary that the Stack names for its roles.
+    holds the lease of the stack, if anybody does, and `store_error` why that cannot be read; `table` is that of the
+    lease, if it is in DynamoDB. `read_secrets`: values of secrets may be read. `boundary` is the permissions boundary
+    that the Stack names for its roles.
     """
 
     kinds: ResourceTypes
@@ -36,6 +37,7 @@ class Case:
     holder: str = ""
     store_error: str = ""
     read_secrets: bool = False
+    table: str | None = None
     boundary: str | None = None
     starting_only: bool = False
     """Only workloads of which the plan starts tasks are looked into."""

@@ -63,8 +63,10 @@ def no_way_out(live: Live, subnet: str, *, public_ip: bool, through: frozenset[s
     if gateway["State"] != "available":
         return f"its NAT gateway {gateway['NatGatewayId']} is {gateway['State']}"
     inner = gateway["SubnetId"]
-    if gateway.get("ConnectivityType") == "private" or inner not in live.subnets or inner in through:
+    if gateway.get("ConnectivityType") == "private" or inner not in live.subnets:
         return ""
+    if inner in through | {subnet}:
+        return f"its NAT gateway {gateway['NatGatewayId']} is in a subnet that is routed to it"
     behind = no_way_out(live, inner, public_ip=True, through=through | {subnet})
     return f"its NAT gateway is in the subnet {inner}, and {behind}" if behind else ""
 

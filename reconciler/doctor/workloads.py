@@ -12,7 +12,6 @@ from reconciler.model.resource import Address, Desired, Observed, Ref
 from reconciler.rollout.spec import RolloutSpec
 
 FARGATE: Final = frozenset({"FARGATE", "FARGATE_SPOT"})
-STARTING: Final = frozenset({"service", "task", "schedule"})
 MOST_PERCENT: Final = 200
 """`maximumPercent` of a rolling deployment that states none (ECS API Reference, DeploymentConfiguration)."""
 
@@ -69,13 +68,13 @@ def workloads_of(
     definitions = {want.address: want for want in wanted if want.address.kind == "task-definition"}
     begun = {action.address for action in plan.actions if action.verb is not Verb.DELETE and not action.only_notes}
     begun |= {entry.action.address for entry in plan.deferred} | pending
-    for want in (*(one for one in wanted if one.address.kind in STARTING), *tasks):
-        link = want.spec.task_definition
+    for want in (*wanted, *tasks):
+        link = getattr(want.spec, "task_definition", None)
         definition = definitions.get(link.address) if isinstance(link, Ref) else None
         if definition is None:
             continue
         before, delivery = found.get(want.address), rollouts.get(want.address)
-        running = _count(before.spec) if before is not None and want.address.kind == "service" else 0
+        running = _count(before.spec) if before is not None and hasattr(before.spec, "desired_count") else 0
         count = _count(want.spec, running)
         yield Workload(
             want.address,

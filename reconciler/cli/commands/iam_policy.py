@@ -90,6 +90,7 @@ def statements_of(
 
     Raises `errors.SpecInvalid` for an invalid source.
     """
+    from reconciler.cli.lease import table_of
     from reconciler.doctor.reads import operations
     from reconciler.iam import Extras, statements
     from reconciler.model.type_registry import discover
@@ -100,7 +101,7 @@ def statements_of(
     region = specs.stack.region
     place = StackId(specs.stack.name, account, region, partition_of(region), specs.stack.roles.path)
     extras = Extras(
-        table=_table(store),
+        table=table_of(store),
         topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),
         repository=_repository(source, place),
         all_types=all_types,
@@ -134,11 +135,6 @@ def described(statement: Statement) -> list[str]:
 
 
 _WORDS = {"StringEquals": "is", "ArnEquals": "is", "ForAllValues:StringLike": "is like"}
-
-
-def _table(store: str | None) -> str | None:
-    sort, _, name = (store or "").partition(":")
-    return name if sort == "dynamodb" and name else None
 
 
 def _repository(source: str | None, place: Any) -> str | None:

@@ -68,7 +68,9 @@ def _needed(case: Case) -> Iterator[Statement]:
     waiting = {address for want in touched for address in want.refs()} - {want.address for want in touched}
     touched += [case.wanted[address] for address in sorted(waiting & case.wanted.keys())]
     idle = _idle(case, deliveries)
-    for statement in statements(case.kinds, touched, deliveries, case.place, Extras(boundary=case.boundary)):
+    for statement in statements(
+        case.kinds, touched, deliveries, case.place, Extras(table=case.table, boundary=case.boundary)
+    ):
         actions = tuple(one for one in statement.actions if one not in idle)
         if actions:
             yield replace(statement, actions=actions)

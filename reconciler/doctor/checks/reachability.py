@@ -19,16 +19,6 @@ from reconciler.model.resource import Batch, Calls, ServiceApi
 
 ec2 = ServiceApi("ec2")
 
-NETWORK: Final = (
-    "vpc",
-    "subnet",
-    "route-table",
-    "internet-gateway",
-    "nat-gateway",
-    "vpc-endpoint",
-    "security-group",
-    "security-group-rules",
-)
 REGISTRY: Final = ("ecr.api", "ecr.dkr", "s3")
 """What pulling an image of ECR takes; its layers are in S3."""
 
@@ -38,10 +28,16 @@ class Reachability(Check):
 
     def findings(self, case: Case) -> Calls[list[Finding]]:
         placed = [one for one in case.workloads if one.want.spec.network is not None and one.fargate]
-        if not placed or case.changes(NETWORK):
+        if not placed or case.changes(_of_ec2(case)):
             return []
         live = yield from _live(case, placed)
         return [finding for one in placed for finding in _unreached(case, live, one)]
+
+
+def _of_ec2(case: Case) -> frozenset[str]:
+    """Types of what EC2 makes, and what is a part of it: the network, and what starts instances in it."""
+    made = {name for name, kind in case.kinds.items() if kind.permissions.ec2}
+    return frozenset(made | {name for name, kind in case.kinds.items() if kind.inside and kind.inside[1] in made})
 
 
 def _live(case: Case, placed: list[Workload]) -> Calls[Live]:
