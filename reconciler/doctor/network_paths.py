@@ -49,8 +49,8 @@ def no_way_out(live: Live, subnet: str, *, public_ip: bool, through: frozenset[s
     """Why the internet cannot be reached from a subnet; empty if it can, as far as the VPC's own parts show."""
     table = table_of(live, subnet)
     if table is None:
-        return "it has no route table"
-    route = next((one for one in table["Routes"] if one.get("DestinationCidrBlock") == ANYWHERE), None)
+        return ""  # that of another account, which shares its subnet
+    route = next((one for one in table["Routes"] if _is_default(one)), None)
     if route is None:
         return f"its route table {table['RouteTableId']} has no route to {ANYWHERE}"
     if route.get("State") == "blackhole":
@@ -71,6 +71,12 @@ def no_way_out(live: Live, subnet: str, *, public_ip: bool, through: frozenset[s
     return f"its NAT gateway is in the subnet {inner}, and {behind}" if behind else ""
 
 
+def _is_default(route: Item) -> bool:
+    """A way to everything, or one of two to its halves."""
+    destination = route.get("DestinationCidrBlock")
+    return destination is not None and ip_network(destination, strict=False).prefixlen <= 1
+
+
 def closed_by_acl(live: Live, subnet: str, to: str = ANYWHERE) -> str:
     """What the network ACL of a subnet closes of requests to port 443 and of their answers."""
     acl = next((one for one in live.acls if any(a["SubnetId"] == subnet for a in one["Associations"])), None)
@@ -85,15 +91,17 @@ def closed_by_acl(live: Live, subnet: str, to: str = ANYWHERE) -> str:
 
 
 def _lets(acl: Item, port: int, peer: str, *, egress: bool) -> bool:
-    """By the first entry that applies to the port and to all of the range."""
+    """By the first entry that applies to the port. One that lets a part of the range through counts: which addresses
+    AWS's services have is not known here."""
     for entry in sorted(acl["Entries"], key=lambda one: int(one["RuleNumber"])):
         if bool(entry["Egress"]) is not egress or "CidrBlock" not in entry or entry["Protocol"] not in TCP:
             continue
         ports = entry.get("PortRange") or {}
         if ports and not int(ports["From"]) <= port <= int(ports["To"]):
             continue
-        if _within(peer, entry["CidrBlock"]):
-            return bool(entry["RuleAction"] == "allow")
+        allows = entry["RuleAction"] == "allow"
+        if _within(peer, entry["CidrBlock"]) or (allows and _within(entry["CidrBlock"], peer)):
+            return bool(allows)
     return False
 
 

@@ -161,6 +161,15 @@ def test_a_clock_that_is_wrong_is_found(ahead: int, severity: Severity | None) -
     assert [one.severity for one in end.value.value] == ([] if severity is None else [severity])
 
 
+def test_a_store_that_cannot_be_read_fails() -> None:
+    """An apply could not take its lease."""
+    asking = checks()["lease"].findings(replace_case(store_error="the store's folder /x: Permission denied"))
+    next(asking)
+    with pytest.raises(StopIteration) as end:
+        asking.send([])
+    assert [(one.code, one.severity) for one in end.value.value] == [("store-unreadable", Severity.ERROR)]
+
+
 def replace_case(**about: Any) -> Case:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     place = StackId("shop", "123456789012", "us-west-2")

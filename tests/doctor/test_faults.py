@@ -196,6 +196,12 @@ def https(domain: str) -> dict[str, str]:
     }  # fmt: skip
 
 
+HOST = {
+    "scheme: internet-facing\n": "scheme: internet-facing\nrules:\n  shop: {listener: production, match: {host: "
+    'shop.example.org, priority: 5}, fixed_response: {status: 200, content_type: text/plain, body: "x"}}\n'
+}
+
+
 def _certificate(domain: str, *, days: int = 0, region: str = "us-west-2", status: str = "ISSUED") -> Break:
     """One that ends so many days from now, or is far from ending."""
 
@@ -386,7 +392,7 @@ FAULTS = (
           "the execution role start may not secretsmanager:GetSecretValue on", "allow it there", WEB, "web.yaml:11",
           own=False, texts=secrets('DB: "secretsmanager:db"', role_arn=ROLE)),
     Fault("the execution role may not decrypt", _started_by("secretsmanager:GetSecretValue", key="key-1"),
-          "execution-role", "may not kms:Decrypt on", "policy of the key", WEB, "web.yaml:11", own=False,
+          "execution-role", "may not kms:Decrypt on", "policy of the key", WEB, "web.yaml:11", "warning", own=False,
           texts=secrets('DB: "secretsmanager:db"', role_arn=ROLE)),
     Fault("a role does not exist", nothing, "role-missing", "the role start does not exist", "declare it as a Role",
           WEB, "web.yaml:", own=False, texts={"# role": f"execution_role: {ROLE}"}),
@@ -400,6 +406,23 @@ FAULTS = (
           "see why ACM did not", "listener/", "load-balancer.yaml", "warning", texts=https(f"{{arn: {CERTIFICATE}}}")),
     Fault("a certificate has ended", _certificate("a.example.com", days=-3), "certificate-expired", "expired on",
           "renew it", "listener/", "load-balancer.yaml", texts=https(f"{{arn: {CERTIFICATE}}}")),
+    Fault("a certificate is of another region", _certificate("a.example.com", region="us-east-1"),
+          "certificate-region", "is in us-east-1, and the load balancer in us-west-2",
+          "aws acm request-certificate --region us-west-2", "listener/", "load-balancer.yaml",
+          texts=https(f"{{arn: {CERTIFICATE}}}")),
+    Fault("a certificate does not cover a host", _certificate("*.example.com"), "certificate-domain",
+          "covers the host shop.example.org: it has *.example.com", "add a certificate for shop.example.org",
+          "listener-rule/", "load-balancer.yaml:", texts=https(f"{{arn: {CERTIFICATE}}}") | HOST),
+    Fault("too many listener rules", _quota("elasticloadbalancing", "L-7EED9B64", 0), "quota-exceeded",
+          "'Rules per Application Load Balancer' is 0", "L-7EED9B64", "listener-rule/", texts=HOST),
+    Fault("too many security groups", _quota("vpc", "L-2AFB9258", 0), "quota-exceeded",
+          "'Security groups per network interface' is 0, and service/web takes 1", "L-2AFB9258", WEB, "web.yaml:2",
+          own=False),
+    Fault("too many services", _quota("ecs", "L-9EF96962", 0), "quota-exceeded", "'Services per cluster' is 0",
+          "L-9EF96962", WEB, "web.yaml:2", own=False),
+    Fault("nobody can say whether a role may be created", _unsimulated, "linked-role-unknown",
+          "whether the caller may create it could not be simulated", "create-service-linked-role", "user/moto",
+          severity="warning"),
     Fault("a subnet has lost its route", _no_route, "unreachable", "has no route to 0.0.0.0/0", "restore the route",
           WEB, "web.yaml:2", own=False),
     Fault("tasks have no public address", nothing, "unreachable", "tasks have no public address", "public_ip: true",

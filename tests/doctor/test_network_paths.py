@@ -35,7 +35,8 @@ def gateway(subnet: str, state: str = "available") -> dict[str, dict[str, Any]]:
         ([table(A, GatewayId="igw-1")], {}, False, "no public address"),
         ([table(main=True, GatewayId="igw-1")], {}, True, ""),
         ([table(A), table(main=True, GatewayId="igw-1")], {}, True, "no route to 0.0.0.0/0"),
-        ([], {}, True, "no route table"),
+        ([], {}, True, ""),
+        ([table(A, DestinationCidrBlock="0.0.0.0/1", GatewayId="igw-1")], {}, True, ""),
         ([table(A, NatGatewayId="nat-1", State="blackhole")], {}, False, "something that is gone"),
         ([table(A, NatGatewayId="nat-1"), table(B, GatewayId="igw-1")], gateway(B), False, ""),
         ([table(A, NatGatewayId="nat-1"), table(B, GatewayId="igw-1")], gateway(B, "failed"), False, "nat-1 is failed"),
@@ -76,6 +77,7 @@ HIGH = {"Protocol": "6", "PortRange": {"From": 1024, "To": 65535}}
         (acl(entry(200, "deny", egress=True, **HTTPS), ALL_OUT, ALL_IN), ""),
         (acl(entry(1, "allow", egress=True, **HTTPS), entry(1, "allow", egress=False, **HIGH)), ""),
         (acl(entry(1, "deny", egress=True, cidr="192.0.2.0/24"), ALL_OUT, ALL_IN), ""),
+        (acl(entry(1, "allow", egress=True, cidr="192.0.2.0/24"), entry(2, "deny", egress=True), ALL_IN), ""),
         (Live(SUBNETS), ""),
     ],
 )

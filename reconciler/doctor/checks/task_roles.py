@@ -88,15 +88,16 @@ def _refused(case: Case, workload: Workload, role: str, ours: bool) -> Calls[lis
             cause = f"the execution role {arn.rpartition('/')[2]} may not {one.action} on {one.resources[0]}: {one.by}"
             key = one.action == "kms:Decrypt"
             fix = _fix(ours, key)
-            found.append(Finding(Severity.ERROR, "execution-role", str(workload.address), cause, fix, where))
+            worst = Severity.WARNING if key else Severity.ERROR  # the policy of a key may allow it alone
+            found.append(Finding(worst, "execution-role", str(workload.address), cause, fix, where))
     return found
 
 
 def _fix(ours: bool, key: bool) -> str:
     if key and ours:
-        return "name the key in `kms_keys` of the task; the key's own policy has to allow the role as well"
+        return "name the key in `kms_keys` of the task; unless the policy of the key names the role"
     if key:
-        return "allow it in the role and in the policy of the key"
+        return "allow it in the role, unless the policy of the key names the role"
     return "restore the role with `reconciler apply`, or look at its permissions boundary" if ours else "allow it there"
 
 
