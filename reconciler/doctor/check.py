@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.aws.catalogue import service_facts
-from reconciler.model.resource import Call, Calls
+from reconciler.model.resource import Batch, Call, Calls
 
 if TYPE_CHECKING:
     from reconciler.doctor.case import Case
@@ -85,6 +85,18 @@ def asked(call: Call) -> Calls[dict[str, Any] | errors.AwsError]:
     except errors.AwsError as error:
         return error
     return answer
+
+
+def asked_all(calls: Sequence[Call]) -> Calls[list[dict[str, Any] | errors.AwsError | None]]:
+    """The answers to reads, in parallel; None where something does not exist, and AWS's refusal where it refuses."""
+    try:
+        answers: list[dict[str, Any] | errors.AwsError | None] = yield Batch.of(calls, missing_ok=True)
+    except errors.AwsError:
+        answers = []
+        for call in calls:
+            answer = yield from asked(call)
+            answers.append(None if isinstance(answer, errors.Gone) else answer)
+    return answers
 
 
 def not_checked(what: str, error: errors.AwsError) -> Finding:

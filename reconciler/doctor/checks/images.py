@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.doctor.case import Case
-from reconciler.doctor.check import Check, Finding, Severity, asked, not_checked
+from reconciler.doctor.check import Check, Finding, Severity, asked_all, not_checked
 from reconciler.doctor.workloads import Workload
-from reconciler.model.ecr_image import EcrImage, ecr_image
-from reconciler.model.resource import Calls, Link, Ref, ResourceHealth, ServiceApi
+from reconciler.model.ecr_image import ecr_image
+from reconciler.model.resource import Call, Calls, Link, Ref, ResourceHealth, ServiceApi
 
 ecr = ServiceApi("ecr")
 
@@ -28,6 +29,9 @@ SINGLE: Final = (
     "application/vnd.docker.distribution.manifest.v1+json",
 )
 
+AT_ONCE: Final = 100
+"""Images of a repository that BatchGetImage takes in one call."""
+
 PLATFORMS: Final[Mapping[str, str]] = {"X86_64": "amd64", "ARM64": "arm64"}
 """What the platform of an image is called, by the architecture of a task definition (OCI image specification)."""
 
@@ -42,6 +46,13 @@ class _Use:
     def where(self) -> str:
         return self.workload.place(f"containers.{self.container}.image")
 
+    @property
+    def id(self) -> dict[str, str]:
+        """As ECR names an image."""
+        _, _, digest = self.uri.partition("@")
+        tag = self.uri.rpartition("/")[2].partition("@")[0].partition(":")[2] or "latest"
+        return {"imageDigest": digest} if digest else {"imageTag": tag}
+
 
 class Images(Check):
     title: ClassVar[str] = "images"
@@ -49,17 +60,25 @@ class Images(Check):
 
     def findings(self, case: Case) -> Calls[list[Finding]]:
         found: list[Finding] = []
-        asked_already: set[tuple[str, str]] = set()
+        uses: dict[tuple[str, str], _Use] = {}
         for workload in case.workloads:
             for name, container in workload.definition.spec.containers.items():
                 if (waiting := _not_pushed(case, workload, name)) is not None:
                     found.append(waiting)
-                    continue
-                use = _Use(workload, name, _uri(case, container.image))
-                key = use.uri, workload.definition.spec.architecture
-                if use.uri and key not in asked_already:
-                    asked_already.add(key)
-                    found += yield from _looked_at(case, use)
+                elif uri := _uri(case, container.image):
+                    uses.setdefault((uri, workload.definition.spec.architecture), _Use(workload, name, uri))
+        here: dict[tuple[str, str], list[_Use]] = defaultdict(list)
+        for use in uses.values():
+            private = ecr_image(use.uri)
+            if private is None or private.region != case.place.region:
+                found.append(_elsewhere(case, use))
+            else:
+                here[private.account, private.repository].append(use)
+        groups = [(place, several[start : start + AT_ONCE]) for place, several in here.items()
+                  for start in range(0, len(several), AT_ONCE)]  # fmt: skip
+        answers = yield from asked_all([_call(*place, several) for place, several in groups])
+        for ((_, repository), several), answer in zip(groups, answers, strict=True):
+            found += [one for use in several for one in _judged(use, repository, answer)]
         return found
 
 
@@ -89,36 +108,35 @@ def _uri(case: Case, link: Link) -> str:
     return found.id if found is not None and found.health is ResourceHealth.READY else ""
 
 
-def _looked_at(case: Case, use: _Use) -> Calls[list[Finding]]:
-    about, where = str(use.workload.address), use.where
-    private = ecr_image(use.uri)
-    if private is None or private.region != case.place.region:
-        registry = use.uri.partition("/")[0] if "/" in use.uri else "Docker Hub"
-        cause = f"{use.uri} is not checked: {registry} is not a private registry of ECR in {case.place.region}"
-        fix = "see for yourself that it exists for the architecture of the task"
-        return [Finding(Severity.NOTE, "image-not-checked", about, cause, fix, where)]
-    answer = yield from asked(_call(private, use.uri))
-    if isinstance(answer, errors.Gone):
-        cause = f"the repository {private.repository} of {use.uri} does not exist"
-        return [Finding(Severity.ERROR, "image-missing", about, cause, "correct the image, or create it", where)]
-    if isinstance(answer, errors.AwsError):
-        return [not_checked(f"image {use.uri}", answer)]
-    if not answer["images"]:
-        cause = f"the image {use.uri} does not exist: tasks stop with CannotPullContainerError"
-        fix = f"push it, or choose one of: aws ecr list-images --repository-name {private.repository}"
-        return [Finding(Severity.ERROR, "image-missing", about, cause, fix, where)]
-    return _wrong_platform(use, answer["images"][0])
+def _elsewhere(case: Case, use: _Use) -> Finding:
+    registry = use.uri.partition("/")[0] if "/" in use.uri else "Docker Hub"
+    cause = f"{use.uri} is not checked: {registry} is not a private registry of ECR in {case.place.region}"
+    fix = "see for yourself that it exists for the architecture of the task"
+    return Finding(Severity.NOTE, "image-not-checked", str(use.workload.address), cause, fix, use.where)
 
 
-def _call(image: EcrImage, uri: str) -> Any:
-    _, _, digest = uri.partition("@")
-    tag = uri.rpartition("/")[2].partition("@")[0].partition(":")[2] or "latest"
+def _call(account: str, repository: str, uses: Sequence[_Use]) -> Call:
     return ecr.batch_get_image(
-        registryId=image.account,
-        repositoryName=image.repository,
-        imageIds=[{"imageDigest": digest} if digest else {"imageTag": tag}],
+        registryId=account,
+        repositoryName=repository,
+        imageIds=[dict(one) for one in dict.fromkeys(tuple(use.id.items()) for use in uses)],
         acceptedMediaTypes=[*LISTS, *SINGLE],
     )
+
+
+def _judged(use: _Use, repository: str, answer: dict[str, Any] | errors.AwsError | None) -> list[Finding]:
+    about = str(use.workload.address)
+    if isinstance(answer, errors.AwsError):
+        return [not_checked(f"image {use.uri}", answer)]
+    if answer is None:
+        cause = f"the repository {repository} of {use.uri} does not exist"
+        return [Finding(Severity.ERROR, "image-missing", about, cause, "correct the image, or create it", use.where)]
+    for image in answer["images"]:
+        if use.id.items() <= image["imageId"].items():
+            return _wrong_platform(use, image)
+    cause = f"the image {use.uri} does not exist: tasks stop with CannotPullContainerError"
+    fix = f"push it, or choose one of: aws ecr list-images --repository-name {repository}"
+    return [Finding(Severity.ERROR, "image-missing", about, cause, fix, use.where)]
 
 
 def _wrong_platform(use: _Use, image: Mapping[str, Any]) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from reconciler import errors
 from reconciler.doctor.case import Case
-from reconciler.doctor.check import Check, Finding, Severity, asked, not_checked
+from reconciler.doctor.check import Check, Finding, Severity, asked, asked_all, not_checked
 from reconciler.doctor.secret_uses import SecretUse, secrets_of, spellings
 from reconciler.model.resource import Calls, ServiceApi
 
@@ -38,8 +38,9 @@ class Secrets(Check):
                     parameters.append(use)
                 else:
                     secrets[use.name].append(use)
-        for name, uses in secrets.items():
-            found += yield from _secret(case, name, uses)
+        answers = yield from asked_all([secretsmanager.describe_secret(SecretId=name) for name in secrets])
+        for (name, uses), answer in zip(secrets.items(), answers, strict=True):
+            found += yield from _secret(case, name, uses, answer)
         if parameters:
             found += yield from _parameters(parameters)
         return found
@@ -49,10 +50,11 @@ def _finding(use: SecretUse, code: str, cause: str, fix: str, severity: Severity
     return Finding(severity, code, str(use.workload.address), cause, fix, use.where)
 
 
-def _secret(case: Case, name: str, uses: list[SecretUse]) -> Calls[list[Finding]]:
-    answer = yield from asked(secretsmanager.describe_secret(SecretId=name))
+def _secret(
+    case: Case, name: str, uses: list[SecretUse], answer: dict[str, Any] | errors.AwsError | None
+) -> Calls[list[Finding]]:
     short = name.partition(":secret:")[2] or name
-    if isinstance(answer, errors.Gone):
+    if answer is None:
         fix = f"create it: aws secretsmanager create-secret --name {short} --secret-string file://…"
         return [_finding(use, "secret-missing", f"the secret {short} does not exist", fix) for use in uses]
     if isinstance(answer, errors.AwsError):

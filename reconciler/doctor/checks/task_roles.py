@@ -76,7 +76,9 @@ def _broken(case: Case, workload: Workload, role: str) -> Calls[list[Finding]]:
 
 
 def _refused(case: Case, workload: Workload, role: str, ours: bool) -> Calls[list[Finding]]:
-    needed = [*(yield from _keys(case, workload)), *_needs(case, workload)]
+    needed = yield from _keys(case, workload)
+    if not ours or _bounded(case, role):
+        needed += _needs(case, workload)  # else the role has the permissions that the specs derive, and nothing less
     arn = role if role.startswith("arn:") else f"arn:{case.place.partition}:iam::{case.place.account}:role/{role}"
     found = []
     for statement, where in needed:
@@ -91,6 +93,10 @@ def _refused(case: Case, workload: Workload, role: str, ours: bool) -> Calls[lis
             worst = Severity.WARNING if key else Severity.ERROR  # the policy of a key may allow it alone
             found.append(Finding(worst, "execution-role", str(workload.address), cause, fix, where))
     return found
+
+
+def _bounded(case: Case, role: str) -> bool:
+    return any(one.id == role and getattr(one.spec, "permissions_boundary", "") for one in case.found.values())
 
 
 def _fix(ours: bool, key: bool) -> str:
