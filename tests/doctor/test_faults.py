@@ -385,7 +385,7 @@ FAULTS = (
     Fault("a secret has no such key", _secret('{"user": "hunter2"}'), "secret-key",
           "the secret db has no JSON key 'password'", "put-secret-value", WEB, "web.yaml:11", own=False,
           texts=secrets('DB: "secretsmanager:db:password"'), arguments=("--read-secrets",)),
-    Fault("a parameter does not exist", nothing, "parameter-missing", "the parameter db/password does not exist",
+    Fault("a parameter does not exist", nothing, "parameter-missing", "the parameter /db/password does not exist",
           "aws ssm put-parameter --type SecureString --name /db/password", WEB, "web.yaml:11", own=False,
           texts=secrets("DB: ssm:/db/password")),
     Fault("the execution role may not read", _started_by(), "execution-role",

@@ -120,7 +120,7 @@ def _parameters(uses: list[SecretUse]) -> Calls[list[Finding]]:
         _finding(
             use,
             "parameter-missing",
-            f"the parameter {use.name} does not exist",
+            f"the parameter {spellings(use.name)[0]} does not exist",
             f"create it: aws ssm put-parameter --type SecureString --name {spellings(use.name)[0]} --value file://…",
         )
         for use in uses
