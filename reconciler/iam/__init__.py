@@ -6,6 +6,6 @@ specs, compiled ──► names and roles                             │
 """
 
 from reconciler.iam.fit import LARGEST, fitted, size
-from reconciler.iam.statements import Extras, Statement, document, statements
+from reconciler.iam.statements import EVERYTHING, Extras, Statement, document, statements
 
-__all__ = ["LARGEST", "Extras", "Statement", "document", "fitted", "size", "statements"]
+__all__ = ["EVERYTHING", "LARGEST", "Extras", "Statement", "document", "fitted", "size", "statements"]

@@ -75,7 +75,7 @@ def _shared(texts: list[str]) -> str:
 
 
 def _with_folded_reads(statement: Statement) -> Statement:
-    if statement.sid != "Look":
+    if statement.sid not in ("Look", "Examine"):
         return statement
     verbs: dict[str, list[str]] = defaultdict(list)
     for one in statement.actions:

@@ -35,7 +35,7 @@ class Extras:
 
     `table` holds its lease; `topics` are SNS ARNs that it tells things to; `repository` is the ARN of the CodeCommit
     repository with its specs. `all_types`: whatever a later specification may ask for. `boundary` is the permissions
-    boundary that the Stack names for its roles.
+    boundary that the Stack names for its roles. `doctor` is what the checks before an apply read.
     """
 
     table: str | None = None
@@ -43,6 +43,7 @@ class Extras:
     repository: str | None = None
     all_types: bool = False
     boundary: str | None = None
+    doctor: frozenset[Operation] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,18 @@ class _Maker:
         yield Statement("Look", "it compares what there is with the specs", self._actions(Binding.READ), condition=here)
         yield from self._reads_roles()
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
+        yield from self._examines(here)
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
+
+    def _examines(self, here: Condition) -> Iterator[Statement]:
+        """What is read beside that before an apply."""
+        free = (Binding.READ, Binding.READ_GLOBAL, Binding.READ_ACCOUNT)
+        more = self.extras.doctor - rules.FREE - {one for binding in free for one in self.bound.get(binding, ())}
+        regional = tuple(sorted(action(one) for one in more if service_facts(one[0]).regional))
+        others = tuple(sorted(action(one) for one in more if not service_facts(one[0]).regional))
+        why = "it looks for what would make an apply fail"
+        yield Statement("Examine", why, regional, condition=here)
+        yield Statement("ExamineRoles", f"{why}, and IAM is in no region", others)
 
     def _reads_roles(self) -> Iterator[Statement]:
         """All roles of the account, or those below the path of the stack's roles."""

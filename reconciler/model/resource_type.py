@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from reconciler.model import ownership
 from reconciler.model.other_tools import KnownElsewhere
 from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.quota import Quota
 from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
 from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
@@ -120,6 +121,7 @@ class ResourceType(KnownElsewhere[S], ABC):
     """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 
     permissions: ClassVar[Permissions] = Permissions()
+    quotas: ClassVar[tuple[Quota, ...]] = ()
     tag_rules: ClassVar[TagRules] = TagRules()
 
     inside: ClassVar[tuple[str, str] | None] = None
@@ -168,8 +170,7 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     runs_to_completion: ClassVar[bool] = False
     """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
-    PROGRESSING has not ended. It is not started before the images that it refers to have been pushed.
-    """
+    PROGRESSING has not ended. It is not started before the images that it refers to have been pushed."""
 
     starts_tasks: ClassVar[bool] = False
     """It starts tasks again and again: one that leaves the stack goes before what those use that are running."""
@@ -283,9 +284,7 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
         """`found` with the fields that `observe` left `unread`, at one call for each resource.
-
-        A full pass calls it, and types that build on this one do not wait for it.
-        """
+        A full pass calls it, and types that build on this one do not wait for it."""
         yield Batch.of(())
         return list(found)
 

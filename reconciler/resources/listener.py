@@ -17,6 +17,7 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import TerraformImport
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -68,6 +69,16 @@ class ListenerSpec(resource.Spec):
 
 class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "elasticloadbalancing",
+            "Listeners per Application Load Balancer",
+            50,
+            "L-B6DF7632",
+            count=listed(elbv2.describe_listeners, "Listeners", "LoadBalancerArn"),
+            within=lambda spec: spec.load_balancer,
+        ),
+    )
     Spec = ListenerSpec
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::Listener", "ListenerArn")
     taken_over: ClassVar[bool] = True

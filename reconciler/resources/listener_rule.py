@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model import elb_actions, member_values, members, ownership
 from reconciler.model.diff import Change
+from reconciler.model.quota import Quota
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -29,8 +30,29 @@ FREE = 3
 """How many free priorities to name where the wanted one is taken."""
 
 
+def _rules_beside(listener: str) -> Calls[int]:
+    """Rules of all listeners of the load balancer, without their default ones."""
+    balancer = listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
+    answer = yield elbv2.describe_listeners(LoadBalancerArn=balancer)
+    count = 0
+    for item in answer["Listeners"]:
+        rules = yield elbv2.describe_rules(ListenerArn=item["ListenerArn"])
+        count += sum(not rule.get("IsDefault") for rule in rules["Rules"])
+    return count
+
+
 class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "elasticloadbalancing",
+            "Rules per Application Load Balancer",
+            100,
+            "L-7EED9B64",
+            count=_rules_beside,
+            within=lambda spec: spec.listener,
+        ),
+    )
     Spec = ListenerRuleSpec
     terraform: ClassVar[str] = "aws_lb_listener_rule"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::ListenerRule", "RuleArn")

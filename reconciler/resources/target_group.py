@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
@@ -101,6 +102,15 @@ class TargetGroupSpec(resource.Spec):
 
 class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "elasticloadbalancing",
+            "Target Groups per Region",
+            3000,
+            "L-B22855CB",
+            count=listed(elbv2.describe_target_groups, "TargetGroups"),
+        ),
+    )
     Spec = TargetGroupSpec
     terraform: ClassVar[str] = "aws_lb_target_group"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::TargetGroup", "TargetGroupArn")

@@ -18,6 +18,7 @@ from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Call, Calls, Desired, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -58,6 +59,9 @@ class Vpc(ResourceType[VpcSpec]):
     owned_as: ClassVar[str] = "network"
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota("vpc", "VPCs per Region", 5, "L-F678F1CE", count=listed(ec2.describe_vpcs, "Vpcs")),
+    )
     permissions: ClassVar[Permissions] = Permissions(ec2="vpc")
     display_order: ClassVar[int] = 1
 

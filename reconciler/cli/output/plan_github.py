@@ -9,15 +9,15 @@ from reconciler.model.plan import Plan
 
 def plan_github(plan: Plan) -> str:
     rows = [
-        _row("notice", action.where, f"{action.verb} {action.address}", _changes(action.changes, plan))
+        row("notice", action.where, f"{action.verb} {action.address}", _changes(action.changes, plan))
         for action in plan.actions
     ]
     rows += [
-        _row("notice", entry.action.where, f"deferred: {entry.action.verb} {entry.action.address}", entry.because)
+        row("notice", entry.action.where, f"deferred: {entry.action.verb} {entry.action.address}", entry.because)
         for entry in plan.deferred
     ]
     rows += [
-        _row("error", refusal.where, f"blocked ({refusal.code})", f"{refusal.address or ''} {refusal.because}".strip())
+        row("error", refusal.where, f"blocked ({refusal.code})", f"{refusal.address or ''} {refusal.because}".strip())
         for refusal in plan.refusals
     ]
     return "".join(f"{row}\n" for row in rows)
@@ -31,7 +31,8 @@ def _changes(changes: tuple[Change, ...], plan: Plan) -> str:
     return "\n".join(rows) or "run `reconciler diff` for details"
 
 
-def _row(level: str, where: str, title: str, message: str) -> str:
+def row(level: str, where: str, title: str, message: str) -> str:
+    """One annotation, at its place in the specs if it has one."""
     file, _, line = where.rpartition(":")
     place = f"file={_escape(file, parameter=True)},line={line}," if file and line.isdigit() else ""
     return f"::{level} {place}title={_escape(title, parameter=True)}::{_escape(message)}"
