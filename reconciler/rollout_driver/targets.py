@@ -30,6 +30,7 @@ from reconciler.rollout_driver import engine_change
 from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
+from reconciler.rollout_driver.restarts import without_gates
 from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
@@ -120,6 +121,8 @@ def rollouts_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
+        if there is not None:
+            delivery = without_gates(delivery, there, subject.release.id)
         rollout = ServiceRollout(delivery, subject, target_of(delivery, context))
         if changing:
             whole = with_traffic(subject, declared, context)
