@@ -285,8 +285,7 @@ GROUPS = (
             ),
             Tag(
                 ownership.HELD_COUNT,
-                "`COUNT:DEADLINE:WHO[: WHY]`: the number of tasks that `scale` holds in place of the specs' until then, "
-                "in seconds since 1970",
+                "`COUNT:DEADLINE:WHO[: WHY]`: the number of tasks that `scale` holds until then, in seconds since 1970",
                 "5:1772463900:ana: load test",
                 "Use `reconciler scale`.",
                 "The next pass writes the count of the specs.",

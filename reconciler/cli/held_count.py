@@ -18,7 +18,6 @@ from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack
 
 if TYPE_CHECKING:
-    from reconciler.cli.rollout_session import RolloutSession
     from reconciler.model.resource import Observed
     from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.spec import RolloutSpec
@@ -31,21 +30,21 @@ def hold(stack: Stack, service: str, count: int, length: timedelta, *, why: str,
     """Hold `count` for that long. Exit 4: it is not written yet. Raises `errors.Refused` with the reason."""
     from reconciler.reconcile.held_counts import HeldCount, held_until
 
-    session, spec, found = _service(stack, service)
+    spec, found = _service(stack, service)
     _check(stack, spec)
     by = f"{stack.identity.who}: {why}" if why else stack.identity.who
     asked = HeldCount(count, held_until(stack.aws.clock.now(), length), by)
     _write(stack, found, asked)
     declared = stack.target.wanted[spec.service].spec.desired_count
     done = f"{count} tasks until {asked.until:%a %d %b %H:%M} UTC, then {declared} as the specs declare"
-    return _written(stack, session, spec, found, count, done, now=now, timeout=timeout)
+    return _written(stack, spec, found, count, done, now=now, timeout=timeout)
 
 
 def release(stack: Stack, service: str, *, now: bool, timeout: float) -> Exit:
     """End a held count now."""
     from reconciler.reconcile.held_counts import of_tags
 
-    session, spec, found = _service(stack, service)
+    spec, found = _service(stack, service)
     there = of_tags(found.tags)
     declared = stack.target.wanted[spec.service].spec.desired_count
     if there is None or declared is None:
@@ -53,10 +52,10 @@ def release(stack: Stack, service: str, *, now: bool, timeout: float) -> Exit:
         return Exit.DONE
     _write(stack, found, replace(there, until=stack.aws.clock.now() - timedelta(seconds=1)))
     done = f"{declared} tasks, as the specs declare"
-    return _written(stack, session, spec, found, declared, done, now=now, timeout=timeout)
+    return _written(stack, spec, found, declared, done, now=now, timeout=timeout)
 
 
-def _service(stack: Stack, name: str) -> tuple[RolloutSession, RolloutSpec, Observed[Any]]:
+def _service(stack: Stack, name: str) -> tuple[RolloutSpec, Observed[Any]]:
     from reconciler.cli.rollout_session import open_rollouts, service_spec
     from reconciler.model.plan import RefusalCode
     from reconciler.queries import versions
@@ -73,7 +72,7 @@ def _service(stack: Stack, name: str) -> tuple[RolloutSession, RolloutSpec, Obse
     if session.suspended_by:
         because = f"the stack is suspended by {session.suspended_by}; `reconciler resume --stack` resumes it"
         raise errors.Refused(because, code=RefusalCode.SUSPENDED)
-    return session, spec, state.service
+    return spec, state.service
 
 
 def _check(stack: Stack, spec: RolloutSpec) -> None:
@@ -104,7 +103,6 @@ def _write(stack: Stack, found: Observed[Any], count: HeldCount) -> None:
 
 def _written(
     stack: Stack,
-    session: RolloutSession,
     spec: RolloutSpec,
     found: Observed[Any],
     count: int,

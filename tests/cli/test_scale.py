@@ -115,9 +115,10 @@ def test_a_rollout_has_the_held_count(serving: EmulatedStack, type_: Typed) -> N
     type_("scale", SERVICE, "--reset", "--now")
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), (2, "--reset"), ("--reset", "--for", "1h"), (2, "--for", "0s"), (-1,), (5001,)]
-)
+SENSELESS = [(), (2, "--reset"), ("--reset", "--for", "1h"), (2, "--for", "0s"), (-1,), (5001,)]
+
+
+@pytest.mark.parametrize("arguments", SENSELESS)
 def test_what_makes_no_sense_is_a_usage_error(type_: Typed, arguments: tuple[object, ...]) -> None:
     assert type_("scale", SERVICE, *arguments).code == Exit.USAGE
 
