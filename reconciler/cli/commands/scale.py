@@ -1,7 +1,7 @@
-"""Hold the number of a service's tasks for a while, in place of the specs' `desired_count`.
+"""Hold another number of tasks of a service for a while.
 
-It is held until its time is over, and the specs' count follows; `--reset` ends it now. The running controller writes
-the count, or this process with `--now`.
+It is held in place of the `desired_count` of the specs until its time is over, and the count of the specs follows;
+`--reset` ends it now. The running controller writes it, or this process with `--now`.
 """
 
 from __future__ import annotations
