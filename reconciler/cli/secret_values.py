@@ -1,7 +1,7 @@
 """Values of secrets that the specs refer to: which one, who reads it, and the write of a new version.
 
 A value comes from standard input or a hidden prompt, and goes into one call. It is in no argument, log line, event or
-error; what may be said of it is its length.
+error, which name its length at most.
 """
 
 from __future__ import annotations
