@@ -70,6 +70,7 @@ def _stored() -> Mapping[str, str]:
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
         engine_change=EngineChange("rolling", "ecs_native", AT),
+        restart=Version(RELEASE, "shop-web:8"),
     )
     return state_tags.written(StoredState(), state)[0]
 
@@ -282,6 +283,19 @@ GROUPS = (
                 NOBODY,
                 "The pre-deployment task runs again if the release is started again.",
             ),
+            Tag(
+                ownership.HELD_COUNT,
+                "`COUNT:DEADLINE:WHO[: WHY]`: the number of tasks that `scale` holds until then, in seconds since 1970",
+                "5:1772463900:ana: load test",
+                "Use `reconciler scale`.",
+                "The next pass writes the count of the specs.",
+            ),
+            _state(
+                "restart",
+                "`RELEASE:FAMILY:REVISION`: the release that was restarted, and the revision of its new tasks",
+                NOBODY,
+                "The release is rolled out once more, under the id that it had before the restart.",
+            ),
         ),
     ),
     Group(
@@ -398,6 +412,13 @@ GROUPS = (
                 "0d1f6c0a4be2f3a897c55e1b2d3f4a5b",
                 NOBODY,
                 "The revision is compared field by field, and read again in each pass instead of once.",
+            ),
+            Tag(
+                task_definition.RESTARTED,
+                "`ID:WHO[: WHY]`: the request for a restart for which the revision was registered",
+                "5b1e08aa:ana: rotated the database password",
+                NOBODY,
+                "`history` does not show that it was a restart, nor who asked for it.",
             ),
             Tag(
                 formats.RUN_KEY,

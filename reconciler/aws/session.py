@@ -138,6 +138,11 @@ class Boto:
         except (BotoCoreError, ClientError, OSError, ValueError) as error:
             raise _unusable(call, error) from error
 
+    def endpoint_of(self, service: str) -> str:
+        """The URL that calls of a service go to."""
+        url: str = self._client(service).meta.endpoint_url
+        return url
+
     def credentials(self) -> tuple[str, str, str]:
         """Access key, secret key and session token of now, for what signs by itself.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from reconciler import errors, events
@@ -17,6 +18,7 @@ from reconciler.model.planner import Consent, draft
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import ResourceTypes
+from reconciler.reconcile import held_counts
 from reconciler.reconcile.drift import Drift, DriftRule
 from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import UNSEEN, Expectations
@@ -68,17 +70,18 @@ def look(
         expectations=expectations,
         leaving=desired_state.leaving,
     )
-    return world, planned(desired_state, world, kinds)[0]
+    return world, planned(desired_state, world, kinds, at=aws.clock.now())[0]
 
 
 def planned(
-    desired_state: DesiredState, world: ObservedState, kinds: ResourceTypes, **known: Any
+    desired_state: DesiredState, world: ObservedState, kinds: ResourceTypes, *, at: datetime, **known: Any
 ) -> tuple[Plan, tuple[Drift, ...]]:
-    """The plan from `world` to `desired_state` after all filters, and the drift in it.
+    """The plan from `world` to `desired_state` after all filters, and the drift in it. `at` is the present time.
 
     `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
-    wanted, tags = desired_state.wanted, tags_of(desired_state, world)
+    declared, tags = desired_state.wanted, tags_of(desired_state, world)
+    wanted = held_counts.with_held(declared, world, at)
     context = Context(
         world, wanted, kinds, desired_state.deliveries, desired_state.guard, desired_state.rules,
         leaving=desired_state.leaving,
@@ -88,7 +91,10 @@ def planned(
     whole = draft(
         desired_state.place.stack, tuple(wanted.values()), world, kinds, consent=desired_state.consent, serving=serving
     )
-    found, drifts = filtered(replace(whole, allowed=_allowed(desired_state)), context)
+    whole = replace(whole, allowed=_allowed(desired_state))
+    found, drifts = filtered(
+        replace(whole, warnings=(*whole.warnings, *held_counts.notes(declared, world, at))), context
+    )
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
 

@@ -87,6 +87,13 @@ _OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "commit"})
 """Fields of a release that do not make its tasks what they are; of the task definition its hash counts."""
 
 
+def restart_id(restart: Version) -> str:
+    """The id of a restart: of a release, as it is deployed once more in another revision with the same content."""
+    from reconciler.model.stable_digest import digest
+
+    return digest(["restart", restart.release, restart.task_definition], ID_LENGTH)
+
+
 def release_id(content: str, like: Release) -> str:
     """The id of a release like this one whose task definition has the hash `content`; an upgrade does not change it."""
     from reconciler.model.stable_digest import digest, stable  # imports pydantic, which no command starts with

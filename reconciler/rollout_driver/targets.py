@@ -33,6 +33,7 @@ from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
 from reconciler.rollout_driver.held_back import blocking_dependency, held_by, left_by, refused_in
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
+from reconciler.rollout_driver.restarts import without_gates
 from reconciler.rollout_driver.standing import Standing, standing
 from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
@@ -130,6 +131,8 @@ def rollouts_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
+        if there is not None:
+            stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
         if changing and stands.absent is None and not held:
             whole = with_traffic(subject, declared, context)

@@ -164,7 +164,7 @@ def _lines(
     request = observed.marks.pending_request
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
-    offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
+    offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND, RequestVerb.RESTART)]
     if offered and verbal is not Phase.IDLE:
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)

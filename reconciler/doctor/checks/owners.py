@@ -34,7 +34,7 @@ class Owners(Check):
             for one in used
         }
         marked = [thing for thing in things.values() if {CLOUDFORMATION, COPILOT} & set(thing.tags)]
-        listed, unasked = (yield from listed_by_stacks(marked)) if marked else ({}, "")
+        listed, _, unasked = (yield from listed_by_stacks(marked)) if marked else ({}, {}, "")
         place = case.place
         inventory = Inventory(
             Scope(place.stack, place.region, place.account, place.partition), (), things, listed, unasked

@@ -79,7 +79,8 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
     phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     if result.outcome is Outcome.PROMOTED:
         live, promoted = seen.marks.live, Version(ours.release, ours.task_definition)
-        fields["previous"] = live if live is not None and live.release != ours.release else seen.marks.previous
+        before = live if live is not None and live.release != ours.release else seen.marks.previous
+        fields["previous"] = seen.marks.previous_of(ours.release, before)
         fields["live"] = promoted if ours.task_definition else live
     elif result.outcome is Outcome.SUPERSEDED:
         phase = Phase.SUPERSEDED
