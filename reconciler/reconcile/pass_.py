@@ -11,6 +11,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model.guard import Guard
+from reconciler.model.meanwhile import current
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.planner import Consent, draft
@@ -40,6 +41,15 @@ class DesiredState:
     leaving: bool = False
     deliveries: tuple[RolloutSpec, ...] = ()
     rules: tuple[DriftRule, ...] = ()
+
+    def current(self, world: ObservedState) -> DesiredState:
+        """What is wanted of it while just what is in `world` exists."""
+        present = {one.address for one in world if UNSEEN not in one.facts}
+        return replace(
+            self,
+            desired=current(self.desired, present),
+            deliveries=tuple(delivery.current(present) for delivery in self.deliveries),
+        )
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
@@ -78,6 +88,7 @@ def planned(
 
     `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
+    desired_state = desired_state.current(world)
     wanted, tags = desired_state.wanted, tags_of(desired_state, world)
     context = Context(
         world, wanted, kinds, desired_state.deliveries, desired_state.guard, desired_state.rules,

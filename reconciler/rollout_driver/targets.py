@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler.model.meanwhile import current
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Calls, Desired, Observed
 from reconciler.model.type_registry import discover
+from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout import observe_deployments, observe_engine
 from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.engine import Engine, Prefetched
@@ -108,8 +110,9 @@ def rollouts_of(
     """
     rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
-    context = context_of(desired, world, stack, made)
-    for declared in deliveries:
+    present = {one.address for one in world if UNSEEN not in one.facts}
+    context = context_of(current(desired, present), world, stack, made)
+    for declared in (delivery.current(present) for delivery in deliveries):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         lack = blocking_dependency(context.wanted, delivery.service, undone)
