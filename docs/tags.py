@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reconciler.model import formats, image_tags, ownership
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
-from reconciler.resources import _task_runs, task, task_definition
+from reconciler.resources import _dns, _task_runs, domain_certificate, task, task_definition
 from reconciler.rollout import state_tags, stored_state
 from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.engines import task_sets
@@ -119,10 +119,17 @@ GROUPS = (
             ),
             Tag(
                 ownership.REGION,
-                "the region of the Stack, on IAM roles only",
+                "the region of the Stack, on IAM roles, certificates of domains, and with the owner of a record",
                 "us-west-2",
                 NOBODY,
-                "The role counts as that of a stack of this name in any region. The next pass restores the tag.",
+                "The resource counts as that of a stack of this name in any region. The next pass restores the tag.",
+            ),
+            Tag(
+                _dns.ACCOUNT,
+                "the account of the stack, on certificates of domains, and with the owner of a record",
+                "123456789012",
+                NOBODY,
+                "The record counts as that of a stack of this name in any account. The next pass restores the tag.",
             ),
             Tag(
                 ownership.MANAGED,
@@ -370,6 +377,28 @@ GROUPS = (
                 "c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f",
                 NOBODY,
                 "`history` shows no commit for the release.",
+            ),
+        ),
+    ),
+    Group(
+        "Certificates of domains",
+        "On the certificates of services' domains, beside the tags of ownership. Defined in "
+        "`reconciler/resources/domain_certificate.py`.",
+        (
+            Tag(
+                domain_certificate.ZONE,
+                "the id of a hosted zone",
+                "Z0123456789ABCDEFGHIJ",
+                NOBODY,
+                "Records of a domain that is not in the specs any more are not found. Otherwise the next pass restores "
+                "the tag.",
+            ),
+            Tag(
+                domain_certificate.ZONE_ROLE,
+                "the ARN of the role by which the zone is reached",
+                "arn:aws:iam::210987654321:role/dns",
+                NOBODY,
+                "As without the zone.",
             ),
         ),
     ),

@@ -100,7 +100,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     if world is None:
         world = observe(stack.aws, stack.kinds, target.place, target.desired)
     stack.aws.mine.add(*sorted(owned_ids(world, target.place.stack, {})))
-    plan, _ = pass_.planned(target, world, stack.kinds)
+    plan, _ = pass_.planned(target, world, stack.kinds, at=stack.aws.clock.now())
     rollouts, missing = rollouts_of(target.deliveries, target.desired, world, target.place.stack, plan=plan)
     driver = RolloutDriver(
         stack.aws,

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.aws.catalogue import service_facts, services
-from reconciler.iam import calls, rules
+from reconciler.iam import calls, rules, zones
 from reconciler.iam.rules import action
+from reconciler.iam.statement import EVERYTHING, Condition, Statement
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation
 from reconciler.model.resource import Address, Desired, Ref
@@ -24,9 +25,6 @@ from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.observe import StackId
 from reconciler.rollout.engine import engines
 from reconciler.rollout.spec import RolloutSpec
-
-Condition = Mapping[str, Mapping[str, Any]]
-EVERYTHING = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +42,6 @@ class Extras:
     all_types: bool = False
     boundary: str | None = None
     doctor: frozenset[Operation] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """`why` finishes the sentence "it may, because …" for whoever reads the policy."""
-
-    sid: str
-    why: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...] = EVERYTHING
-    condition: Condition = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "Sid": self.sid,
-            "Effect": "Allow",
-            "Action": list(self.actions),
-            "Resource": list(self.resources) if self.resources != EVERYTHING else "*",
-        }
-        return said | (
-            {"Condition": {test: dict(keys) for test, keys in self.condition.items()}} if self.condition else {}
-        )
 
 
 def document(given: Iterable[Statement]) -> dict[str, Any]:
@@ -102,7 +78,7 @@ class _Maker:
         self.bound = self._bound()
 
     def all(self) -> Iterator[Statement]:
-        for part in (self._reads, self._makes, self._changes, self._roles, self._configured):
+        for part in (self._reads, self._makes, self._changes, self._records, self._roles, self._configured):
             for statement in part():
                 yield from (one for one in self._within_boundary(statement) if one.actions and one.resources)
 
@@ -263,6 +239,10 @@ class _Maker:
             account = "" if one.public else self.place.account
             arns = tuple(self._arn(*arn, account=account) for arn in one.arns)
             yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
+
+    def _records(self) -> Iterator[Statement]:
+        """Writes of the names of domains only, in their zones; those of other accounts by the roles of the specs."""
+        yield from zones.statements(self.kinds, self.wanted, self.place.partition, self._actions(Binding.READ_ZONES))
 
     def _on_behalf(self) -> Iterator[OnBehalf]:
         for name in sorted(self.used):

@@ -45,6 +45,8 @@ class Timings:
     iam_propagation: float = 0.0
     """How long other services cannot assume a new role."""
     nat_gateway_provisioning: float = 0.0
+    certificate_validation: float = 3.0
+    """Between the record of a certificate and the certificate."""
 
     @classmethod
     def instant(cls) -> Timings:
@@ -57,6 +59,7 @@ class Timings:
             task_interface=0,
             steady_after=0,
             deployment_stage=0,
+            certificate_validation=0,
         )
 
     @classmethod
@@ -76,4 +79,5 @@ class Timings:
             network_shift=600,
             iam_propagation=10,
             nat_gateway_provisioning=90,
+            certificate_validation=180,
         )

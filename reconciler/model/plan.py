@@ -185,6 +185,7 @@ class DeferralCode(StrEnum):
     IN_STEPS = "in-steps"  # the rest of an update whose first part is done now
     NOT_APPROVED = "not-approved"  # it was not part of the approved plan
     WRITTEN = "written"  # it was just done, and AWS returns it in another form
+    ROLLOUT = "rollout"  # its service is being rolled out
     ENGINE = "engine"  # the engine of its service changes first
     UNKNOWN_FORMAT = "unknown-format"  # a newer version has stored the state of its service
 

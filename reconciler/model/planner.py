@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.model import adoption, moves, obstacles, ordering, ownership
+from reconciler.model import adoption, moves, obstacles, ordering, ownership, unusable
 from reconciler.model.adoption import adopted, immutable_changes
 from reconciler.model.diff import Change, declared, diff, value_at
 from reconciler.model.observed_state import ObservedState
@@ -142,8 +142,11 @@ class _Planner:
 
     def _decide(self, raw: Desired[Any]) -> None:
         address, kind = raw.address, self.kinds[raw.address.kind]
-        found = self.found.get(address)
-        stuck = next((need for need in sorted(self.needs[address]) if need in self.held), None)
+        found, needs = self.found.get(address), self.needs[address]
+        if found is not None and not needs.isdisjoint(self.held):
+            raw, left, notes = unusable.without(kind, found, raw, self.held)
+            needs, self.waiting = needs - left, [*self.waiting, *notes]
+        stuck = next((need for need in sorted(needs) if need in self.held), None)
         if address.kind in self.world.unreadable:
             self._hold(address)
             return
@@ -164,13 +167,10 @@ class _Planner:
             self._compare(raw, adopted(want, found), found)
         else:
             self._conflict(want, found)
-        if (
-            kind.slow_to_create
-            and found is not None
-            and found.health is ResourceHealth.PROGRESSING
-            and address not in self.held
-        ):
+        if found is not None and address not in self.held and unusable.is_unusable(kind, found):
             self._hold(address)
+        if raw.held_until is not None:
+            self.waiting.append(Note(address, f"its requests stay where they are until {raw.held_until} exists"))
 
     def _in_its_place(self, want: Desired[Any]) -> Observed[Any] | None:
         """What leaves the specs and has the place of `want`, which only one can have: it is renamed, not replaced."""
@@ -195,7 +195,7 @@ class _Planner:
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
         kind, owner = self.kinds[want.address.kind], ownership.owner(found.tags)
         what = kind.excludes(want.spec, found.spec) or "that name"
-        hints = ["" if owner else "set `adopt: true` in its document to take it over", kind.instead(want.spec, found)]
+        hints = ["" if owner else kind.adopted_by, kind.instead(want.spec, found)]
         because = f"{found.id} already has {what} and {obstacles.foreign(found.tags)}"
         self._refuse(RefusalCode.CONFLICT, want, because, ", or ".join(filter(None, hints)))
 
@@ -208,6 +208,9 @@ class _Planner:
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         self.warnings += adoption.kept_notes(raw, want, found)
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
+        if found.facts.get("unusable") and want.address in self.consent.replace:
+            self._replace(want, found, ())
+            return
         if found.health is not ResourceHealth.READY and found.reason:
             ended = kind.runs_to_completion and found.health is ResourceHealth.DEGRADED
             (self.failed if ended else self.unsettled).append(Note(want.address, found.reason))
@@ -257,7 +260,8 @@ class _Planner:
             hint = f"set `aws_name` in its document so that it stays {name}"
             self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
             return
-        because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
+        immutable = ", ".join(str(change) for change in changes if change.immutable)
+        because = f"AWS cannot change {immutable} in place" if changes else found.reason
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
             hint = "give it another `name`, or restore the field"
             if how is Replace.DELETE_FIRST:
@@ -268,19 +272,11 @@ class _Planner:
         elif ownership.protected(found.tags):
             self._refuse(RefusalCode.PROTECTED, want, f"{because}, and the resource is protected")
         else:
-            self._act(
-                Action(
-                    Verb.REPLACE,
-                    address,
-                    because,
-                    changes,
-                    consequence=Consequence.REPLACE,
-                    old=found,
-                    new=want,
-                    create_first=how is Replace.CREATE_FIRST,
-                ),
-                new_id=True,
+            first, replaced = how is Replace.CREATE_FIRST, Consequence.REPLACE
+            action = Action(
+                Verb.REPLACE, address, because, changes, consequence=replaced, old=found, new=want, create_first=first
             )
+            self._act(action, new_id=True)
 
     def _act(self, action: Action, *, new_id: bool) -> None:
         """Add the action, unless it would only fail later: AWS will refuse it, or its image is known not to exist."""

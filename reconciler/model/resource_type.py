@@ -133,6 +133,9 @@ class ResourceType(KnownElsewhere[S], ABC):
     adopted_by_id: ClassVar[bool] = False
     """It has no name in AWS that is unique: a document may say by its id which one it adopts (`Desired.known_as`)."""
 
+    adopted_by: ClassVar[str] = "set `adopt: true` in its document to take it over"
+    """What the user writes to adopt one."""
+
     owned_as: ClassVar[str] = ""
     """What `import --own` calls it, if documents may own one or refer to it."""
 
@@ -258,6 +261,10 @@ class ResourceType(KnownElsewhere[S], ABC):
         """The part of a creation within `inside` that does not lower the capacity."""
         return new
 
+    def without(self, old: Observed[S], new: Desired[S], missing: Set[Address]) -> Desired[S]:
+        """`new` without references to what is not usable yet, which an existing one need not have at once."""
+        return new
+
     def rolled_out(self, found: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> tuple[Change, ...]:
         """`changes`, with those that the rollout does step by step where `found` is to be deployed in another way."""
         return changes
@@ -273,6 +280,13 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     def arns(self, spec: S) -> Mapping[Binding, tuple[NamedArn, ...]]:
         """ARNs that are known before it is created, by the permissions that IAM binds to them."""
+        return {}
+
+    def records(self, spec: S) -> Mapping[str, tuple[str, ...]]:
+        """The DNS records that it writes: their names, in which `*` stands for any characters, and types.
+
+        They are in the zone in its field `zone`, which is reached by the role in its field `role`.
+        """
         return {}
 
     @abstractmethod
@@ -329,21 +343,3 @@ class ResourceType(KnownElsewhere[S], ABC):
         A pass may end in between. What the specs no longer set must be gone by then, because it is ours only as long as
         `ownership.MANAGED` names it; and IAM would remove `Team` under the name `team` as well.
         """
-
-
-class LookedUpType(ResourceType[S]):
-    """A type that is only looked up: the planner plans no write for it, so none of these methods is ever called."""
-
-    lookup: ClassVar[bool] = True
-
-    def create(self, new: Desired[S]) -> Calls[str]:
-        raise AssertionError(f"{new.address} is only looked up")
-
-    def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")
-
-    def delete(self, old: Observed[S]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")
-
-    def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")

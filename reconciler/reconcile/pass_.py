@@ -12,6 +12,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model.guard import Guard
+from reconciler.model.meanwhile import current
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.planner import Consent, draft
@@ -42,6 +43,15 @@ class DesiredState:
     leaving: bool = False
     deliveries: tuple[RolloutSpec, ...] = ()
     rules: tuple[DriftRule, ...] = ()
+
+    def current(self, world: ObservedState) -> DesiredState:
+        """What is wanted of it while just what is in `world` exists."""
+        present = {one.address for one in world if UNSEEN not in one.facts}
+        return replace(
+            self,
+            desired=current(self.desired, present),
+            deliveries=tuple(delivery.current(present) for delivery in self.deliveries),
+        )
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
@@ -80,6 +90,7 @@ def planned(
 
     `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
+    desired_state = desired_state.current(world)
     declared, tags = desired_state.wanted, tags_of(desired_state, world)
     wanted = held_counts.with_held(declared, world, at)
     context = Context(

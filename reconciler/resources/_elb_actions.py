@@ -73,6 +73,12 @@ NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service
 NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
 
 
+TO_HTTPS = Action(
+    redirect=Redirect(status="301", protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}")
+)
+"""The same request by HTTPS."""
+
+
 def actions(action: Action | None, initial: Action | None, new: Desired[Any], member: str) -> list[dict[str, Any]]:
     """`Actions` of a create call, declared or initial. Raises `errors.SpecInvalid` without either."""
     chosen = action or initial
@@ -302,7 +308,8 @@ def claimed(present: Action | None, initial: Action | None, owned: Set[str]) -> 
     if present is None or initial is None:
         return None
     if present.forward is None:
-        return initial if present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND)) else None
+        nobody = (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND), TO_HTTPS)
+        return initial if present in nobody else None
     named, groups = forwards(present), forwards(initial).keys()
     if groups <= named.keys() or not named.keys() <= owned:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,7 +31,7 @@ class RolloutSpec:
     `production` and `test` are listeners or listener rules, `ports` their ports. `images` are looked up before any task
     is started from them. `headers` and `query` are those of a request that the service's listener rule matches.
     `pre_deployment` is the task that runs before each release, with references in place of ids; it is not a resource of
-    the plan.
+    the plan. `meanwhile` is what is rolled out for as long as `production` does not exist; its `successor` is that one.
     """
 
     service: Address
@@ -50,6 +50,12 @@ class RolloutSpec:
     scales: bool = False
     where: str = ""
     pre_deployment: Desired[Any] | None = None
+    meanwhile: RolloutSpec | None = None
+    successor: Address | None = None
+
+    def current(self, present: Container[Address]) -> RolloutSpec:
+        """The spec for as long as just what is `present` exists."""
+        return self if self.meanwhile is None or self.production in present else self.meanwhile
 
     @property
     def name(self) -> str:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler.model.meanwhile import current
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Calls, Desired, Observed
 from reconciler.model.type_registry import discover
+from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout import observe_deployments, observe_engine
 from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.engine import Engine, Prefetched
@@ -116,8 +118,9 @@ def rollouts_of(
     refused, left = refused_in(plan), left_by(plan)
     rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
-    context = context_of(desired, world, stack, made)
-    for declared in deliveries:
+    present = {one.address for one in world if UNSEEN not in one.facts}
+    context = context_of(current(desired, present), world, stack, made)
+    for declared in (delivery.current(present) for delivery in deliveries):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         stands = standing(delivery, context, refused=bool(left))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from reconciler.spec import queries
+from reconciler.spec import domains, queries
 from reconciler.spec.diagnostics import Diagnostic, Note, did_you_mean
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.base import Document
@@ -97,8 +97,9 @@ def _quotas(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Ite
     quotas = specs.quotas
     rules, target_groups, targets = len(balancer.rules), 0, 0
     for service, traffic, path in services:
-        entries = {traffic.listener, *([traffic.test_listener] if isinstance(traffic, Traffic) else [])}
-        rules += len(entries & set(balancer.listeners)) if traffic.match.given else 0
+        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
+        entries = {traffic.listener, domains.secure(specs, traffic), *test}
+        rules += len(entries & domains.listeners(specs, balancer).keys()) if traffic.match.given else 0
         target_groups += len(traffic.target_groups)
         targets += queries.most_tasks(specs, service)
         place = specs.where(service, *path, "load_balancer")

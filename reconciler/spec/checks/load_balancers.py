@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import queries
+from reconciler.spec import domains, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Network
 from reconciler.spec.documents.values import literal
@@ -81,9 +81,10 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
             note = Note(f"{first} already uses this port", specs.where(balancer, "listeners", first, "port"))
             message = f"two listeners on port {listener.port}: {first} and {name}"
             yield Diagnostic("E4005", message, place, notes=(note,))
-        if listener.secure and not listener.certificates:
+        if listener.secure and not listener.certificates and not domains.served_at(specs, balancer, name):
             message = f"listener {name} uses {listener.protocol} and needs 'certificates'"
-            yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"))
+            hint = "or a service with a 'domain'" if listener.protocol == "HTTPS" else ""
+            yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"), hint=hint)
         if not listener.secure and (listener.certificates or listener.ssl_policy):
             field = "certificates" if listener.certificates else "ssl_policy"
             place = specs.where(balancer, "listeners", name, field, key=True)

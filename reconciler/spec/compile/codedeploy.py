@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model import codedeploy_names
-from reconciler.model.resource import Address, Desired, Keep, Ref
+from reconciler.model.resource import Address, Desired, Keep, Meanwhile, Ref
 from reconciler.resources.codedeploy_deployment_group import DeploymentGroup, DeploymentGroupSpec
 from reconciler.rollout.engine import engines
 from reconciler.rollout.engines.codedeploy.configuration import configuration
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import members, names, queries
+from reconciler.spec import domains, members, names, queries
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.load_balancer import listener_address
@@ -54,29 +54,34 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
     generated = _role(context, service, application) if named is None else None
     if generated is not None:
         yield generated
+    secure = domains.secure(context.specs, traffic)
     limits = engines()[delivery.policy.engine].limits
     assert limits.stops_after is not None, "an engine of this controller has limits"
     assert limits.bake is not None, "an engine of this controller has limits"
+    spec = DeploymentGroupSpec(
+        application=application,
+        name=codedeploy_names.deployment_group(cluster, own),
+        service=Ref(delivery.service),
+        role=Ref(generated.address) if generated is not None else context.role(named or ""),
+        config=configuration(delivery.policy),
+        target_groups=tuple(Ref(group) for group in delivery.groups),
+        production=Ref(listener_address(traffic.load_balancer, secure)),
+        test=Ref(listener_address(traffic.load_balancer, traffic.test_listener))
+        if traffic.test_listener in listeners
+        else None,
+        ready_wait=int(limits.stops_after.total_seconds() // 60),
+        termination_wait=int(limits.bake.total_seconds() // 60),
+        alarms=tuple(sorted(delivery.policy.alarms)),
+        aws={} if strategy is None else members.said(strategy),
+    )
+    before = {"production": Ref(listener_address(traffic.load_balancer, traffic.listener))}
+    until = delivery.production
     yield context.desired(
         service,
         Address(DeploymentGroup.kind, service.name),
-        DeploymentGroupSpec(
-            application=application,
-            name=codedeploy_names.deployment_group(cluster, own),
-            service=Ref(delivery.service),
-            role=Ref(generated.address) if generated is not None else context.role(named or ""),
-            config=configuration(delivery.policy),
-            target_groups=tuple(Ref(group) for group in delivery.groups),
-            production=Ref(listener_address(traffic.load_balancer, traffic.listener)),
-            test=Ref(listener_address(traffic.load_balancer, traffic.test_listener))
-            if traffic.test_listener in listeners
-            else None,
-            ready_wait=int(limits.stops_after.total_seconds() // 60),
-            termination_wait=int(limits.bake.total_seconds() // 60),
-            alarms=tuple(sorted(delivery.policy.alarms)),
-            aws={} if strategy is None else members.said(strategy),
-        ),
+        spec,
         "deployment",
+        meanwhile=None if until is None else Meanwhile(until, spec.model_copy(update=before)),
         kept={("role",): Keep.PRESENT} if generated is not None else {},
     )
 

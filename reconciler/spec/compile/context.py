@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from reconciler.model import ownership
 from reconciler.model.members import FIELD, digests, stated_tag
-from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Path, Ref, Spec
+from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Meanwhile, Path, Ref, Spec
 from reconciler.resources._ecs import Strategy
 from reconciler.spec.documents import Network, Stack
 from reconciler.spec.documents.base import Document
@@ -42,6 +42,7 @@ class Context:
         origins: Mapping[str, str] | None = None,
         kept: Mapping[Path, Keep] = NOTHING,
         members: Mapping[Path, Keep] = NOTHING,
+        meanwhile: Meanwhile | None = None,
     ) -> Desired[Any]:
         """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2.
 
@@ -64,6 +65,7 @@ class Context:
             protect=document.protect,
             where=self.specs.where(document, *path).place,
             origins=origins or {},
+            meanwhile=None if meanwhile is None or meanwhile.spec == spec else meanwhile,
         )
 
     # -- references, by name or by literal id

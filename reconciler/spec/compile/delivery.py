@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.resource import Address, Desired
+from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.spec import RolloutSpec, fitting, fitting_headers
-from reconciler.spec import queries
+from reconciler.spec import domains, queries
 from reconciler.spec.compile import registry
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.load_balancer import listener_address
@@ -15,7 +16,7 @@ from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import Alarm, DeploymentStrategy, LoadBalancer, Service, Task
-from reconciler.spec.documents.service import Forwarding
+from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.specs import Specs
 
 
@@ -41,10 +42,27 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     if traffic is None:
         return plain
     balancer = specs.get(LoadBalancer, traffic.load_balancer)
-    listeners = balancer.listeners if balancer is not None else {}
+    secure = domains.secure(specs, traffic)
+    found = _with_traffic(specs, plain, service, traffic, balancer, secure)
+    if secure == traffic.listener or found.engine.shifts_traffic is TrafficShifter.ECS:
+        return found
+    http = _with_traffic(specs, plain, service, traffic, balancer, traffic.listener)
+    return replace(found, meanwhile=replace(http, successor=found.production))
+
+
+def _with_traffic(
+    specs: Specs,
+    plain: RolloutSpec,
+    service: Service,
+    traffic: Traffic,
+    balancer: LoadBalancer | None,
+    entrance: str,
+) -> RolloutSpec:
+    """With the requests that come in by the listener `entrance`."""
+    listeners = domains.listeners(specs, balancer) if balancer is not None else {}
     production, test = (
         listeners[name].port if name in listeners else otherwise
-        for name, otherwise in ((traffic.listener, 80), (traffic.test_listener, 9000))
+        for name, otherwise in ((entrance, 80), (traffic.test_listener, 9000))
     )
     return replace(
         plain,
@@ -53,7 +71,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         groups=tuple(
             Address("target-group", group.name) for _, one in service.forwardings for group in one.target_groups
         ),
-        production=entry(service, traffic, traffic.listener),
+        production=entry(service, traffic, entrance),
         test=entry(service, traffic, traffic.test_listener) if traffic.test_listener in listeners else None,
         ports=(production, test),
         health=health_check(traffic),

@@ -13,19 +13,22 @@ from typing import Any
 
 from reconciler.model.member_values import merged
 from reconciler.model.members import laid
-from reconciler.model.resource import Address, Desired, Ref
+from reconciler.model.resource import Address, Desired, Meanwhile, Ref
+from reconciler.resources._elb_actions import NOBODY, TO_HTTPS, Action
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import members
+from reconciler.spec import domains, members
 from reconciler.spec.compile import ecs_traffic, kept, service_members
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, seconds
 from reconciler.spec.compile.delivery import compile_delivery, entry, strategy_of
+from reconciler.spec.compile.domain import compile_domains
 from reconciler.spec.compile.load_balancer import (
+    changes_listeners,
     conditions,
     forward,
     listener_address,
@@ -51,6 +54,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from compile_workload(context, service)
     yield from compile_target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
+    yield from compile_domains(context, service)
     address = Address("service", service.name)
     scaled = service.scaling
     strategy = strategy_of(context.specs, service)
@@ -118,21 +122,28 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
         if balancer is None or not traffic.match.given:
             continue
         test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
-        for listener in dict.fromkeys((traffic.listener, *test)):
-            if listener not in balancer.listeners:
+        secure, known = domains.secure(context.specs, traffic), domains.listeners(context.specs, balancer)
+        for listener in dict.fromkeys((secure, traffic.listener, *test)):
+            if listener not in known:
                 continue
+            at = Ref(listener_address(traffic.load_balancer, listener))
+            action = shifted(traffic, strategy) if ours else {"action": forward(traffic)}
+            spec = ListenerRuleSpec(listener=at, **conditions(traffic.match), **action)
+            meanwhile = None
+            if listener == traffic.listener != secure:
+                plain = ListenerRuleSpec(listener=at, **conditions(traffic.match), action=TO_HTTPS)
+                if not changes_listeners(context, service):
+                    spec = plain.model_copy(update={"action": Action(fixed_response=NOBODY)})
+                meanwhile, spec = Meanwhile(entry(service, traffic, secure), spec), plain
             yield context.desired(
                 service,
                 entry(service, traffic, listener),
-                ListenerRuleSpec(
-                    listener=Ref(listener_address(traffic.load_balancer, listener)),
-                    **conditions(traffic.match),
-                    **(shifted(traffic, strategy) if ours else {"action": forward(traffic)}),
-                ),
+                spec,
                 *path,
                 "match",
                 kept=unstated_conditions(traffic.match),
                 tags=stated_regexes(traffic.match),
+                meanwhile=meanwhile,
             )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document, Members
+from reconciler.spec.documents.domain import DomainName
 from reconciler.spec.documents.listener_rule import Answer, ListenerName, ListenerRule
 from reconciler.spec.documents.values import (
     Duration,
@@ -26,9 +27,6 @@ MODERN_TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """Default policy of HTTPS and TLS listeners; AWS's own default still allows TLS 1.0."""
 
 
-DOMAIN = r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}"
-
-
 class CertificateReference(Block):
     """A certificate: its ARN, or `{domain: example.com}`, which is looked up in ACM at plan time."""
 
@@ -36,7 +34,7 @@ class CertificateReference(Block):
 
     arn: Reference | None = None
     """ARN of a certificate in ACM or IAM."""
-    domain: Annotated[str, *matching(DOMAIN, 253, "a domain name in lower case, such as example.com")] | None = None
+    domain: DomainName | None = None
     """The domain or an alternative name of the certificate. Of several, the one that is valid longest is used."""
 
     @model_validator(mode="before")
@@ -63,13 +61,15 @@ class Listener(Block):
     port: Port
     """The port that clients connect to."""
     protocol: Literal["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP"] = "HTTP"
-    """HTTPS and TLS need `certificates`. TCP, TLS, UDP or TCP_UDP in a network load balancer."""
+    """HTTPS needs `certificates` or a service with a `domain`, TLS `certificates`. TCP, TLS, UDP or TCP_UDP in a
+    network load balancer."""
     certificates: Annotated[tuple[CertificateReference, ...], AfterValidator(no_repeats)] = ()
-    """ARNs or domains of certificates, the default certificate first. HTTPS and TLS need one."""
+    """ARNs or domains of certificates, the default certificate first. Those of services' domains are added."""
     ssl_policy: Words | None = None
     """Name of a security policy of Elastic Load Balancing, for HTTPS. Default: ELBSecurityPolicy-TLS13-1-2-2021-06."""
     default_action: Answer | None = None
-    """What answers requests that no service takes, such as a redirect to HTTPS. Default: the status 404."""
+    """What answers requests that no service takes, such as a redirect to HTTPS. Default: the status 404; for a listener
+    on port 80 that no service uses, beside domains, a redirect to HTTPS."""
     moved_from: ListenerName | None = None
     """The listener's name before a rename: it stays as it is. Remove it once it has taken effect."""
     aws: Members = Field(default_factory=dict)

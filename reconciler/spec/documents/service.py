@@ -11,6 +11,7 @@ from reconciler.spec.documents.alarm import StandardAlarms
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import Container, ContainerName
+from reconciler.spec.documents.domain import Domains
 from reconciler.spec.documents.listener_rule import ListenerName, Match
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
@@ -71,6 +72,9 @@ class Forwarding(Block):
     """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
     """The requests that the service takes. Default: all that no other service takes."""
+    domain: Domains = ()
+    """Domains by which users reach the service, such as app.example.com: their certificates, records in Route 53, and
+    HTTPS. If `listener` uses HTTP, it sends requests to HTTPS from then on."""
     listener: ListenerName = "production"
     """The listener for production traffic."""
     aws: Members = Field(default_factory=dict)
