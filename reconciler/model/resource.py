@@ -44,6 +44,11 @@ class Address(NamedTuple):
         return cls(kind, name)
 
 
+def existing(kind: str) -> str:
+    """The type of those that others own, and that are looked up."""
+    return f"existing-{kind}"
+
+
 @dataclass(frozen=True, slots=True)
 class Ref:
     """Stands in a spec for the id of another resource of the stack until that id is known."""
@@ -183,6 +188,27 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Requirement:
+    """What has to hold of something that is only looked up, so that a resource can use it.
+
+    The fact `fact` of the resource at `of` has to be one of `allowed`. `because` says otherwise, with `{}` for what was
+    found. `where` is the place in the specs that refers to it.
+    """
+
+    of: Address
+    fact: str
+    allowed: tuple[Link, ...]
+    because: str
+    where: str = ""
+
+    def broken(self, found: Observed[Any], ids: Mapping[Address, str]) -> str:
+        """Why it does not hold; empty if it does. A resource without an id is none that exists."""
+        value = str(found.facts.get(self.fact, ""))
+        allowed = (ids.get(link.address) if isinstance(link, Ref) else link for link in self.allowed)
+        return "" if value in allowed else self.because.replace("{}", value)
+
+
+@dataclass(frozen=True, slots=True)
 class Desired(Generic[S]):
     """A resource as the specs declare it.
 
@@ -191,6 +217,7 @@ class Desired(Generic[S]):
     members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`:
     it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
     accepts. `known_as`: the id of what it adopts, which has no unique name. `moved`: it had another name before.
+    `requires` is what has to hold of what it uses and others own.
     """
 
     address: Address
@@ -207,6 +234,7 @@ class Desired(Generic[S]):
     where: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
     moved: Move | None = None
+    requires: tuple[Requirement, ...] = ()
     _refs: list[frozenset[Address]] = field(default_factory=list, init=False, repr=False, compare=False)
     _resolved: dict[tuple[str | None, ...], Desired[S]] = field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
+from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S, existing
 from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
@@ -164,7 +164,10 @@ class ResourceType(ABC, Generic[S]):
     """It changes without a write: a fast pass reads it too, and `observe` respects `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
-    """Only looked up, never created or deleted (`LookedUpType`)."""
+    """Only looked up, never created or deleted (model/looked_up_type.py)."""
+
+    of_others: ClassVar[bool] = False
+    """Others create and own it, and the specs refer to it: what is missing of it is refused where they do."""
 
     runs_to_completion: ClassVar[bool] = False
     """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
@@ -267,7 +270,7 @@ class ResourceType(ABC, Generic[S]):
             return None
         name, kind = self.inside
         link = str(getattr(found.spec, name) or "")
-        candidates = (other for other in others if other.address.kind == kind)
+        candidates = (other for other in others if other.address.kind in (kind, existing(kind)))
         return next((one.address for one in candidates if link in (one.id, one.id.rpartition("/")[2])), None)
 
     def arns(self, spec: S) -> Mapping[Binding, tuple[NamedArn, ...]]:
@@ -330,21 +333,3 @@ class ResourceType(ABC, Generic[S]):
         A pass may end in between. What the specs no longer set must be gone by then, because it is ours only as long as
         `ownership.MANAGED` names it; and IAM would remove `Team` under the name `team` as well.
         """
-
-
-class LookedUpType(ResourceType[S]):
-    """A type that is only looked up: the planner plans no write for it, so none of these methods is ever called."""
-
-    lookup: ClassVar[bool] = True
-
-    def create(self, new: Desired[S]) -> Calls[str]:
-        raise AssertionError(f"{new.address} is only looked up")
-
-    def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")
-
-    def delete(self, old: Observed[S]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")
-
-    def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")

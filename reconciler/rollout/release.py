@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
+
+Ports: TypeAlias = tuple[int | str, int | str]
+"""The ports of the production and of the test listener, for people; "?" of one that is known by its ARN only."""
 
 ID_LENGTH: Final = 12
 

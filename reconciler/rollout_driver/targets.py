@@ -30,7 +30,7 @@ from reconciler.rollout_driver import engine_change
 from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
-from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
+from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_ports, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
 
@@ -109,7 +109,7 @@ def rollouts_of(
     rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
     context = context_of(desired, world, stack, made)
-    for declared in deliveries:
+    for declared in (with_ports(one, context) for one in deliveries):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         lack = blocking_dependency(context.wanted, delivery.service, undone)

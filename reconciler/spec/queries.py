@@ -68,6 +68,26 @@ def balancer(specs: Specs, traffic: Forwarding | None) -> LoadBalancer | None:
     return specs.get(LoadBalancer, traffic.load_balancer) if traffic is not None else None
 
 
+def entries(specs: Specs, traffic: Forwarding) -> dict[str, str]:
+    """The listeners that have a rule or the requests of the service, by the field that names each."""
+    fields = ("listener", "test_listener") if isinstance(traffic, Traffic) else ("listener",)
+    found: dict[str, str] = {}
+    for field in fields:
+        listener = getattr(traffic, field)
+        if has_listener(specs, traffic, listener) and listener not in found.values():
+            found[field] = listener
+    return found
+
+
+def has_listener(specs: Specs, traffic: Forwarding, name: str) -> bool:
+    """Whether the load balancer of some traffic has a listener of that name; of one that others own, whether it is
+    named by its port or its ARN, by which it is looked up."""
+    if traffic.outside:
+        return name.isdigit() or is_arn(name)
+    found = balancer(specs, traffic)
+    return found is not None and name in found.listeners
+
+
 def listeners(specs: Specs, service: Service, traffic: Forwarding) -> tuple[str, ...]:
     """The listeners that requests arrive at: with a test listener, where versions are tested before production."""
     if not isinstance(traffic, Traffic) or switching(specs, service) is None:

@@ -86,13 +86,7 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
 
 
 def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
-    if queries.is_arn(traffic.load_balancer):
-        message = "load_balancer: rollouts change its listeners, so it must be in the specs"
-        place = specs.where(service, *at, "load_balancer")
-        yield Diagnostic(
-            "E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true if it already exists"
-        )
-    else:
+    if not traffic.outside:
         yield from _document(specs, service, (*at, "load_balancer"), LoadBalancer, traffic.load_balancer)
     balancer = queries.balancer(specs, traffic)
     if balancer is not None and traffic.listener not in balancer.listeners:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from reconciler.model import ownership
 from reconciler.model.members import FIELD, digests, stated_tag
-from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Path, Ref, Spec
+from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Path, Ref, Requirement, Spec
 from reconciler.resources._ecs import Strategy
 from reconciler.spec.documents import Network, Stack
 from reconciler.spec.documents.base import Document
@@ -42,11 +42,13 @@ class Context:
         origins: Mapping[str, str] | None = None,
         kept: Mapping[Path, Keep] = NOTHING,
         members: Mapping[Path, Keep] = NOTHING,
+        requires: tuple[Requirement, ...] = (),
     ) -> Desired[Any]:
         """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2.
 
         `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there. `members` are
-        those of its API's members, of which every resource keeps what its document does not state.
+        those of its API's members, of which every resource keeps what its document does not state. `requires` is what
+        has to hold of what others own.
         """
         api, said = getattr(type(spec), "api", None), getattr(spec, FIELD, None)
         hidden = digests(api, said, address) if api is not None and said else {}
@@ -64,6 +66,7 @@ class Context:
             protect=document.protect,
             where=self.specs.where(document, *path).place,
             origins=origins or {},
+            requires=requires,
         )
 
     # -- references, by name or by literal id

@@ -18,8 +18,8 @@ from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import members
-from reconciler.spec.compile import ecs_traffic, kept, service_members
+from reconciler.spec import members, queries
+from reconciler.spec.compile import ecs_traffic, existing, kept, service_members
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
@@ -28,7 +28,6 @@ from reconciler.spec.compile.delivery import compile_delivery, entry, strategy_o
 from reconciler.spec.compile.load_balancer import (
     conditions,
     forward,
-    listener_address,
     shifted,
     stated_regexes,
     unstated_conditions,
@@ -38,9 +37,8 @@ from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.target_group import compile_target_groups, container_port
 from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.compile.workload import compile_workload, placement
-from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents import Service
 from reconciler.spec.documents.deployment_strategy import Rolling
-from reconciler.spec.documents.service import Traffic
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -114,18 +112,15 @@ def _shifted_by_ecs(
 def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
     strategy = strategy_of(context.specs, service)
     for path, traffic in service.forwardings:
-        balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
-        if balancer is None or not traffic.match.given:
+        yield from existing.compile_balancer(context, service, traffic, path)
+        if not traffic.match.given:
             continue
-        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
-        for listener in dict.fromkeys((traffic.listener, *test)):
-            if listener not in balancer.listeners:
-                continue
+        for field, listener in queries.entries(context.specs, traffic).items():
             yield context.desired(
                 service,
                 entry(service, traffic, listener),
                 ListenerRuleSpec(
-                    listener=Ref(listener_address(traffic.load_balancer, listener)),
+                    listener=Ref(existing.listener_address(traffic, listener)),
                     **conditions(traffic.match),
                     **(shifted(traffic, strategy) if ours else {"action": forward(traffic)}),
                 ),
@@ -133,6 +128,7 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
                 "match",
                 kept=unstated_conditions(traffic.match),
                 tags=stated_regexes(traffic.match),
+                requires=existing.of_rule(context, service, traffic, path, field),
             )
 
 

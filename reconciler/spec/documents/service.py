@@ -11,13 +11,13 @@ from reconciler.spec.documents.alarm import StandardAlarms
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.listener_rule import ListenerName, Match
+from reconciler.spec.documents.listener_rule import ListenerReference, Match
+from reconciler.spec.documents.references import NAMED, ClusterReference, LoadBalancerReference
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
-    ClusterReference,
     Duration,
     Flag,
     Line,
@@ -25,6 +25,7 @@ from reconciler.spec.documents.values import (
     Reference,
     Whole,
     lasting,
+    literal,
     no_repeats,
     problem,
 )
@@ -37,8 +38,9 @@ class Forwarding(Block):
 
     api = "target_group"
 
-    load_balancer: Reference
-    """The LoadBalancer document."""
+    load_balancer: LoadBalancerReference
+    """The LoadBalancer document; or one that others own, by its ARN or as `{name: …}`. The stack adds rules to the
+    listeners of that one, for which it needs a `match`, and writes nothing else of it."""
     container: ContainerName
     """The container that receives the requests."""
     port: Port | None = None
@@ -68,10 +70,15 @@ class Forwarding(Block):
     """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
     """The requests that the service takes. Default: all that no other service takes."""
-    listener: ListenerName = "production"
-    """The listener for production traffic."""
+    listener: ListenerReference = "production"
+    """The listener for production traffic. Of a load balancer that others own: its port, or its ARN."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
+
+    @property
+    def outside(self) -> bool:
+        """Whether others own the load balancer and its listeners."""
+        return literal(self.load_balancer, "arn:", NAMED)
 
     @property
     def of_connections(self) -> bool:
@@ -110,8 +117,9 @@ class Traffic(Forwarding):
 
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
-    test_listener: ListenerName = "test"
-    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
+    test_listener: ListenerReference = "test"
+    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear. Of a load
+    balancer that others own: its port, or its ARN."""
 
 
 class Service(Document):

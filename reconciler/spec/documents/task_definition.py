@@ -9,19 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.logs import Logs
+from reconciler.spec.documents.references import RoleReference
 from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.secret import SecretReference
-from reconciler.spec.documents.values import (
-    Architecture,
-    Flag,
-    KmsKey,
-    Many,
-    RoleReference,
-    Whole,
-    matching,
-    no_repeats,
-    problem,
-)
+from reconciler.spec.documents.values import Architecture, Flag, KmsKey, Many, Whole, matching, no_repeats, problem
 from reconciler.spec.documents.volume import Volume, VolumeName
 from reconciler.spec.messages import shown
 

@@ -1,0 +1,120 @@
+"""Compilation of what others own and documents refer to: it is looked up, checked, and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from reconciler.model.resource import Address, Desired, Link, Ref, Requirement, Spec, existing
+from reconciler.resources.existing_listener import ExistingListenerSpec
+from reconciler.resources.existing_load_balancer import ExistingLoadBalancerSpec
+from reconciler.resources.existing_vpc import ExistingVpcSpec
+from reconciler.spec import queries
+from reconciler.spec.compile import load_balancer
+from reconciler.spec.compile.context import Context
+from reconciler.spec.documents import Document, Service
+from reconciler.spec.documents.references import NAMED
+from reconciler.spec.documents.service import Forwarding, Traffic
+from reconciler.spec.node import Path
+
+
+def name_of(reference: str) -> str:
+    """The name or ARN in AWS that a reference to something outside the specs gives."""
+    return reference.removeprefix(NAMED)
+
+
+def short(reference: str) -> str:
+    """The same without the service, region and account of an ARN, for addresses: `app/shared/50dc6c495c0c9188`."""
+    name = name_of(reference)
+    return name.split(":", 5)[5].partition("/")[2] if name.startswith("arn:") else name
+
+
+def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
+    """Where it is missing, the very reference is wrong, so that its column is said, too."""
+    found = context.desired(document, address, spec)
+    return replace(found, where=str(context.specs.where(document, *path)))
+
+
+# -- load balancers
+
+
+def balancer_name(reference: str) -> str:
+    """The name of a load balancer, which its ARN has before its id."""
+    return short(reference).split("/")[1] if queries.is_arn(reference) else name_of(reference)
+
+
+def balancer_address(traffic: Forwarding) -> Address:
+    """The load balancer that requests come through, whoever owns it."""
+    if not traffic.outside:
+        return Address("load-balancer", traffic.load_balancer)
+    return Address(existing("load-balancer"), short(traffic.load_balancer))
+
+
+def listener_address(traffic: Forwarding, listener: str) -> Address:
+    """A listener of the load balancer, by its name there, or by its port or ARN if others own it."""
+    if not traffic.outside:
+        return load_balancer.listener_address(traffic.load_balancer, listener)
+    within = listener.rpartition("/")[2]
+    return Address(existing("listener"), f"{short(traffic.load_balancer)}:{within}")
+
+
+def vpc(traffic: Forwarding) -> Ref:
+    """The VPC of a load balancer that others own."""
+    return Ref(Address(existing("vpc"), short(traffic.load_balancer)))
+
+
+def compile_balancer(context: Context, service: Service, traffic: Forwarding, path: Path) -> Iterator[Desired[Any]]:
+    """The load balancer of a service's traffic, if others own it, with its VPC and the listeners that are used."""
+    if not traffic.outside:
+        return
+    at = balancer_address(traffic)
+    spec = ExistingLoadBalancerSpec(name=name_of(traffic.load_balancer))
+    yield _looked_up(context, service, at, spec, *path, "load_balancer")
+    yield _looked_up(context, service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
+    for field, listener in queries.entries(context.specs, traffic).items():
+        address = listener_address(traffic, listener)
+        found = ExistingListenerSpec(load_balancer=Ref(at), listener=listener)
+        yield _looked_up(context, service, address, found, *path, field)
+
+
+def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path, field: str) -> tuple[Requirement, ...]:
+    """What a rule requires of a load balancer and a listener that others own."""
+    if not traffic.outside:
+        return ()
+    listener = getattr(traffic, field)
+    name, where = name_of(traffic.load_balancer), str(context.specs.where(service, *path, "load_balancer"))
+    protocols: tuple[Link, ...] = ("HTTPS",) if traffic.protocol_version != "HTTP1" else ("HTTP", "HTTPS")
+    able = " or ".join(map(str, protocols))
+    return (
+        Requirement(
+            balancer_address(traffic),
+            "type",
+            ("application",),
+            f"{name} is a {{}} load balancer; only the listeners of application load balancers have rules",
+            where,
+        ),
+        Requirement(
+            listener_address(traffic, listener),
+            "protocol",
+            protocols,
+            f"the listener {listener} of {name} uses {{}}, and {service.name} needs {able}",
+            str(context.specs.where(service, *path, field)),
+        ),
+    )
+
+
+def of_target_group(context: Context, service: Service, traffic: Forwarding, path: Path) -> tuple[Requirement, ...]:
+    """Tasks in a network of the specs are reached only from within it."""
+    network = context.network_of(service.placement.subnets)
+    if not traffic.outside or network is None:
+        return ()
+    name = name_of(traffic.load_balancer)
+    because = f"{name} is in {{}}, and the tasks of {service.name} are in the network {network.name}"
+    allowed = (Ref(Address("vpc", network.name)),)
+    where = str(context.specs.where(service, *path, "load_balancer"))
+    return (Requirement(balancer_address(traffic), "vpc", allowed, because, where),)
+
+
+def is_for_tests(traffic: Forwarding, listener: str) -> bool:
+    return isinstance(traffic, Traffic) and listener == traffic.test_listener != traffic.listener
