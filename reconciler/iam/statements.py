@@ -186,6 +186,8 @@ class _Maker:
         yield Statement("LookAtRoles", why, self._actions(Binding.READ_GLOBAL, Binding.READ_PATH))
         bound = self._actions(Binding.READ_BELOW_PATH, Binding.READ_ROLE)
         yield Statement("LookIntoRoles", "the stack's are below it", bound, (self._arn("iam", f"role/{path}/*"),))
+        why = "roles of others that the specs name are looked up"
+        yield Statement("LookAtNamedRoles", why, self._actions(Binding.READ_ROLE), self._named(Binding.READ_ROLE))
 
     def _makes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._asked_as_ours}

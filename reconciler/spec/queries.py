@@ -11,6 +11,7 @@ from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer,
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.references import NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
@@ -29,6 +30,11 @@ def is_group_id(reference: str) -> bool:
 
 def is_arn(reference: str) -> bool:
     return literal(reference, "arn:")
+
+
+def is_outside(reference: str) -> bool:
+    """Whether a reference is no name of a document, but the ARN or the name in AWS of something that others own."""
+    return literal(reference, "arn:", NAMED)
 
 
 def strategy(specs: Specs, service: Service) -> DeploymentStrategy | None:
@@ -107,7 +113,12 @@ def served_by_listener(specs: Specs) -> dict[tuple[str, str], list[Service]]:
 def cluster_name(specs: Specs, workload: Service | Task) -> str:
     """The name in AWS of a workload's cluster."""
     declared = specs.get(Cluster, workload.cluster)
-    return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
+    return name_in_arn(workload.cluster) if declared is None else declared.name_in_aws
+
+
+def name_in_arn(reference: str) -> str:
+    """The name in AWS of what a reference names by its ARN or its name."""
+    return reference.removeprefix(NAMED).rpartition("/")[2] if is_outside(reference) else reference
 
 
 def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:

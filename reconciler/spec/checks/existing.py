@@ -13,12 +13,15 @@ from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Path, Position
+from reconciler.spec.outside import outside
 from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
-    for workload in specs.workloads:
-        yield from _place(specs, workload, ("cluster",), workload.cluster)
+    for document in specs.documents:
+        for one in outside(specs, document):
+            if one.document is document:
+                yield from _place(specs, document, one.path, one.text)
     for service in specs.services:
         for path, traffic in service.forwardings:
             if traffic.outside:

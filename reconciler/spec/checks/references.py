@@ -51,7 +51,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             if capacity.role is not None and not queries.is_arn(capacity.role):
                 yield from _document(specs, cluster, (*path, "role"), Role, capacity.role)
     for workload in specs.workloads:
-        if not queries.is_arn(workload.cluster):
+        if not queries.is_outside(workload.cluster):
             yield from _document(specs, workload, ("cluster",), Cluster, workload.cluster)
         for field in ("role", "execution_role"):
             role = getattr(workload.task, field)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from reconciler.model.resource import Address, Desired, Link, Ref, Requirement, Spec, existing
+from reconciler.resources._existing_in_ec2 import ExistingInEc2Spec
+from reconciler.resources.existing_cluster import ExistingClusterSpec
 from reconciler.resources.existing_listener import ExistingListenerSpec
 from reconciler.resources.existing_load_balancer import ExistingLoadBalancerSpec
+from reconciler.resources.existing_role import ExistingRoleSpec
 from reconciler.resources.existing_vpc import ExistingVpcSpec
 from reconciler.spec import queries
 from reconciler.spec.compile import load_balancer
-from reconciler.spec.compile.context import Context
-from reconciler.spec.documents import Document, Service
+from reconciler.spec.compile.context import Context, link
+from reconciler.spec.documents import Document, LoadBalancer, Service, Task
 from reconciler.spec.documents.references import NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.node import Path
+from reconciler.spec.outside import Outside, outside
+
+IN_VPC = ("subnet", "security-group")
+"""Types of which each is in one VPC."""
 
 
 def name_of(reference: str) -> str:
@@ -28,6 +37,96 @@ def short(reference: str) -> str:
     """The same without the service, region and account of an ARN, for addresses: `app/shared/50dc6c495c0c9188`."""
     name = name_of(reference)
     return name.split(":", 5)[5].partition("/")[2] if name.startswith("arn:") else name
+
+
+def with_lookups(context: Context, document: Document, wants: Iterable[Desired[Any]]) -> Iterator[Desired[Any]]:
+    """The resources of a document after what others own and they name, which is looked up first.
+
+    The id stays in them as the document gives it; what is missing holds back what names it.
+    """
+    found = {_literal(one): (one, _lookup(context, one)) for one in outside(context.specs, document)}
+    yield from (want for _, want in found.values())
+    vpc = _vpc_of(context, document) if found else None
+    if isinstance(vpc, Desired):
+        yield vpc
+    for want in wants:
+        used = [found[text] for text in _texts(want.spec) if text in found] if found else []
+        after = want.after | {looked_up.address for _, looked_up in used}
+        requires = (
+            *want.requires,
+            *(_within(one, at, vpc) for one, at in used if vpc is not None and one.kind in IN_VPC),
+        )
+        yield replace(want, after=after, requires=requires) if used else want
+
+
+def _literal(one: Outside) -> str:
+    """What resources have in the place of a reference."""
+    return queries.name_in_arn(one.text) if one.kind == "cluster" else one.text
+
+
+def _lookup(context: Context, one: Outside) -> Desired[Any]:
+    at = Address(existing(one.kind), short(one.text) if queries.is_arn(one.text) else _literal(one))
+    spec: Spec
+    match one.kind:
+        case "cluster":
+            spec = ExistingClusterSpec(name=_literal(one))
+        case "role":
+            spec = ExistingRoleSpec(arn=one.text)
+        case "vpc":
+            spec = ExistingVpcSpec(of=one.text)
+        case _:
+            spec = ExistingInEc2Spec(id=one.text)
+    return _looked_up(context, one.document, at, spec, *one.path)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a spec, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _texts(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _texts(item)
+
+
+# -- networks
+
+
+def _vpc_of(context: Context, document: Document) -> Desired[Any] | Link | None:
+    """The VPC that the subnets and security groups of a document have to be in: that of its load balancer or its
+    network, or of its first subnet, which is then looked up."""
+    if isinstance(document, LoadBalancer):
+        named, subnets = document.network, document.subnets
+    elif isinstance(document, Service | Task):
+        traffic = document.traffic if isinstance(document, Service) else None
+        if traffic is not None and traffic.outside:
+            return vpc(traffic)
+        balancer = queries.balancer(context.specs, traffic)
+        named, subnets = None if balancer is None else balancer.network, document.placement.subnets
+    else:
+        return None
+    network = context.network_of(subnets)
+    if network is not None:
+        return Ref(Address("vpc", network.name))
+    if named is not None:
+        return link("vpc", named, literal="vpc-")
+    first = Address(existing("subnet"), subnets[0]) if subnets else None
+    if first is None:
+        return None
+    spec = ExistingVpcSpec(of=Ref(first))
+    return context.desired(document, Address(existing("vpc"), subnets[0]), spec)
+
+
+def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Requirement:
+    link: Link = Ref(vpc.address) if isinstance(vpc, Desired) else vpc
+    whose = f"the load balancer {one.document.name}" if isinstance(one.document, LoadBalancer) else one.document.name
+    because = f"{one.text} is in {{}}, which is not the VPC of {whose}"
+    return Requirement(at.address, "vpc", (link,), because, at.where)
 
 
 def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:

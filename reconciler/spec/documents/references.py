@@ -59,10 +59,9 @@ RoleReference: TypeAlias = Annotated[
     Reference, *_or_arn(r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+", "an IAM role")
 ]
 """The name of a Role, or the ARN of a role outside the specs."""
-ClusterReference: TypeAlias = Annotated[
-    Reference, *_or_arn(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]+", "a cluster")
-]
-"""The name of a Cluster, or the ARN of a cluster outside the specs."""
+_CLUSTER_ARN = r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]+"
+ClusterReference: TypeAlias = Annotated[Reference, *_outside(_CLUSTER_ARN, r"[A-Za-z0-9_-]{1,255}", "a cluster")]
+"""The name of a Cluster, or one that others own by its ARN or `{name: …}`."""
 _OF_BALANCERS = r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}"
 _BALANCER_ARN = _OF_BALANCERS + r":loadbalancer/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+"
 LISTENER_ARN: Final = _OF_BALANCERS + r":listener/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+/[0-9a-f]+"

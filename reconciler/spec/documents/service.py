@@ -136,7 +136,7 @@ class Service(Document):
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: ClusterReference
-    """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
+    """The Cluster that it runs in; or one that others own, by its ARN or as `{name: …}`."""
     task: TaskDefinition
     """Its task definition."""
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1
