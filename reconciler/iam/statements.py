@@ -174,6 +174,8 @@ class _Maker:
         yield Statement("Look", "it compares what there is with the specs", self._actions(Binding.READ), condition=here)
         yield from self._reads_roles()
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
+        values, published = self._actions(Binding.READ_BY_NAME), self._named(Binding.READ_BY_NAME)
+        yield Statement("LookUpValues", "the specs name these values of others", values, published)
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
 
     def _reads_roles(self) -> Iterator[Statement]:

@@ -25,6 +25,10 @@ class Lookups:
         found = self.found.get(address)
         return found is not None and self.kinds[address.kind].lookup and found.health is ResourceHealth.DEGRADED
 
+    def names(self) -> dict[str, Address]:
+        """The address of each resource by its id; not of values, which something else may have, too."""
+        return {one.id: at for at, one in self.found.items() if not self.kinds[at.kind].id_is_value}
+
     def follows(self, address: Address) -> bool:
         """Whether it is missing because something that it is looked up in is, which is said of that."""
         return any(map(self.missing, self.desired[address].refs()))

@@ -27,6 +27,7 @@ class Binding(Enum):
     READ_BELOW_PATH = auto()  # that path; left out where they have none
     READ_ROLE = auto()  # that path; nothing where they have none
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
+    READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
     MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches

@@ -103,7 +103,7 @@ class _Planner:
             waiting=tuple(self.waiting),
             unsettled=tuple(self.unsettled),
             failed=tuple(self.failed),
-            names={found.id: found.address for found in self.found.values()},
+            names=self.lookups.names(),
             unchanged=self.unchanged,
         )
 
@@ -249,7 +249,9 @@ class _Planner:
     def _of_release(self, raw: Desired[Any], change: Change) -> Change:
         named = value_at(raw.spec, change.path)
         kind = self.kinds[named.address.kind] if isinstance(named, Ref) else None
-        return change if kind is None or not (kind.lookup or kind.revisions) else replace(change, release=True)
+        if kind is None or not (kind.lookup or kind.revisions):
+            return change
+        return replace(change, release=True, origin=str(named) if kind.id_is_value else "")
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         kind, address = self.kinds[want.address.kind], want.address
@@ -287,9 +289,8 @@ class _Planner:
 
     def _act(self, action: Action, *, new_id: bool) -> None:
         """Add the action, unless it would only fail later: AWS will refuse it, or something that it uses is missing."""
-        refusal = self.lookups.refusal(self.desired[action.address]) or obstacles.obstacle(
-            action, self.kinds, self.world, self.desired, self.ids, self.stack
-        )
+        refusal = self.lookups.refusal(self.desired[action.address])
+        refusal = refusal or obstacles.obstacle(action, self.kinds, self.world, self.desired, self.ids, self.stack)
         if refusal is not None:
             self.refusals += [] if refusal in self.refusals else [refusal]
             self._hold(action.address)

@@ -169,6 +169,9 @@ class ResourceType(ABC, Generic[S]):
     of_others: ClassVar[bool] = False
     """Others create and own it, and the specs refer to it: what is missing of it is refused where they do."""
 
+    id_is_value: ClassVar[bool] = False
+    """The id of one is a value that others publish, and is not shown as its address."""
+
     runs_to_completion: ClassVar[bool] = False
     """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
     PROGRESSING has not ended. It is not started before the images that it refers to have been pushed.

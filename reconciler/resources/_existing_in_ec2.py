@@ -6,31 +6,38 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reconciler.model import resource
-from reconciler.model.resource import Batch, Call, Calls, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import Scope
 
 AT_ONCE = 200
 """Values of a filter (EC2 API Reference, DescribeSubnets)."""
 
 
+PREFIXES = {"subnet": "subnet-", "security group": "sg-"}
+"""What ids begin with; one that is looked up may be anything."""
+
+
 class ExistingInEc2Spec(resource.Spec):
-    id: str
+    id: Link
 
 
 def observe(
     scope: Scope, call: Callable[..., Call], items: str, key: str, filtered: str, noun: str
 ) -> Calls[list[Observed[Any]]]:
     """`items` and `key` are the list and the id in the answer to `call`, `filtered` is the filter of ids."""
-    ids = sorted({want.spec.id for want in scope.wanted})
+    ids = sorted({str(want.spec.id) for want in scope.wanted})
     groups: list[Sequence[str]] = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
     answers = yield Batch.of(call(Filters=[{"Name": filtered, "Values": list(group)}]) for group in groups)
     found = {item[key]: item for answer in answers for item in answer[items]}
-    return [_look_up(want, found.get(want.spec.id), noun) for want in scope.wanted]
+    return [_look_up(want, found.get(str(want.spec.id)), noun) for want in scope.wanted]
 
 
 def _look_up(want: Desired[Any], item: dict[str, Any] | None, noun: str) -> Observed[Any]:
-    id = want.spec.id
+    id = str(want.spec.id)
     if item is None:
-        reason = f"the {noun} {id} does not exist in this account and region"
+        known = id.startswith(PREFIXES[noun])
+        reason = (
+            f"the {noun} {id} does not exist in this account and region" if known else f"{id!r} is no id of a {noun}"
+        )
         return Observed(want.address, id, want.spec, health=ResourceHealth.DEGRADED, reason=reason)
     return Observed(want.address, id, want.spec, facts={"vpc": item.get("VpcId", "")})

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.looked_up_type import LookedUpType
-from reconciler.model.resource import Calls, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _gone
 from reconciler.resources._elb import elbv2
 
 
 class ExistingLoadBalancerSpec(resource.Spec):
-    name: str
+    name: Link
     """Its name, or its ARN."""
 
 
@@ -22,13 +22,14 @@ class ExistingLoadBalancer(LookedUpType[ExistingLoadBalancerSpec]):
     kind: ClassVar[str] = "existing-load-balancer"
     of_others: ClassVar[bool] = True
     Spec = ExistingLoadBalancerSpec
+    observe_after: ClassVar[tuple[str, ...]] = ("lookup",)
     slow_to_create: ClassVar[bool] = True  # one that is being provisioned receives no requests yet
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingLoadBalancerSpec]]]:
         """One call for each: AWS rejects a list of which one is missing."""
         calls = [
             elbv2.describe_load_balancers(LoadBalancerArns=[name])
-            if (name := want.spec.name).startswith("arn:")
+            if (name := str(want.spec.name)).startswith("arn:")
             else elbv2.describe_load_balancers(Names=[name])
             for want in scope.wanted
         ]
@@ -39,7 +40,7 @@ class ExistingLoadBalancer(LookedUpType[ExistingLoadBalancerSpec]):
 def _look_up(
     want: Desired[ExistingLoadBalancerSpec], answer: Mapping[str, Any] | None
 ) -> Observed[ExistingLoadBalancerSpec]:
-    name = want.spec.name
+    name = str(want.spec.name)
     if answer is None or not answer["LoadBalancers"]:
         reason = f"the load balancer {name} does not exist in this account and region"
         return Observed(want.address, name, want.spec, health=ResourceHealth.DEGRADED, reason=reason)

@@ -16,6 +16,7 @@ class ExistingSecurityGroup(LookedUpType[ExistingInEc2Spec]):
     kind: ClassVar[str] = "existing-security-group"
     of_others: ClassVar[bool] = True
     Spec = ExistingInEc2Spec
+    observe_after: ClassVar[tuple[str, ...]] = ("lookup",)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingInEc2Spec]]]:
         return (

@@ -16,6 +16,7 @@ class ExistingSubnet(LookedUpType[ExistingInEc2Spec]):
     kind: ClassVar[str] = "existing-subnet"
     of_others: ClassVar[bool] = True
     Spec = ExistingInEc2Spec
+    observe_after: ClassVar[tuple[str, ...]] = ("lookup",)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingInEc2Spec]]]:
         return (

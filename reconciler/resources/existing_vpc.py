@@ -22,7 +22,7 @@ class ExistingVpc(LookedUpType[ExistingVpcSpec]):
     kind: ClassVar[str] = "existing-vpc"
     of_others: ClassVar[bool] = True
     Spec = ExistingVpcSpec
-    observe_after: ClassVar[tuple[str, ...]] = HOLDERS
+    observe_after: ClassVar[tuple[str, ...]] = ("lookup", *HOLDERS)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingVpcSpec]]]:
         """What was read of what is in it says it; only an id that the specs give is asked for."""
@@ -44,4 +44,4 @@ def _look_up(want: Desired[ExistingVpcSpec], vpcs: set[str], holder: Observed[An
 
 
 def _lost(of: str) -> str:
-    return f"the VPC {of} does not exist in this account and region" if of.startswith("vpc-") else f"{of} was not found"
+    return f"the VPC {of} does not exist in this account and region" if of.startswith("vpc-") else f"{of!r} is no VPC"

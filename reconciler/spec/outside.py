@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
 from reconciler.spec.documents.base import Document
-from reconciler.spec.documents.references import NAMED
+from reconciler.spec.documents.container import LookedUp
+from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.values import literal
 from reconciler.spec.node import Path
 from reconciler.spec.specs import Specs
@@ -27,7 +28,7 @@ def outside(specs: Specs, document: Document) -> Iterator[Outside]:
     """What a document refers to, and the deployment strategy of a service. Load balancers of services are looked up
     with their listeners, and are not among it."""
     for path, kind, text in _references(document):
-        if text is not None and literal(text, NAMED, "arn:", f"{_PREFIXES.get(kind, kind)}-"):
+        if text is not None and literal(text, NAMED, LOOKUP, "arn:", f"{_PREFIXES.get(kind, kind)}-"):
             yield Outside(document, path, kind, text)
     if isinstance(document, Service):
         strategy = specs.get(DeploymentStrategy, document.deployment)
@@ -58,6 +59,10 @@ def _references(document: Document) -> Found:
 
 
 def _of_workload(workload: Service | Task) -> Found:
+    for name, container in workload.task.containers.items():
+        for variable, value in container.environment.items():
+            if isinstance(value, LookedUp):
+                yield ("task", "containers", name, "environment", variable), "lookup", value
     yield ("cluster",), "cluster", workload.cluster
     for field in ("role", "execution_role"):
         yield ("task", field), "role", getattr(workload.task, field)

@@ -11,7 +11,7 @@ from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer,
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
-from reconciler.spec.documents.references import NAMED
+from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
@@ -21,11 +21,15 @@ LONGEST_PORT_NAME: Final = 64
 
 
 def is_subnet_id(reference: str) -> bool:
-    return literal(reference, "subnet-")
+    return literal(reference, "subnet-", LOOKUP)
 
 
 def is_group_id(reference: str) -> bool:
-    return literal(reference, "sg-")
+    return literal(reference, "sg-", LOOKUP)
+
+
+def is_vpc_id(reference: str) -> bool:
+    return literal(reference, "vpc-", LOOKUP)
 
 
 def is_arn(reference: str) -> bool:

@@ -8,7 +8,7 @@ from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.documents import Service
 from reconciler.spec.documents.base import Document
-from reconciler.spec.documents.references import NAMED
+from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
@@ -83,7 +83,7 @@ def _listener(specs: Specs, service: Service, traffic: Forwarding, path: Path, f
 
 def _of_balancer(balancer: str, listener: str, place: Position) -> Iterator[Diagnostic]:
     """The ARN of a listener has the name and the id of its load balancer."""
-    if not queries.is_arn(listener):
+    if not queries.is_arn(listener) or literal(balancer, LOOKUP):
         return
     named, found = balancer.removeprefix(NAMED).partition(":loadbalancer/")[2], listener.partition(":listener/")[2]
     mine = found.rpartition("/")[0]

@@ -18,7 +18,6 @@ from reconciler.spec.documents import (
     Task,
 )
 from reconciler.spec.documents.service import Forwarding
-from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Path, Position
 from reconciler.spec.specs import Specs
@@ -39,7 +38,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _rules(specs, network)
         yield from _tables(specs, network)
     for balancer in specs.load_balancers:
-        if balancer.network is not None and not literal(balancer.network, "vpc-"):
+        if balancer.network is not None and not queries.is_vpc_id(balancer.network):
             yield from _document(specs, balancer, ("network",), Network, balancer.network)
         yield from _subnets(specs, balancer, ("subnets",), balancer.subnets)
         yield from _groups(specs, balancer, ("security_groups",), balancer.security_groups)

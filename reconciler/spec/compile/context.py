@@ -17,6 +17,7 @@ from reconciler.resources._ecs import Strategy
 from reconciler.spec.documents import Network, Stack
 from reconciler.spec.documents.base import Document
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.documents.references import LOOKUP
 from reconciler.spec.specs import Specs
 
 
@@ -101,7 +102,14 @@ def unstated(block: BaseModel, **fields: str | Path) -> dict[Path, Keep]:
 
 def link(kind: str, name: str, *, literal: str) -> Link:
     """A reference by the name in the specs, or `name` itself where it begins as AWS's ids of that kind do."""
+    if name.startswith(LOOKUP):
+        return Ref(lookup_address(name))
     return name if name.startswith((literal, "arn:")) else Ref(Address(kind, name))
+
+
+def lookup_address(reference: str) -> Address:
+    """Where the value of `{lookup: …}` is found."""
+    return Address("lookup", reference.removeprefix(LOOKUP))
 
 
 def seconds(value: timedelta | None) -> int | None:

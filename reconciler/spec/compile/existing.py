@@ -15,11 +15,12 @@ from reconciler.resources.existing_listener import ExistingListenerSpec
 from reconciler.resources.existing_load_balancer import ExistingLoadBalancerSpec
 from reconciler.resources.existing_role import ExistingRoleSpec
 from reconciler.resources.existing_vpc import ExistingVpcSpec
+from reconciler.resources.lookup import LookupSpec
 from reconciler.spec import queries
 from reconciler.spec.compile import load_balancer
-from reconciler.spec.compile.context import Context, link
+from reconciler.spec.compile.context import Context, link, lookup_address
 from reconciler.spec.documents import Document, LoadBalancer, Service, Task
-from reconciler.spec.documents.references import NAMED
+from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.node import Path
 from reconciler.spec.outside import Outside, outside
@@ -29,8 +30,8 @@ IN_VPC = ("subnet", "security-group")
 
 
 def name_of(reference: str) -> str:
-    """The name or ARN in AWS that a reference to something outside the specs gives."""
-    return reference.removeprefix(NAMED)
+    """The name or ARN in AWS that a reference to something outside the specs gives, or where it is looked up."""
+    return reference.removeprefix(NAMED).removeprefix(LOOKUP)
 
 
 def short(reference: str) -> str:
@@ -45,12 +46,16 @@ def with_lookups(context: Context, document: Document, wants: Iterable[Desired[A
     The id stays in them as the document gives it; what is missing holds back what names it.
     """
     found = {_literal(one): (one, _lookup(context, one)) for one in outside(context.specs, document)}
-    yield from (want for _, want in found.values())
+    yield from _values(context, document)
+    yield from (want for one, want in found.values() if one.kind != "lookup")
     vpc = _vpc_of(context, document) if found else None
     if isinstance(vpc, Desired):
         yield vpc
     for want in wants:
-        used = [found[text] for text in _texts(want.spec) if text in found] if found else []
+        texts = (
+            [*_texts(want.spec), *(LOOKUP + ref.name for ref in want.refs() if ref.kind == "lookup")] if found else []
+        )
+        used = [found[text] for text in dict.fromkeys(texts) if text in found]
         after = want.after | {looked_up.address for _, looked_up in used}
         requires = (
             *want.requires,
@@ -65,7 +70,11 @@ def _literal(one: Outside) -> str:
 
 
 def _lookup(context: Context, one: Outside) -> Desired[Any]:
+    if one.kind == "lookup":
+        return _looked_up(context, one.document, lookup_address(one.text), _source(one.text), *one.path)
     at = Address(existing(one.kind), short(one.text) if queries.is_arn(one.text) else _literal(one))
+    id = link(one.kind, one.text, literal=one.text)
+    at = at if isinstance(id, str) else Address(at.kind, id.address.name)
     spec: Spec
     match one.kind:
         case "cluster":
@@ -73,10 +82,24 @@ def _lookup(context: Context, one: Outside) -> Desired[Any]:
         case "role":
             spec = ExistingRoleSpec(arn=one.text)
         case "vpc":
-            spec = ExistingVpcSpec(of=one.text)
+            spec = ExistingVpcSpec(of=id)
         case _:
-            spec = ExistingInEc2Spec(id=one.text)
+            spec = ExistingInEc2Spec(id=id)
     return _looked_up(context, one.document, at, spec, *one.path)
+
+
+def _values(context: Context, document: Document) -> Iterator[Desired[Any]]:
+    """The values of others that a document names, once each."""
+    found: dict[Address, Desired[Any]] = {}
+    for one in outside(context.specs, document):
+        if one.text.startswith(LOOKUP):
+            at = lookup_address(one.text)
+            found.setdefault(at, _looked_up(context, one.document, at, _source(one.text), *one.path))
+    yield from found.values()
+
+
+def _source(reference: str) -> LookupSpec:
+    return LookupSpec(source=reference.removeprefix(LOOKUP))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -115,11 +138,11 @@ def _vpc_of(context: Context, document: Document) -> Desired[Any] | Link | None:
         return Ref(Address("vpc", network.name))
     if named is not None:
         return link("vpc", named, literal="vpc-")
-    first = Address(existing("subnet"), subnets[0]) if subnets else None
-    if first is None:
+    if not subnets or not queries.is_subnet_id(subnets[0]):
         return None
-    spec = ExistingVpcSpec(of=Ref(first))
-    return context.desired(document, Address(existing("vpc"), subnets[0]), spec)
+    name = subnets[0].removeprefix(LOOKUP)
+    spec = ExistingVpcSpec(of=Ref(Address(existing("subnet"), name)))
+    return context.desired(document, Address(existing("vpc"), name), spec)
 
 
 def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Requirement:
@@ -139,7 +162,9 @@ def _looked_up(context: Context, document: Document, address: Address, spec: Spe
 
 
 def balancer_name(reference: str) -> str:
-    """The name of a load balancer, which its ARN has before its id."""
+    """The name of a load balancer, which its ARN has before its id; `*` if it is looked up."""
+    if reference.startswith(LOOKUP):
+        return "*"
     return short(reference).split("/")[1] if queries.is_arn(reference) else name_of(reference)
 
 
@@ -168,7 +193,12 @@ def compile_balancer(context: Context, service: Service, traffic: Forwarding, pa
     if not traffic.outside:
         return
     at = balancer_address(traffic)
-    spec = ExistingLoadBalancerSpec(name=name_of(traffic.load_balancer))
+    if traffic.load_balancer.startswith(LOOKUP):
+        place = lookup_address(traffic.load_balancer)
+        yield _looked_up(context, service, place, _source(traffic.load_balancer), *path, "load_balancer")
+        spec = ExistingLoadBalancerSpec(name=Ref(place))
+    else:
+        spec = ExistingLoadBalancerSpec(name=name_of(traffic.load_balancer))
     yield _looked_up(context, service, at, spec, *path, "load_balancer")
     yield _looked_up(context, service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
     for field, listener in queries.entries(context.specs, traffic).items():

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from reconciler.spec.documents.values import Reference, line, literal, problem
+from reconciler.spec.documents.values import Reference, line, literal, no_repeats, problem
 from reconciler.spec.messages import shown
 
 NAMED: Final = "name:"
@@ -28,6 +28,31 @@ def _or_arn(pattern: str, what: str) -> tuple[Any, ...]:
     return AfterValidator(check), WithJsonSchema(schema)
 
 
+LOOKUP: Final = "lookup:"
+"""What a reference by `{lookup: …}` begins with once it is read."""
+SOURCE: Final = r"ssm:/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*|cloudformation:[A-Za-z0-9:-]{1,255}"
+_SOURCE = re.compile(SOURCE, re.ASCII)
+LOOKUP_SCHEMA: Final = {
+    "type": "object",
+    "properties": {"lookup": {"type": "string", "pattern": f"^(?:{SOURCE})$"}},
+    "required": ["lookup"],
+    "additionalProperties": False,
+}
+
+
+def looked_up(value: Any) -> Any:
+    """`{lookup: ssm:/path}` as text; anything else as it is."""
+    if not isinstance(value, dict) or value.keys() != {"lookup"}:
+        if isinstance(value, str) and value.startswith(LOOKUP):
+            raise problem("E1109", f"{shown(value)} is not a name", hint="write {lookup: …}")
+        return value
+    source = line(value["lookup"])
+    if not _SOURCE.fullmatch(source):
+        message = f"{shown(source)} is no lookup, such as ssm:/path or cloudformation:EXPORT"
+        raise problem("E1109", message, at=("lookup",))
+    return LOOKUP + source
+
+
 def _by_name(value: Any) -> Any:
     """`{name: shared}`, the name in AWS, beside the name of a document and an ARN."""
     if isinstance(value, dict):
@@ -39,7 +64,7 @@ def _by_name(value: Any) -> Any:
     return value
 
 
-def _outside(arn: str, name: str, what: str) -> tuple[Any, ...]:
+def _outside(arn: str, name: str, what: str, *more: Any) -> tuple[Any, ...]:
     """The metadata of a reference to a document, or to one thing outside the specs by its ARN or its name in AWS."""
     compiled = re.compile(name, re.ASCII)
     or_arn, by_arn = _or_arn(arn, what)
@@ -51,8 +76,8 @@ def _outside(arn: str, name: str, what: str) -> tuple[Any, ...]:
 
     properties = {"name": {"type": "string", "pattern": f"^(?:{name})$"}}
     by_name = {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
-    schema = WithJsonSchema({"anyOf": [by_arn.json_schema, by_name]})
-    return BeforeValidator(_by_name), or_arn, AfterValidator(check), schema
+    schema = WithJsonSchema({"anyOf": [by_arn.json_schema, by_name, *([LOOKUP_SCHEMA] if more else [])]})
+    return BeforeValidator(_by_name), or_arn, AfterValidator(check), *more, schema
 
 
 RoleReference: TypeAlias = Annotated[
@@ -66,6 +91,12 @@ _OF_BALANCERS = r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}"
 _BALANCER_ARN = _OF_BALANCERS + r":loadbalancer/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+"
 LISTENER_ARN: Final = _OF_BALANCERS + r":listener/(?:app|net)/[A-Za-z0-9-]+/[0-9a-f]+/[0-9a-f]+"
 LoadBalancerReference: TypeAlias = Annotated[
-    Reference, *_outside(_BALANCER_ARN, r"[A-Za-z0-9-]{1,32}", "a load balancer")
+    Reference, *_outside(_BALANCER_ARN, r"[A-Za-z0-9-]{1,32}", "a load balancer", BeforeValidator(looked_up))
 ]
 """The name of a LoadBalancer, or one that others own by its ARN or `{name: …}`."""
+_ID_SCHEMA = {"anyOf": [{"type": "string"}, LOOKUP_SCHEMA]}
+IdReference: TypeAlias = Annotated[Reference, BeforeValidator(looked_up), WithJsonSchema(_ID_SCHEMA)]
+"""The name of a document or a part of one, an id in AWS, or a lookup of one."""
+Ids: TypeAlias = Annotated[
+    tuple[IdReference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": _ID_SCHEMA})
+]

@@ -12,7 +12,7 @@ from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import ContainerName
 from reconciler.spec.documents.listener_rule import ListenerReference, Match
-from reconciler.spec.documents.references import NAMED, ClusterReference, LoadBalancerReference
+from reconciler.spec.documents.references import LOOKUP, NAMED, ClusterReference, LoadBalancerReference
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
@@ -78,7 +78,7 @@ class Forwarding(Block):
     @property
     def outside(self) -> bool:
         """Whether others own the load balancer and its listeners."""
-        return literal(self.load_balancer, "arn:", NAMED)
+        return literal(self.load_balancer, "arn:", NAMED, LOOKUP)
 
     @property
     def of_connections(self) -> bool:
