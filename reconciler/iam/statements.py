@@ -253,7 +253,7 @@ class _Maker:
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
         for one in self._on_behalf():
             account = "" if one.public else self.place.account
-            arns = tuple(self._arn(*arn, account=account) for arn in one.arns)
+            arns = tuple(self._arn(arn[0], arn[1], account) for arn in one.arns)
             yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
 
     def _on_behalf(self) -> Iterator[OnBehalf]:

@@ -13,8 +13,8 @@ from enum import Enum, auto
 Operation = tuple[str, str]
 """Service and operation, as in `Call`."""
 
-NamedArn = tuple[str, str]
-"""Service and resource part of an ARN, whose partition, region and account are the stack's."""
+NamedArn = tuple[str, str] | tuple[str, str, str]
+"""Service and resource part of an ARN, whose partition, region and account are the stack's; or with its account."""
 
 
 class Binding(Enum):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +145,7 @@ def test_the_operator_may_read_what_the_specs_name_and_no_other_parameter(tmp_pa
         found = document(statements(discover(), target.desired, target.deliveries, target.place))["Statement"]
         (one,) = (one for one in found if "ssm:GetParameters" in one["Action"])
         arn = "arn:aws:ssm:us-west-2:123456789012:parameter"
-        assert one["Action"] == ["ssm:GetParameters"]
+        assert one["Action"] == ["s3:GetObject", "ssm:GetParameters"]
         assert sorted(one["Resource"]) == [
             f"{arn}/net/balancer",
             f"{arn}/net/group",
@@ -183,3 +186,68 @@ def test_without_permission_the_reference_is_refused() -> None:
 def test_a_lookup_that_is_none_is_refused_without_aws(text: str, told: str) -> None:
     found = folder.lay(f"kind: Service\nname: my-app-frontend\ntask:\n  containers:\n    frontend:\n      {text}\n")
     assert [one.rule for one in found.diagnostics] == [told.split()[0]]
+
+
+STATE = {
+    "version": 4,
+    "outputs": {
+        "vpc": {"value": "vpc-1", "type": "string"},
+        "count": {"value": 3, "type": "number"},
+        "on": {"value": True, "type": "bool"},
+        "zones": {"value": ["a"], "type": ["list", "string"]},
+        "password": {"value": "geheim", "type": "string", "sensitive": True},
+    },
+    "resources": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("output", "value", "because"),
+    [
+        ("vpc", "vpc-1", ""),
+        ("count", "3", ""),
+        ("on", "true", ""),
+        ("zones", "", "names an output that is no single value"),
+        ("other", "", "names an output that the state does not have"),
+        (
+            "password",
+            "",
+            "names a sensitive output, which would be shown in plain text; use `secrets` of the container",
+        ),
+    ],
+)
+def test_an_output_of_terraform_is_looked_up_in_its_state(output: str, value: str, because: str) -> None:
+    source = f"terraform:s3://states/network/terraform.tfstate#{output}"
+    found = observed(Talk(GetObject={"Body": json.dumps(STATE).encode()}), source)
+    if because:
+        assert (found.health, found.reason) == (ResourceHealth.DEGRADED, f"the lookup {source} {because}")
+        assert "geheim" not in str(found)
+    else:
+        assert (found.id, found.health) == (value, ResourceHealth.READY)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"<html>", b'{"outputs": []}'])
+def test_what_is_no_state_of_terraform_is_refused(body: bytes) -> None:
+    source = "terraform:s3://states/a#b"
+    found = observed(Talk(GetObject={"Body": body}), source)
+    assert found.reason == f"the lookup {source} names an object that is no state of Terraform"
+
+
+def test_state_in_a_bucket_is_read_whole(tmp_path: Path) -> None:
+    """Over the product's own transport; the operator may read that object."""
+    with stack(tmp_path) as (stage, _):
+        s3 = stage.laptop.client("s3")
+        s3.create_bucket(Bucket="states", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+        body = json.dumps(STATE).encode()
+        checksum = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+        s3.put_object(Bucket="states", Key="network/a.tfstate", Body=body, ChecksumCRC32=checksum)
+        stage.change({"{lookup: ssm:/queue}": '{lookup: "terraform:s3://states/network/a.tfstate#vpc"}'})
+        assert not stage.apply(has_ended).went_wrong
+        assert environment(stage)["QUEUE"] == "vpc-1"
+        target = stage.desired_state
+        found = document(statements(discover(), target.desired, target.deliveries, target.place))["Statement"]
+        (one,) = (one for one in found if "s3:GetObject" in one["Action"])
+        assert "arn:aws:s3:::states/network/a.tfstate" in one["Resource"]
+        stage.change({"network/a.tfstate": "network/b.tfstate"})
+        (refusal,) = planned(stage).refusals
+        assert refusal.because.endswith("names a state that does not exist")

@@ -30,7 +30,13 @@ def _or_arn(pattern: str, what: str) -> tuple[Any, ...]:
 
 LOOKUP: Final = "lookup:"
 """What a reference by `{lookup: …}` begins with once it is read."""
-SOURCE: Final = r"ssm:/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*|cloudformation:[A-Za-z0-9:-]{1,255}"
+SOURCE: Final = "|".join(
+    (
+        r"ssm:/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*",
+        r"cloudformation:[A-Za-z0-9:-]{1,255}",
+        r"terraform:s3://[a-z0-9.-]{3,63}/[^#\s]{1,1024}#[A-Za-z0-9_-]{1,255}",
+    )
+)
 _SOURCE = re.compile(SOURCE, re.ASCII)
 LOOKUP_SCHEMA: Final = {
     "type": "object",
@@ -48,7 +54,7 @@ def looked_up(value: Any) -> Any:
         return value
     source = line(value["lookup"])
     if not _SOURCE.fullmatch(source):
-        message = f"{shown(source)} is no lookup, such as ssm:/path or cloudformation:EXPORT"
+        message = f"{shown(source)} is no lookup, such as ssm:/path, cloudformation:EXPORT or terraform:s3://BUCKET/KEY#OUTPUT"
         raise problem("E1109", message, at=("lookup",))
     return LOOKUP + source
 
