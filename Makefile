@@ -37,7 +37,7 @@ check: .venv/dev
 docs: .venv/dev
 	$(BIN)/python -m docs.generate
 
-# every promise in full, seeds and all; writes docs/promises.md
+# every promise in full, seeds and all; writes docs/promises.md (single tests: see tests/promises/report.py)
 promises: .venv/dev
 	$(BIN)/python -m tests.promises.report
 

@@ -129,8 +129,8 @@ def test_what_the_dockerfile_builds_runs_as_an_ordinary_user_on_a_tree_that_it_o
         )
         here.going.append(operator)
         probe = [root / "venv/bin/python", "-m", "reconciler.server.probe", f"http://{health}/healthz"]
-        until(lambda: subprocess.run(probe, env=environment, check=False).returncode == 0, 60)
-        until(lambda: SERVICE in repositories(here.endpoint), 60)
+        until(lambda: subprocess.run(probe, env=environment, check=False).returncode == 0, 180)
+        until(lambda: SERVICE in repositories(here.endpoint), 180)
         here.push("v1")
         until(lambda: serving(here), 180)
         assert here.version_live() == "v1", operator.text

@@ -35,7 +35,7 @@ from reconciler.model.planner import Consent
 from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
 from reconciler.reconcile.result import PassResult
-from reconciler.rollout.engine import Phase
+from reconciler.rollout.engine import Phase, RolloutStep, Waiting
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.source.base import Fetched, Revision
@@ -259,7 +259,7 @@ class LivingStack:
     @property
     def resting(self) -> bool:
         return all(
-            one.at_rest or one.stuck or (one.waits and one.step is not None and one.step.until is None)
+            one.at_rest or one.stuck or (one.step is not None and one.step.until is None and _waits(one, one.step))
             for one in self.results
         )
 
@@ -357,3 +357,8 @@ def living(documents: Sequence[Document], images: Sequence[str] = ("v1", "v2", "
 def _image(laptop: Laptop, registry: str, tag: str) -> str:
     found = laptop.client("ecr").describe_images(repositoryName=registry, imageIds=[{"imageTag": tag}])
     return str(found["imageDetails"][0]["imageDigest"])
+
+
+def _waits(one: StepResult, step: RolloutStep) -> bool:
+    """Whether nothing but a person continues it, although it may be observed again and again until then."""
+    return one.waits or (step.waits_for is Waiting.PERSON and not one.busy)

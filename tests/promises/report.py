@@ -1,10 +1,12 @@
 """Keeps `docs/promises.md` true: runs everything that the promises are held to, and writes down what was found.
 
-    python -m tests.promises.report                 all of it, mutants too; an hour of one core
+    python -m tests.promises.report                 all of it, mutants too; hours of one core
     python -m tests.promises.report --quick         only what `make test` runs, printed and not kept
-    python -m tests.promises.report --from FILE     writes the page from figures that were found before
+    python -m tests.promises.report --add FILE      adds what single tests have found
 
-Every figure comes from the run: a test that fails has no row, and is named.
+Every figure comes from a run: a test that fails has no row, and is named. `docs/promises.jsonl` keeps the figures, each
+with the commit it was found at. Single tests write theirs to the file that the environment variable `PROMISES_FIGURES`
+names; `--add` replaces the rows of the same things.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.harness.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "promises.md"
+KEPT = ROOT / "docs" / "promises.jsonl"
 FOLDERS = ("promises", "harness", "reconcile", "controller", "rollout", "rollout_driver", "aws", "store", "source")
 TESTS = (*(f"tests/{name}" for name in FOLDERS), "tests/journeys/test_blue_green.py", "tests/test_exchange.py")
 
@@ -62,34 +65,52 @@ PROMISES = {
 }
 """Each has a row, whether or not it was run."""
 
-SHOWN = ("promise", "what", "test", "worlds", "violations", "seeds", "case")
+SHOWN = ("promise", "what", "test", "worlds", "violations", "seeds", "case", "commit")
 
 
 def main() -> int:
     options = _options()
-    if options.figures:
-        rows, end = _read(Path(options.figures)), None
-    else:
-        with tempfile.TemporaryDirectory() as place:
-            figures = Path(place) / "figures.jsonl"
-            end = _run(figures, quick=options.quick)
-            rows = _read(figures)
-            if options.keep:
-                Path(options.keep).write_text(figures.read_text(encoding="utf-8"), encoding="utf-8")
-    text = page(rows)
+    if options.add:
+        return _write(merged(_read(KEPT), _noted(_read(Path(options.add)))))
+    with tempfile.TemporaryDirectory() as place:
+        figures = Path(place) / "figures.jsonl"
+        end = _run(figures, quick=options.quick)
+        rows = _noted(_read(figures))
     if options.quick:
-        print(text)
-    else:
-        PAGE.write_text(text, encoding="utf-8")
-        print(f"{PAGE.relative_to(ROOT)}: {len(rows)} rows")
-    return end or 0
+        print(page(rows))
+        return end
+    return _write(merged([], rows)) or end
+
+
+def _write(rows: Sequence[Mapping[str, Any]]) -> int:
+    KEPT.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    PAGE.write_text(page(rows), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {len(rows)} rows")
+    return 0
+
+
+def _noted(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    commit = _commit()
+    return [{**row, "commit": row.get("commit", commit)} for row in rows]
+
+
+def merged(kept: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows of both, one a thing: what was found now replaces what was kept of it."""
+    rows: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for several in (kept, found):
+        by_promise: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in several:
+            by_promise[row["promise"]].append(row)
+        for promise, those in by_promise.items():
+            one_each = {row["what"]: row for row in those} if promise in ("run", "mutant") else _largest(those)
+            rows |= {(promise, what): row for what, row in one_each.items()}
+    return [{key: value for key, value in row.items() if key != "case"} for _, row in sorted(rows.items())]
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="only what `make test` runs")
-    parser.add_argument("--from", dest="figures", metavar="FILE", help="write the page from these figures")
-    parser.add_argument("--keep", metavar="FILE", help="keep the figures as well")
+    parser.add_argument("--add", metavar="FILE", help="add these figures to those that are kept")
     return parser.parse_args()
 
 
@@ -102,7 +123,7 @@ def _run(figures: Path, *, quick: bool) -> int:
     command = [sys.executable, "-m", "pytest", *TESTS, *chosen, "--durations=10"]
     end = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     took = {"promise": "run", "what": "tests", "seconds": round(time.monotonic() - started), "failed": end != 0}
-    took |= {"python": sys.version.split()[0], "commit": _commit(), "sample": quick}
+    took |= {"python": sys.version.split()[0], "sample": quick}
     with figures.open("a", encoding="utf-8") as file:
         file.write(json.dumps(took) + "\n")
     if not quick:
@@ -161,7 +182,7 @@ def _about(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = []
     several = list(rows)
     if not several:
-        return "Put together from runs of single files of these tests: what has no row here was not run in full."
+        return "Put together from runs of single tests, each at the commit that its row names."
     for row in several:
         which = "A sample" if row["sample"] else "All"
         ended = "with failures" if row["failed"] else "without failures"
@@ -201,8 +222,8 @@ def _largest(rows: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     for row in rows:
         if "case" in row:
             continue
-        before = largest.get(row["what"])
-        if before is None or row.get("worlds", 0) >= before.get("worlds", 0):
+        other = largest.get(row["what"])
+        if other is None or row.get("worlds", 0) >= other.get("worlds", 0):
             largest[row["what"]] = row
     return largest
 
@@ -211,12 +232,11 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> str:
     largest = _largest(rows)
     if not largest:
         return "Not run."
-    lines = ["| what | worlds | violations | seeds | besides |", "| --- | ---: | ---: | --- | --- |"]
+    lines = ["| what | worlds | violations | seeds | besides | commit |", "| --- | ---: | ---: | --- | --- | --- |"]
     for what, row in sorted(largest.items()):
         besides = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items() if key not in SHOWN)
-        lines.append(
-            f"| {what} | {row.get('worlds', '')} | {row.get('violations', '')} | {row.get('seeds', '')} | {besides} |"
-        )
+        figures = (what, row.get("worlds", ""), row.get("violations", ""), row.get("seeds", ""), besides)
+        lines.append(f"| {' | '.join(map(str, figures))} | {row.get('commit', '')} |")
     return "\n".join(lines)
 
 
