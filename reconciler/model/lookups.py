@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.plan import Refusal, RefusalCode
-from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
+from reconciler.model.resource import Address, Desired, Observed, Ref, ResourceHealth
 from reconciler.model.type_registry import ResourceTypes
 
 
@@ -39,7 +39,8 @@ class Lookups:
 
     def refusal(self, want: Desired[Any]) -> Refusal | None:
         """Why `want` would fail for what it uses; None if all of that is there and fits."""
-        missing = next((need for need in sorted(want.refs() | want.after) if self.missing(need)), None)
+        compared = {link.address for one in want.requires for link in one.allowed if isinstance(link, Ref)}
+        missing = next((need for need in sorted(want.refs() | want.after | compared) if self.missing(need)), None)
         if missing is not None:
             return self._missing(want, missing)
         for requirement in want.requires:
