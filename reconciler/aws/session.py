@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.response import StreamingBody
 from botocore.utils import get_environ_proxies
 
 from reconciler import __version__, errors
@@ -126,7 +127,7 @@ class Boto:
                 shape = client.meta.service_model.operation_model(call.operation).output_shape
                 return _whole(client.get_paginator(method).paginate(**call.params), shape)
             answer: dict[str, Any] = getattr(client, method)(**call.params)
-            return answer
+            return _read_whole(answer)
         except (BotoCoreError, ClientError, OSError, *GARBLED) as error:
             raise translate(call, error) from error
 
@@ -292,6 +293,11 @@ def _whole(pages: Any, shape: Any) -> dict[str, Any]:
         if member is not None and member.type_name == "list":
             whole.setdefault(key.expression, [])
     return whole
+
+
+def _read_whole(answer: dict[str, Any]) -> dict[str, Any]:
+    """An object of S3 comes as a stream: it is read within the limits of this exchange."""
+    return {name: value.read() if isinstance(value, StreamingBody) else value for name, value in answer.items()}
 
 
 def _pages_by_hand(call: Call) -> bool:
