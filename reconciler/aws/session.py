@@ -2,6 +2,8 @@
 
 The standard chain is left as it is (`AWS_PROFILE`, SSO, container credentials, `AWS_ENDPOINT_URL`). Clients are made
 when they are first needed, from one session: each loads its service model, which is what start-up time is made of.
+
+It is one module because all of it is what a call needs of boto3's session.
 """
 
 from __future__ import annotations
