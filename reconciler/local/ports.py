@@ -148,7 +148,7 @@ class TargetGroupSettings:
     timeout: float = 5.0
     healthy_threshold: int = 5
     unhealthy_threshold: int = 2
-    matcher: str = "200"  # "200,204" or "200-299"
+    matcher: str = "200"  # "200,204" or "200-299"; of gRPC its own codes
     deregistration_delay: float = 300.0
     slow_start: float = 0.0
     algorithm: str = "round_robin"
@@ -292,6 +292,10 @@ class Traffic:
 
 
 class LoadBalancing(Protocol):
+    @property
+    def protocol_versions(self) -> frozenset[str]:
+        """What it speaks to targets of HTTP and HTTPS, by ELB's names. Target groups of other versions are refused."""
+
     @property
     def metered(self) -> bool:
         """Whether anything is to be measured at all."""

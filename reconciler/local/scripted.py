@@ -295,6 +295,10 @@ class ScriptedListeners:
         self._control = control
 
     @property
+    def protocol_versions(self) -> frozenset[str]:
+        return frozenset({"HTTP1", "HTTP2", "GRPC"})
+
+    @property
     def metered(self) -> bool:
         return self.requests is not None
 

@@ -104,6 +104,10 @@ class Balancer:
             return dict(self._unopened)
 
     @property
+    def protocol_versions(self) -> frozenset[str]:
+        return frozenset({"HTTP1"})
+
+    @property
     def metered(self) -> bool:
         return True
 
