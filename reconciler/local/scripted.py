@@ -10,6 +10,7 @@ import fnmatch
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from reconciler.local.ports import (
     ControlPlane,
@@ -286,6 +287,7 @@ class ScriptedListeners:
     `requests` says what has been asked, and how it ended, since it was called before; None: nothing is measured.
     """
 
+    protocol_versions: ClassVar = frozenset({"HTTP1", "HTTP2", "GRPC"})
     table: tuple[ListenerRoutes, ...] = ()
     history: list[tuple[ListenerRoutes, ...]] = field(default_factory=list)
     requests: Callable[[], Sequence[Traffic]] | None = None
@@ -293,10 +295,6 @@ class ScriptedListeners:
 
     def bind(self, control: ControlPlane) -> None:
         self._control = control
-
-    @property
-    def protocol_versions(self) -> frozenset[str]:
-        return frozenset({"HTTP1", "HTTP2", "GRPC"})
 
     @property
     def metered(self) -> bool:

@@ -106,12 +106,8 @@ def check_health(settings: Params) -> None:
     grpc = settings.get("ProtocolVersion") == "GRPC"
     key, least, most = ("GrpcCode", 0, 99) if grpc else ("HttpCode", 200, 599 if network else 499)
     matcher = settings.get("Matcher", {key: str(least)})
-    written = re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", matcher.get(key, ""))
-    if (
-        list(matcher) != [key]
-        or not written
-        or not all(least <= int(one) <= most for one in re.findall(r"\d+", written[0]))
-    ):
+    written = list(matcher) == [key] and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", matcher[key])
+    if not written or not all(least <= int(code) <= most for code in re.findall(r"\d+", written[0])):
         raise invalid(f"Health check matcher {'gRPC' if grpc else 'HTTP'} code must be within the range {least}-{most}")
 
 
