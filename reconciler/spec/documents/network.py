@@ -21,7 +21,14 @@ from reconciler.spec.scalar import Written
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
 Protocol = Literal["tcp", "udp", "icmp", "all"]
-Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
+Endpoint = Literal[
+    "appconfigdata", "aps-workspaces", "athena", "autoscaling", "bedrock-runtime", "cloudformation", "codedeploy",
+    "dynamodb", "ec2", "ecr", "ecs", "elasticfilesystem", "elasticloadbalancing", "email-smtp", "events",
+    "execute-api", "glue", "kinesis-firehose", "kinesis-streams", "kms", "lambda", "logs", "monitoring", "rds-data",
+    "s3", "scheduler", "secretsmanager", "servicediscovery", "sns", "sqs", "ssm", "ssmmessages", "states", "sts",
+    "xray",
+]  # fmt: skip
+"""By the names of AWS PrivateLink, `ecr` and `ecs` aside."""
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
 """Endpoints that are routes; the others are network interfaces that are billed by the hour."""
 SEVERAL_SERVICES: Mapping[str, tuple[str, ...]] = {
