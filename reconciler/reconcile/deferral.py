@@ -85,7 +85,7 @@ class _Deferral:
         following = {one for delivery in self.deliveries if delivery.service in rolling for one in followers(delivery)}
         left, deferred = list[Action](), list(self.draft.deferred)
         for action in self.draft.actions:
-            because = self._of_engine(action)
+            because = self._of_engine(action) or self._succeeds(action)
             because = because or (kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action))
             if because is not None:
                 deferred.append(deferred_for(action, because))
@@ -138,11 +138,7 @@ class _Deferral:
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
-        under_way = {
-            one.address
-            for one in self.services
-            if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
-        }
+        under_way = self._under_way()
         due = {action.address for action in self.draft.actions if action.rolls}
         found, ids = {one.address: one for one in self.services}, {one.address: one.id for one in self.world}
         alone = {
@@ -151,6 +147,13 @@ class _Deferral:
             if each.service in due & found.keys() and changed_alone(each, self.desired, ids, found[each.service])
         }
         return due - alone | under_way
+
+    def _under_way(self) -> set[Address]:
+        return {
+            one.address
+            for one in self.services
+            if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
+        }
 
     # -- services that leave
 
@@ -180,6 +183,14 @@ class _Deferral:
         """Why an action waits for a service whose engine changes."""
         service = engine_changes.held(action, self.deliveries, self.changing, self.services)
         return None if service is None else (Code.ENGINE, service)
+
+    def _succeeds(self, action: Action) -> Reason | None:
+        """Why a listener or rule waits by which all requests of a service are to come in: it begins with the weights
+        of the present one, and these do not change then."""
+        for delivery in self.deliveries if action.verb is Verb.CREATE else ():
+            if delivery.successor == action.address and delivery.service in self._under_way():
+                return Code.ROLLOUT, delivery.service
+        return None
 
     def _stops(self, action: Action) -> Reason | None:
         """Why a listener or rule that is to send requests nowhere any more goes on as it does."""

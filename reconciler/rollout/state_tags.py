@@ -153,4 +153,5 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     **attempts.READ,
     "cleared": _releases,
     "engine_change": _engine_change,
+    "restart": _version,
 }
