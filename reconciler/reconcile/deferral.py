@@ -6,7 +6,8 @@ to it. A change is made in the order make, attach, prove healthy, detach, delete
 - What something still refers to is not deleted, nor is what tasks use, in any version.
 - A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`),
   and a new rule takes requests that are served today once its own targets are healthy (succession.py).
-- A service that leaves goes once new services are healthy and no listener sends requests to it any more.
+- A service that leaves goes once new services are healthy and no listener sends requests to it any more, and one on
+  demand once the other has all of its tasks.
 - Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
   leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
   higher bounds do not wait, nor does what is changed after the wanted version has failed, or what only tests pass.
@@ -35,6 +36,7 @@ from reconciler.reconcile.deferral_reasons import Reason, deferred_for
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
 from reconciler.reconcile.succession import begun, entries_of, listeners_for_tests, succession
+from reconciler.rollout.fallback_state import on_demand
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -169,10 +171,18 @@ class _Deferral:
             if held or self.new:
                 yield one.id, (Code.UNKNOWN_FORMAT, one.address) if held else (Code.NOT_HEALTHY, self.new[0])
                 continue
+            if KEYS["fallback"] in one.tags and (main := self._lacking(one.address)) is not None:
+                yield one.id, (Code.LACKS_TASKS, main)
+                continue
             its_own = self.uses[one.id] - self.proven
             entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
             if entry is not None:
                 yield one.id, (Code.SENDS_REQUESTS, entry.found.address)
+
+    def _lacking(self, beside: Address) -> Address | None:
+        """The service that stays, and has fewer tasks than it wants without those that `beside` runs on demand."""
+        several = (one for one in self.services if one.address in self.desired and on_demand(one.address) == beside)
+        return next((one.address for one in several if one.facts["running"] < one.facts["desired"]), None)
 
     # -- listeners and rules
 

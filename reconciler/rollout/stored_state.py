@@ -17,6 +17,7 @@ from typing import Any, Final
 from reconciler.model import ownership
 from reconciler.model.tagging import escaped, with_text
 from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
+from reconciler.rollout.fallback_state import Fallback
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, Response
 
@@ -146,7 +147,8 @@ class StoredState:
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
     wanted one, `live` the version ECS was last asked to run (where AWS runs the deployments only), `started` that of
     the deployment whose traffic ECS shifts, and `attempt` when its rollout began. `cleared` are releases whose
-    pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
+    pre-deployment task has succeeded. `retry` is for rolling deployments only. `fallback` is of services that run on
+    demand what another one lacks. `verdicts` say why releases are
     quarantined. `unreadable` is why not all of it can be read, or "", and is not stored itself.
     """
 
@@ -167,6 +169,7 @@ class StoredState:
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
     engine_change: EngineChange | None = None
+    fallback: Fallback | None = None
     verdicts: tuple[Verdict, ...] = ()
     unreadable: str = ""
 
@@ -254,6 +257,7 @@ KEYS: Final[Mapping[str, str]] = {
         "retry",
         "cleared",
         "engine_change",
+        "fallback",
     )
 }
 """The tag of each field of `StoredState`."""
