@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from reconciler.model import formats, image_tags, ownership
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
-from reconciler.resources import _task_runs, task, task_definition
+from reconciler.resources import _dns, _task_runs, domain_certificate, task, task_definition
 from reconciler.rollout import state_tags, stored_state
 from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.engines import task_sets
@@ -72,6 +72,7 @@ def _stored() -> Mapping[str, str]:
         cleared=(BEFORE, RELEASE),
         engine_change=EngineChange("rolling", "ecs_native", AT),
         fallback=Fallback(FallbackPhase.RETURNING, AT, AT + timedelta(hours=2)),
+        restart=Version(RELEASE, "shop-web:8"),
     )
     return state_tags.written(StoredState(), state)[0]
 
@@ -120,10 +121,17 @@ GROUPS = (
             ),
             Tag(
                 ownership.REGION,
-                "the region of the Stack, on IAM roles only",
+                "the region of the Stack, on IAM roles, certificates of domains, and with the owner of a record",
                 "us-west-2",
                 NOBODY,
-                "The role counts as that of a stack of this name in any region. The next pass restores the tag.",
+                "The resource counts as that of a stack of this name in any region. The next pass restores the tag.",
+            ),
+            Tag(
+                _dns.ACCOUNT,
+                "the account of the stack, on certificates of domains, and with the owner of a record",
+                "123456789012",
+                NOBODY,
+                "The record counts as that of a stack of this name in any account. The next pass restores the tag.",
             ),
             Tag(
                 ownership.MANAGED,
@@ -291,6 +299,19 @@ GROUPS = (
                 NOBODY,
                 "The pre-deployment task runs again if the release is started again.",
             ),
+            Tag(
+                ownership.HELD_COUNT,
+                "`COUNT:DEADLINE:WHO[: WHY]`: the number of tasks that `scale` holds until then, in seconds since 1970",
+                "5:1772463900:ana: load test",
+                "Use `reconciler scale`.",
+                "The next pass writes the count of the specs.",
+            ),
+            _state(
+                "restart",
+                "`RELEASE:FAMILY:REVISION`: the release that was restarted, and the revision of its new tasks",
+                NOBODY,
+                "The release is rolled out once more, under the id that it had before the restart.",
+            ),
         ),
     ),
     Group(
@@ -369,6 +390,28 @@ GROUPS = (
         ),
     ),
     Group(
+        "Certificates of domains",
+        "On the certificates of services' domains, beside the tags of ownership. Defined in "
+        "`reconciler/resources/domain_certificate.py`.",
+        (
+            Tag(
+                domain_certificate.ZONE,
+                "the id of a hosted zone",
+                "Z0123456789ABCDEFGHIJ",
+                NOBODY,
+                "Records of a domain that is not in the specs any more are not found. Otherwise the next pass restores "
+                "the tag.",
+            ),
+            Tag(
+                domain_certificate.ZONE_ROLE,
+                "the ARN of the role by which the zone is reached",
+                "arn:aws:iam::210987654321:role/dns",
+                NOBODY,
+                "As without the zone.",
+            ),
+        ),
+    ),
+    Group(
         "Tasks",
         "On the tasks of `Task` documents, beside the tags of ownership. Defined in "
         "`reconciler/resources/_task_runs.py`.",
@@ -407,6 +450,13 @@ GROUPS = (
                 "0d1f6c0a4be2f3a897c55e1b2d3f4a5b",
                 NOBODY,
                 "The revision is compared field by field, and read again in each pass instead of once.",
+            ),
+            Tag(
+                task_definition.RESTARTED,
+                "`ID:WHO[: WHY]`: the request for a restart for which the revision was registered",
+                "5b1e08aa:ana: rotated the database password",
+                NOBODY,
+                "`history` does not show that it was a restart, nor who asked for it.",
             ),
             Tag(
                 formats.RUN_KEY,

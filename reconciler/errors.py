@@ -29,6 +29,7 @@ ReconcilerError
     ├── Gone                 it does not exist: success for a delete, absent for a read
     ├── Exists               it already exists: adopt it if the stack owns it
     ├── Blocked              something still depends on it: time, minutes
+    │   └── InUse            part of a resource that stays: what depends on the resource goes on, and may let go of it
     ├── Propagating          AWS has not propagated an earlier write yet: time, minutes (aws/propagation.py)
     ├── Throttled            too many calls; certainly not executed: time, seconds
     ├── Ambiguous            no response, or a server error: executed or not, read before acting again
@@ -199,6 +200,10 @@ class Exists(AwsError):
 
 
 class Blocked(AwsError):
+    pass
+
+
+class InUse(Blocked):
     pass
 
 

@@ -246,12 +246,17 @@ def _is_write(said: Call | Batch) -> bool:
     return not is_read(said) if isinstance(said, Call) else not all(is_read(call) for call in said.calls)
 
 
+SECRET = frozenset({"SecretString", "Value"})
+"""Parameters with what nobody but AWS is to see."""
+
+
 def _top_level(call: Call) -> Iterable[str]:
     return [value for value in call.params.values() if isinstance(value, str)]
 
 
 def _target(call: Call) -> str:
-    """What a write is about, for the audit line; secrets never stand at the top level of a call that we make."""
-    named = [text for text in _top_level(call) if len(text) <= 256]
+    """What a write is about, for the audit line."""
+    shown = replace(call, params={name: value for name, value in call.params.items() if name not in SECRET})
+    named = [text for text in _top_level(shown) if len(text) <= 256]
     lists = [item for value in call.params.values() if is_list_of_text(value) for item in value]
     return " ".join((named + lists)[:3]) or "-"

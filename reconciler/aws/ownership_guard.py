@@ -18,7 +18,9 @@ TARGETS_INSIDE = {
     ("autoscaling", "CreateOrUpdateTags"): ("Tags", "ResourceId"),
     ("autoscaling", "DeleteTags"): ("Tags", "ResourceId"),
     ("elbv2", "SetRulePriorities"): ("RulePriorities", "RuleArn"),
+    ("route53", "ChangeResourceRecordSets"): ("ChangeBatch.Changes", "ResourceRecordSet.Name"),
 }
+"""Operations that name their targets in a list, and the way to each name; a dot leads into a mapping."""
 
 
 @dataclass(slots=True)
@@ -49,12 +51,18 @@ class OwnershipGuard:
             return True
         if inside is not None:
             parameter, key = inside
-            return all(self.knows(call.service, item[key]) for item in call.params[parameter])
+            return all(self.knows(call.service, _at(item, key)) for item in _at(call.params, parameter))
         texts = [value for value in call.params.values() if isinstance(value, str)]
         lists = [value for value in call.params.values() if is_list_of_text(value)]
         return any(self.knows(call.service, text) for text in texts) or any(
             all(self.knows(call.service, item) for item in value) for value in lists
         )
+
+
+def _at(value: Any, path: str) -> Any:
+    for step in path.split("."):
+        value = value[step]
+    return value
 
 
 def aliases(identifier: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 The standard chain is left as it is (`AWS_PROFILE`, SSO, container credentials, `AWS_ENDPOINT_URL`). Clients are made
 when they are first needed, from one session: each loads its service model, which is what start-up time is made of.
+
+It is one module because all of it is what a call needs of boto3's session.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.response import StreamingBody
 from botocore.utils import get_environ_proxies
 
 from reconciler import __version__, errors
@@ -102,9 +105,11 @@ class Boto:
         self.on_date: Callable[[datetime], None] = lambda _: None
         """Called with the time that each response of AWS carries."""
         self._clients: dict[str, Any] = {}
+        self._sessions: dict[str, Any] = {}
+        """Of the roles that single calls are made with."""
         self._lock = threading.Lock()
         if assume_role is not None:
-            self._assume(assume_role, external_id)
+            self._session = self._assumed(assume_role, external_id)
 
     def perform(self, call: Call) -> dict[str, Any]:
         try:
@@ -124,7 +129,7 @@ class Boto:
                 shape = client.meta.service_model.operation_model(call.operation).output_shape
                 return _whole(client.get_paginator(method).paginate(**call.params), shape)
             answer: dict[str, Any] = getattr(client, method)(**call.params)
-            return answer
+            return _read_whole(answer)
         except (BotoCoreError, ClientError, OSError, *GARBLED) as error:
             raise translate(call, error) from error
 
@@ -134,9 +139,14 @@ class Boto:
         Raises `errors.AwsConfigurationInvalid`, and what looking for credentials raises.
         """
         try:
-            return self._client(call.service)
+            return self._client(call.service, call.role) if call.role else self._client(call.service)
         except (BotoCoreError, ClientError, OSError, ValueError) as error:
             raise _unusable(call, error) from error
+
+    def endpoint_of(self, service: str) -> str:
+        """The URL that calls of a service go to."""
+        url: str = self._client(service).meta.endpoint_url
+        return url
 
     def credentials(self) -> tuple[str, str, str]:
         """Access key, secret key and session token of now, for what signs by itself.
@@ -185,11 +195,15 @@ class Boto:
         url: str = self._client("sts").meta.endpoint_url
         return None if url.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else url
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, role: str = "") -> Any:
+        key = f"{service} as {role}" if role else service
         with self._lock:
-            client = self._clients.get(service)
+            client = self._clients.get(key)
             if client is None:
-                client = self._made(service, self._config)
+                if role and role not in self._sessions:
+                    self._sessions[role] = self._assumed(role, None)
+                session = self._sessions.get(role, self._session)
+                client = self._made(session, service, self._config)
                 endpoint = client.meta.endpoint_url
                 check_url("endpoint", endpoint)
                 proxies = get_environ_proxies(endpoint)
@@ -197,17 +211,17 @@ class Boto:
                     check_url("proxy", proxies.get(endpoint.partition(":")[0]))
                 elif proxies:
                     direct = Config(proxies={})  # no proxy reaches this machine
-                    client = self._made(service, self._config.merge(direct))
+                    client = self._made(session, service, self._config.merge(direct))
                 tls.share(client)
                 response_check.watch(client)
                 client.meta.events.register("before-parse", self._dated)
                 if self._fence is not None:
                     _fenced(client, service, self._fence)
-                self._clients[service] = client
+                self._clients[key] = client
             return client
 
-    def _made(self, service: str, config: Config) -> Any:
-        return self._session.client(service, config=config, endpoint_url=self.endpoint)
+    def _made(self, session: Any, service: str, config: Config) -> Any:
+        return session.client(service, config=config, endpoint_url=self.endpoint)
 
     def _dated(self, *, response_dict: dict[str, Any], **_: Any) -> None:
         try:
@@ -217,8 +231,8 @@ class Boto:
         if date.tzinfo is not None:
             self.on_date(date)
 
-    def _assume(self, role: str, external_id: str | None) -> None:
-        """Become `role`; its credentials last an hour and are renewed by botocore when they run out."""
+    def _assumed(self, role: str, external_id: str | None) -> Any:
+        """A session of `role`; its credentials last an hour and are renewed by botocore when they run out."""
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
         source = self._credentials(f"no credentials to assume {role} with; set AWS_PROFILE or sign in")
@@ -227,7 +241,7 @@ class Boto:
         fetcher = AssumeRoleCredentialFetcher(create, source, role, extra_args=asked)
         inner = models.session(None, self.region)
         inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-        self._session = boto3.Session(botocore_session=inner, region_name=self.region)
+        return boto3.Session(botocore_session=inner, region_name=self.region)
 
 
 GARBLED = (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -283,9 +297,15 @@ def _whole(pages: Any, shape: Any) -> dict[str, Any]:
     return whole
 
 
+def _read_whole(answer: dict[str, Any]) -> dict[str, Any]:
+    """An object of S3 comes as a stream: it is read within the limits of this exchange."""
+    return {name: value.read() if isinstance(value, StreamingBody) else value for name, value in answer.items()}
+
+
 def _pages_by_hand(call: Call) -> bool:
     """A call that says where to start or how much to get wants one page."""
-    return not {"NextToken", "nextToken", "Marker", "StartingToken", "maxResults", "MaxResults"}.isdisjoint(call.params)
+    by_hand = {"NextToken", "nextToken", "Marker", "StartingToken", "maxResults", "MaxResults", "StartRecordName"}
+    return not by_hand.isdisjoint(call.params)
 
 
 def _agent(text: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
 
@@ -44,6 +44,16 @@ def urls_of(endpoint: str | None) -> Mapping[str, str]:
     """Listener ARN → URL; empty for AWS itself."""
     urls = _ask(endpoint, "urls")
     return urls if isinstance(urls, dict) else {}
+
+
+def containers_of(endpoint: str | None, task: str) -> Mapping[str, Any] | None:
+    """The containers of a task whose processes run on this machine, by name; None if the endpoint is not the emulator.
+
+    Whether it is, its own answer says.
+    """
+    answer = _ask(endpoint, f"task?id={quote(task, safe='')}")
+    containers = answer.get("containers") if isinstance(answer, dict) else None
+    return containers if isinstance(containers, dict) else None
 
 
 def opened(request: str | urllib.request.Request, seconds: float) -> Any:

@@ -64,6 +64,12 @@ def open_store(
     raise click.UsageError(f"--store must be sqlite:PATH or dynamodb:TABLE, not {text!r}")
 
 
+def table_of(store: str | None) -> str | None:
+    """The DynamoDB table that a store is in, if it is in one."""
+    scheme, _, name = (store or "").partition(":")
+    return name if scheme == "dynamodb" and name else None
+
+
 def holder(command: str) -> str:
     """`apply by ana@workstation (4711)`"""
     try:

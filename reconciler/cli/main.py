@@ -39,8 +39,8 @@ COMMANDS = tuple(
 
 
 def module_of(name: str) -> str:
-    """The module of a command, and the object in it: `import` is `import_`."""
-    return f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+    """The module of a command, and the object in it: `import` is `import_`, and `exec` is `exec_`."""
+    return f"{name}_" if keyword.iskeyword(name) or name == "exec" else name.replace("-", "_")
 
 
 def short_help(name: str) -> str:

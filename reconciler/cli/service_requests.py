@@ -235,11 +235,12 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
     """
     from reconciler.cli.output.rollout_text import under_way
     from reconciler.cli.rollout_session import reporting_controller
-    from reconciler.controller.goals import RequestHandled
+    from reconciler.controller.goals import RequestHandled, Restarted
     from reconciler.controller.until import Ending
 
     controller = reporting_controller(stack)
-    goal = RequestHandled(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK, deployed=deployed)
+    sort = Restarted if request.verb is RequestVerb.RESTART else RequestHandled
+    goal = sort(rollout.address, request.id, while_suspended=request.verb in WAYS_BACK, deployed=deployed)
     ending = controller.run(goal)
     result = controller.queue.results.get(rollout.address)
     if result is not None and result.stuck:

@@ -278,7 +278,7 @@ class Controller:
         self.stack_requests.read(world, desired_state.place.stack, active.wanted)
         tags = self.stack_requests.tags
         plan, drifts = pass_.planned(
-            desired_state, world, self.kinds, policy=self.policy, now=now, agreed=self._agreed,
+            desired_state, world, self.kinds, at=self.aws.clock.now(), policy=self.policy, now=now, agreed=self._agreed,
             written=frozenset(self._written), suspended_by=tags.suspended, unreadable=tags.unreadable,
         )  # fmt: skip
         return PassResult(self._number, depth, active.revision, world, plan, drifts)

@@ -199,3 +199,18 @@ class RequestHandled(Until):
                 raise errors.Refused(one.because, code=one.code)
         if lack is not None and not last.world.unreadable:
             raise errors.ReconcilerError(f"{self.service}: {lack.because}")
+
+
+@dataclass(slots=True)
+class Restarted(RequestHandled):
+    """A restart was refused; or it was accepted, and its rollout has ended."""
+
+    def reached(self, controller: Controller) -> Ending | None:
+        handled = super(Restarted, self).reached(controller)
+        result = controller.queue.results.get(self.service)
+        if handled is None or result is None or result.stuck or result.seen is None:
+            return handled
+        if self.answer is not None and not self.answer.accepted:
+            return handled
+        wanted = result.rollout.subject.release.id
+        return handled if result.at_rest and result.seen.marks.restarts(wanted) else None

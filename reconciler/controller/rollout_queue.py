@@ -18,6 +18,7 @@ from reconciler.rollout import describe, read_only
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.engine_change import TakeStep
 from reconciler.rollout.fallback import SetCount
+from reconciler.rollout_driver import restarts
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, restricted, rollouts_of
 
@@ -106,8 +107,8 @@ class RolloutQueue:
 
     @property
     def outdated(self) -> bool:
-        """Whether only another pass can say what is to be done with a service."""
-        return any(result.outdated for result in self.results.values())
+        """Whether only another pass can say what is to be done with a service, such as the release of a restart."""
+        return any(result.outdated or restarts.accepted(result.done) is not None for result in self.results.values())
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next step; None if none is due."""

@@ -6,6 +6,7 @@ specs, compiled ──► names and roles                             │
 """
 
 from reconciler.iam.fit import LARGEST, fitted, size
-from reconciler.iam.statements import Extras, Statement, document, statements
+from reconciler.iam.statement import EVERYTHING, Statement
+from reconciler.iam.statements import Extras, document, statements
 
-__all__ = ["LARGEST", "Extras", "Statement", "document", "fitted", "size", "statements"]
+__all__ = ["EVERYTHING", "LARGEST", "Extras", "Statement", "document", "fitted", "size", "statements"]

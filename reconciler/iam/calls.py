@@ -8,7 +8,7 @@ taken counts as well: it is there to be taken.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ def of_loop() -> Operations:
             "reconciler.model.",
         ),
     )
+
+
+def of_modules(modules: Iterable[str], inside: tuple[str, ...]) -> Operations:
+    """What modules ask and write, and what they import of those that begin as `inside` says."""
+    return frozenset(one for module in modules for one in _closure(module, inside))
 
 
 @cache

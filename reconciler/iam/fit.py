@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from reconciler.iam.statements import EVERYTHING, Statement, document
+from reconciler.iam.statement import EVERYTHING, Statement
+from reconciler.iam.statements import document
 
 LARGEST: Final = 10_240
 """Characters of all inline policies of a role, white space aside (IAM User Guide, IAM and AWS STS quotas)."""
@@ -75,7 +76,7 @@ def _shared(texts: list[str]) -> str:
 
 
 def _with_folded_reads(statement: Statement) -> Statement:
-    if statement.sid != "Look":
+    if statement.sid not in ("Look", "Examine"):
         return statement
     verbs: dict[str, list[str]] = defaultdict(list)
     for one in statement.actions:

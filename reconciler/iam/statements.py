@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.aws.catalogue import service_facts, services
-from reconciler.iam import calls, rules
+from reconciler.iam import calls, rules, zones
 from reconciler.iam.rules import action
+from reconciler.iam.statement import EVERYTHING, Condition, Statement
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation
 from reconciler.model.resource import Address, Desired, Ref
@@ -25,9 +26,6 @@ from reconciler.reconcile.observe import StackId
 from reconciler.rollout.engine import engines
 from reconciler.rollout.spec import RolloutSpec
 
-Condition = Mapping[str, Mapping[str, Any]]
-EVERYTHING = ("*",)
-
 
 @dataclass(frozen=True, slots=True)
 class Extras:
@@ -35,7 +33,7 @@ class Extras:
 
     `table` holds its lease; `topics` are SNS ARNs that it tells things to; `repository` is the ARN of the CodeCommit
     repository with its specs. `all_types`: whatever a later specification may ask for. `boundary` is the permissions
-    boundary that the Stack names for its roles.
+    boundary that the Stack names for its roles. `doctor` is what the checks before an apply read.
     """
 
     table: str | None = None
@@ -43,28 +41,7 @@ class Extras:
     repository: str | None = None
     all_types: bool = False
     boundary: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """`why` finishes the sentence "it may, because …" for whoever reads the policy."""
-
-    sid: str
-    why: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...] = EVERYTHING
-    condition: Condition = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "Sid": self.sid,
-            "Effect": "Allow",
-            "Action": list(self.actions),
-            "Resource": list(self.resources) if self.resources != EVERYTHING else "*",
-        }
-        return said | (
-            {"Condition": {test: dict(keys) for test, keys in self.condition.items()}} if self.condition else {}
-        )
+    doctor: frozenset[Operation] = frozenset()
 
 
 def document(given: Iterable[Statement]) -> dict[str, Any]:
@@ -101,7 +78,7 @@ class _Maker:
         self.bound = self._bound()
 
     def all(self) -> Iterator[Statement]:
-        for part in (self._reads, self._makes, self._changes, self._roles, self._configured):
+        for part in (self._reads, self._makes, self._changes, self._records, self._roles, self._configured):
             for statement in part():
                 yield from (one for one in self._within_boundary(statement) if one.actions and one.resources)
 
@@ -174,7 +151,20 @@ class _Maker:
         yield Statement("Look", "it compares what there is with the specs", self._actions(Binding.READ), condition=here)
         yield from self._reads_roles()
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
+        yield from self._examines(here)
+        values, published = self._actions(Binding.READ_BY_NAME), self._named(Binding.READ_BY_NAME)
+        yield Statement("LookUpValues", "the specs name these values of others", values, published)
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
+
+    def _examines(self, here: Condition) -> Iterator[Statement]:
+        """What is read beside that before an apply."""
+        free = (Binding.READ, Binding.READ_GLOBAL, Binding.READ_ACCOUNT)
+        more = self.extras.doctor - rules.FREE - {one for binding in free for one in self.bound.get(binding, ())}
+        regional = tuple(sorted(action(one) for one in more if service_facts(one[0]).regional))
+        others = tuple(sorted(action(one) for one in more if not service_facts(one[0]).regional))
+        why = "it looks for what would make an apply fail"
+        yield Statement("Examine", why, regional, condition=here)
+        yield Statement("ExamineRoles", f"{why}, and IAM is in no region", others)
 
     def _reads_roles(self) -> Iterator[Statement]:
         """All roles of the account, or those below the path of the stack's roles."""
@@ -186,6 +176,8 @@ class _Maker:
         yield Statement("LookAtRoles", why, self._actions(Binding.READ_GLOBAL, Binding.READ_PATH))
         bound = self._actions(Binding.READ_BELOW_PATH, Binding.READ_ROLE)
         yield Statement("LookIntoRoles", "the stack's are below it", bound, (self._arn("iam", f"role/{path}/*"),))
+        why = "roles of others that the specs name are looked up"
+        yield Statement("LookAtNamedRoles", why, self._actions(Binding.READ_ROLE), self._named(Binding.READ_ROLE))
 
     def _makes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._asked_as_ours}
@@ -249,8 +241,12 @@ class _Maker:
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
         for one in self._on_behalf():
             account = "" if one.public else self.place.account
-            arns = tuple(self._arn(*arn, account=account) for arn in one.arns)
+            arns = tuple(self._arn(arn[0], arn[1], account) for arn in one.arns)
             yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
+
+    def _records(self) -> Iterator[Statement]:
+        """Writes of the names of domains only, in their zones; those of other accounts by the roles of the specs."""
+        yield from zones.statements(self.kinds, self.wanted, self.place.partition, self._actions(Binding.READ_ZONES))
 
     def _on_behalf(self) -> Iterator[OnBehalf]:
         for name in sorted(self.used):

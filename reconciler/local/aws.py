@@ -23,8 +23,9 @@ from reconciler.local.codedeploy import hooks
 from reconciler.local.constraints import check as check_constraints
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
+from reconciler.local.inside import Usage
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
-from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner, Traffic, Usage
+from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner, Traffic
 from reconciler.local.refusal import LostAnswer, Refusal
 from reconciler.local.rest import MOVED_BY_TASKS, STEADY
 from reconciler.local.scheduler import tasks
@@ -254,6 +255,10 @@ class LaptopAws:
                 self.regions.functions.clear()
             self.regions.functions.update(changes or {})
             return dict(self.regions.functions)
+
+    def inside(self, task_id: str) -> Params:
+        """The containers of a task whose processes run, by name; none of any other."""
+        return {name: one.as_json() for name, one in self._ports[0].inside(task_id).items()}
 
     def state_changes(self) -> list[Params]:
         """What EventBridge would have been told of deployments and their hooks, oldest first."""

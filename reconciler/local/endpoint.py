@@ -6,6 +6,7 @@
     /_reconciler/hooks     GET     the functions of lifecycle hooks that CodeDeploy waits for, and what they were told
     /_reconciler/functions GET     what stands in for Lambda functions · POST name → its answer · DELETE all
     /_reconciler/events    GET     state changes of ECS deployments and their hooks, as EventBridge would deliver them
+    /_reconciler/task      GET     ?id=… the processes of a running task: where they run, with which environment
     /_reconciler/reset     POST    an empty account
 
 Everything else is a request to AWS. No web page gets through to either: `http_guard` and `admission` see each request
@@ -121,6 +122,8 @@ class Endpoint:
                 return 200, self.laptop.functions(given)
             case "GET", "events":
                 return 200, self.laptop.state_changes()
+            case "GET", "task":
+                return 200, {"containers": self.laptop.inside(query.get("id", ""))}
             case "POST", "reset":
                 self.laptop.reset()
                 return 200, {}

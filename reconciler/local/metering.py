@@ -17,7 +17,8 @@ from reconciler.local import target_tracking
 from reconciler.local.cloudwatch.evaluate import evaluate
 from reconciler.local.cloudwatch.state import KEPT, MINUTE, Distribution, Metric, metric, minute_of, moment_of, single
 from reconciler.local.elb.state import NETWORK_PROTOCOLS, TargetGroup
-from reconciler.local.ports import Traffic, Usage
+from reconciler.local.inside import Usage
+from reconciler.local.ports import Traffic
 from reconciler.local.world import World
 
 SHORTEST = 0.5

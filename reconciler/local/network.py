@@ -35,6 +35,7 @@ class Interface:
     public_address: str
     mac_address: str
     dns_name: str
+    ipv6_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,17 @@ class Network:
     # ---- interfaces -------------------------------------------------------------------------------------------------
 
     def open_interface(
-        self, subnet_id: str, groups: list[str], description: str, *, requester: str, public: bool
+        self,
+        subnet_id: str,
+        groups: list[str],
+        description: str,
+        *,
+        requester: str,
+        public: bool,
+        ipv6: bool = False,
     ) -> Interface:
-        """A network interface that belongs to AWS (`RequesterManaged`), at the subnet's next free address."""
+        """A network interface that belongs to AWS (`RequesterManaged`), at the subnet's next free address; with `ipv6`
+        at one of its IPv6 range as well, if it has one."""
         subnet = self.subnet(subnet_id)
         if subnet is None:
             raise Refusal("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
@@ -133,7 +142,26 @@ class Network:
             made.public_ip or "",
             made.mac_address,
             f"ip-{made.private_ip_address.replace('.', '-')}.{self._private_domain}",
+            self.set_ipv6(made.id, ipv6),
         )
+
+    def ipv6_range(self, subnet_id: str) -> str:
+        """That of a subnet; empty if it has none."""
+        subnet = next((by_zone[subnet_id] for by_zone in self.ec2.subnets.values() if subnet_id in by_zone), None)
+        ranges = subnet.ipv6_cidr_block_associations.values() if subnet else ()
+        return next((one["ipv6CidrBlock"] for one in ranges if one["ipv6CidrBlockState"]["State"] == "associated"), "")
+
+    def set_ipv6(self, interface_id: str, on: bool) -> str:
+        """Give an interface an IPv6 address, or take it away; the address that it has then, if any."""
+        interface = self.ec2.enis[interface_id]
+        block = self.ipv6_range(interface.subnet.id) if on else ""
+        if not block:
+            interface.ipv6_addresses = []
+            return ""
+        if not interface.ipv6_addresses:
+            number = next(self._public)
+            interface.ipv6_addresses = [str(ipaddress.IPv6Network(block)[RESERVED_ADDRESSES + number])]
+        return str(interface.ipv6_addresses[0])
 
     @property
     def _private_domain(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.local import autoscaling, tagging
+from reconciler.local import autoscaling, policy_simulation, quotas, tagging
 from reconciler.local.cloudwatch import api as cloudwatch
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import api as ecs
@@ -19,10 +19,12 @@ OWNED: dict[str, Mapping[str, Operation]] = {
     "codedeploy": codedeploy.OPERATIONS,
     "ecs": ecs.OPERATIONS,
     "elbv2": elb.OPERATIONS,
+    "iam": policy_simulation.OPERATIONS,
     "logs": members.LOGS,
     "resourcegroupstaggingapi": tagging.OPERATIONS,
+    "service-quotas": quotas.OPERATIONS,
 }
-SHARED = frozenset({"cloudwatch", "logs"})
+SHARED = frozenset({"cloudwatch", "iam", "logs"})
 """Services of which some operations are ours and the others moto's: dashboards have nothing to do with metrics and
 alarms."""
 CONSTRAINT_ERRORS = {

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from reconciler.local.container_options import Mount, RestartPolicy
+from reconciler.local.inside import Inside, Usage
 
 HealthState = Literal["initial", "healthy", "unhealthy", "unhealthy.draining", "unused", "draining", "unavailable"]
 
@@ -96,14 +97,6 @@ class TaskLaunch:
     memory: float = 0.0  # MiB
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a task uses at present, in percent of what it has reserved; None where that is not known."""
-
-    cpu: float | None = None
-    memory: float | None = None
-
-
 class TaskRunner(Protocol):
     @property
     def metered(self) -> bool:
@@ -120,6 +113,9 @@ class TaskRunner(Protocol):
 
     def stop(self, task_id: str, reason: str) -> None:
         """Ask every container to end (SIGTERM, `stop_timeout`, SIGKILL: exit code 137)."""
+
+    def inside(self, task_id: str) -> Mapping[str, Inside]:
+        """Where the processes of a running task are, by container; empty if it has none."""
 
     def kill(self, task_id: str, exit_code: int = 1) -> None:
         """The essential containers end at once, as in a crash; a process that can only be killed has the code 137."""

@@ -28,6 +28,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.moto_api._internal import mock_random
+from moto.route53.models import ChangeList
 
 from reconciler.errors import Undecidable
 from reconciler.local.refusal import Refusal
@@ -54,6 +55,20 @@ serialize.XFormedAttributePicker.get_possible_keys = _possible_keys  # type: ign
 LaunchTemplate.tags = property(LaunchTemplate.get_tags, lambda template, tags: None)  # type: ignore[assignment]  # noqa: ARG005 — a list there; it is only read
 """moto shows a launch template's first tags for ever."""
 
+
+def _append(changes: ChangeList, item: Any, append: Any = ChangeList.append) -> None:
+    append(changes, item)
+    if item["Action"] == "DELETE":
+        record = item["ResourceRecordSet"]
+        names = record["Name"], record["Type"]
+        changes[:] = [
+            one for one in changes if (one["ResourceRecordSet"]["Name"], one["ResourceRecordSet"]["Type"]) != names
+        ]
+
+
+ChangeList.append = _append  # type: ignore[assignment,method-assign]  # its own has no default
+"""moto takes a record of Route 53 that was deleted for one that exists, where it is created again."""
+
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
@@ -63,7 +78,7 @@ TARGETS = {
     "tagging": "ResourceGroupsTaggingAPI_20170126",
 }
 
-GLOBAL = frozenset({"iam", "s3"})
+GLOBAL = frozenset({"iam", "route53", "s3"})
 """Services of which moto has one state for all regions."""
 STEADY = frozenset({"ec2", "ecr", "iam", "logs", "scheduler", "ssm"})
 """Services in which time and the scheduler change nothing but what `MOVED_BY_TASKS` show."""
@@ -150,6 +165,11 @@ class Rest:
     def state(self, service: str) -> Any:
         backends: Any = get_backend(service)  # type: ignore[call-overload]  # its overloads want literals
         return backends[self.account]["aws" if service in GLOBAL else self.region]
+
+    def regions_of(self, service: str) -> list[Any]:
+        """The state of a service in every region that it was used in."""
+        backends: Any = get_backend(service)  # type: ignore[call-overload]  # its overloads want literals
+        return list(backends[self.account].values())
 
     @property
     def iam(self) -> Any:

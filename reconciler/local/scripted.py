@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.local.inside import Inside, Usage
 from reconciler.local.ports import (
     ControlPlane,
     HealthState,
@@ -20,7 +21,6 @@ from reconciler.local.ports import (
     TargetState,
     TaskLaunch,
     Traffic,
-    Usage,
 )
 
 INITIAL = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
@@ -114,6 +114,10 @@ class ScriptedTasks:
                 self.control.write_logs(container.log_region, container.log_group, container.log_stream, lines)
         if script.exits_after is not None:
             self.control.after(script.exits_after, lambda: self._all_exit(task.task_id, script.exit_code))
+
+    def inside(self, task_id: str) -> Mapping[str, Inside]:
+        """A scripted task has no process that another one could join."""
+        return {}
 
     def _report(self, task_id: str, name: str, healthy: bool) -> None:
         if name in self._alive.get(task_id, ()):

@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.clock import Clock
@@ -20,8 +22,9 @@ from reconciler.local import programs, task_user, usage, volumes
 from reconciler.local.addresses import Addresses, NoAddressLeft
 from reconciler.local.background import Background
 from reconciler.local.containers import Container
+from reconciler.local.inside import Inside, Usage
 from reconciler.local.nursery import Nursery
-from reconciler.local.ports import ControlPlane, TaskLaunch, Usage
+from reconciler.local.ports import ControlPlane, TaskLaunch
 from reconciler.local.programs import CannotStart
 from reconciler.local.registry import CannotPull, Registry
 from reconciler.local.running import Outside, Running
@@ -80,6 +83,9 @@ class Tasks:
     def kill(self, task_id: str, exit_code: int = 1) -> None:
         self._background.soon(self._kill, task_id)
 
+    def inside(self, task_id: str) -> Mapping[str, Inside]:
+        return self._background.run(self._inside(task_id)).result()
+
     def reset(self) -> None:
         """Returns once nothing will be reported any more, a moment before the last process is gone."""
         self._background.run(self._reset()).result()
@@ -118,6 +124,24 @@ class Tasks:
                 for name, used in self._used.items()
             }
         self._outside.control.on_usage({name: one for name, one in self._usage.items() if name in self._tasks})
+
+    async def _inside(self, task_id: str) -> Mapping[str, Inside]:
+        running = self._tasks.get(task_id)
+        if running is None or running.place is None or running.ending:
+            return {}
+        user = "" if self._user is None else f"{self._user.uid}:{self._user.gid}"
+        return {
+            name: Inside(
+                str(one.prepared.folder),
+                one.prepared.environment,
+                user,
+                running.place.address,
+                dict(running.ports),
+                dict.fromkeys(programs.PYTHONS, sys.executable),
+            )
+            for name, one in running.containers.items()
+            if one.process is not None and one.exit_code is None
+        }
 
     async def _reset(self) -> None:
         for running in self._tasks.values():

@@ -36,6 +36,8 @@ class Timings:
     """How long an INACTIVE service is still described."""
     deployment_stage: float = 0.5
     """What each stage of a native or CodeDeploy deployment takes that has nothing to wait for."""
+    network_shift: float = 0.0
+    """What a native deployment waits besides once it has shifted traffic of a network load balancer."""
     green_within: float = 86_400.0
     """A native deployment's green must be healthy within this, else it rolls back."""
     install_within: float = 3_600.0
@@ -43,6 +45,8 @@ class Timings:
     iam_propagation: float = 0.0
     """How long other services cannot assume a new role."""
     nat_gateway_provisioning: float = 0.0
+    certificate_validation: float = 3.0
+    """Between the record of a certificate and the certificate."""
 
     @classmethod
     def instant(cls) -> Timings:
@@ -55,6 +59,7 @@ class Timings:
             task_interface=0,
             steady_after=0,
             deployment_stage=0,
+            certificate_validation=0,
         )
 
     @classmethod
@@ -71,6 +76,8 @@ class Timings:
             retry_first=10,
             alarm_poll=60,
             deployment_stage=20,
+            network_shift=600,
             iam_propagation=10,
             nat_gateway_provisioning=90,
+            certificate_validation=180,
         )

@@ -34,6 +34,7 @@ CLIENT_NAMES = {
     "elasticloadbalancing": "elbv2",
     "tagging": "resourcegroupstaggingapi",
     "monitoring": "cloudwatch",
+    "servicequotas": "service-quotas",
 }
 SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 HOST = re.compile(r"^(?:api\.)?(?P<service>[a-z0-9-]+)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com")

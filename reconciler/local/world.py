@@ -69,6 +69,7 @@ class World:
     )  # Lambda function → what it answers every time; all regions'
     strict_tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)  # operation, client token
     members: dict[tuple[str, str], dict[Any, Any]] = field(default_factory=dict)  # kind, id → what moto does not show
+    quotas: dict[tuple[str, str], float] = field(default_factory=dict)  # service and code → what was asked for
     tag_listings: dict[str, list[Any]] = field(default_factory=dict)  # filters → what GetResources pages through
     touched: dict[ServiceKey, None] = field(default_factory=dict)  # in order, each once
 

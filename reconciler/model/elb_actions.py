@@ -59,3 +59,9 @@ def with_beyond(action: Action, kept: Sequence[Action]) -> list[dict[str, Any]]:
     if sticky and action.get("Type") == "forward":
         action = {**action, "ForwardConfig": {**(action.get("ForwardConfig") or {}), STICKINESS: sticky}}
     return joined(before(kept), action)
+
+
+def listener_of(arn: str) -> str:
+    """The listener of a rule, or the listener itself: of an application load balancer, a default action is a rule with
+    an ARN of its own."""
+    return arn if ":listener/" in arn else arn.replace(":listener-rule/", ":listener/").rpartition("/")[0]

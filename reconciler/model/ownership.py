@@ -24,9 +24,10 @@ REGION = "reconciler:region"  # of the stack, on what is in no region: a stack o
 PREFIX = "reconciler:"
 MEMBERS = "reconciler:members"  # digests of API members that AWS does not show, so that a change of one is seen
 FIELDS = "reconciler:fields"  # what fields of the document set, so that removing one removes or resets it
+HELD_COUNT = "reconciler:held-count"  # a number of tasks in place of the specs', until a deadline
 NAME = "Name"  # the console shows it as the name of things that have none in AWS
 
-_WRITTEN_LAST: Final = frozenset({MEMBERS, FIELDS})
+_WRITTEN_LAST: Final = frozenset({MEMBERS, FIELDS, HELD_COUNT})
 """They speak of what has been written."""
 
 _HASHED: Final = "reconciler:sha256 "
@@ -87,7 +88,7 @@ class TagChange:
 def tag_changes(have: Mapping[str, str], want: Mapping[str, str]) -> TagChange:
     """The tag writes that turn `have` into `want`; tags set by others are kept."""
     put = {key: value for key, value in want.items() if have.get(key) != value}
-    ours = (*_managed(have, want), PROTECT, MANAGED, IMAGES, MEMBERS, FIELDS)
+    ours = (*_managed(have, want), PROTECT, MANAGED, IMAGES, MEMBERS, FIELDS, HELD_COUNT)
     drop = {key for key in ours if key in have and key not in want}
     return TagChange(put, tuple(sorted(drop)))
 

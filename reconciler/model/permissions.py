@@ -13,8 +13,8 @@ from enum import Enum, auto
 Operation = tuple[str, str]
 """Service and operation, as in `Call`."""
 
-NamedArn = tuple[str, str]
-"""Service and resource part of an ARN, whose partition, region and account are the stack's."""
+NamedArn = tuple[str, str] | tuple[str, str, str]
+"""Service and resource part of an ARN, whose partition, region and account are the stack's; or with its account."""
 
 
 class Binding(Enum):
@@ -26,7 +26,9 @@ class Binding(Enum):
     READ_PATH = auto()  # nothing; left out where they have none
     READ_BELOW_PATH = auto()  # that path; left out where they have none
     READ_ROLE = auto()  # that path; nothing where they have none
+    READ_ZONES = auto()  # nothing: the service is in no region; left out without domains
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
+    READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
     MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches
@@ -37,6 +39,7 @@ class Binding(Enum):
     SERVICE_DEPLOYMENTS = auto()  # names: they carry no tags, and are known by cluster and service
     SCHEDULES = auto()  # names: they lie in a group of their own, and carry no tags
     DEPLOYMENTS = auto()  # names: deployments and their configurations carry no tags
+    RECORDS = auto()  # the hosted zone, and the names of the records
     AUTOSCALING = auto()  # the namespace of what is scaled
     UNBOUND = auto()  # nothing
     NEVER = auto()  # a person's business: left out of the policy

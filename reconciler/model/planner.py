@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.model import adoption, moves, obstacles, ordering, ownership
+from reconciler.model import adoption, moves, obstacles, ordering, ownership, unusable
 from reconciler.model.adoption import adopted, immutable_changes
 from reconciler.model.diff import Change, declared, diff, value_at
+from reconciler.model.lookups import Lookups
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
@@ -69,6 +70,7 @@ class _Planner:
         self.extra: list[Observed[Any]] = []
         self.doubtful: set[Address] = set()  # unowned, and there are several of them
         self.ids: dict[Address, str] = {}  # known now, and still true once this plan is done
+        self.lookups = Lookups(self.desired, self.found, kinds, self.ids)
         self.held: set[Address] = set()  # will have no id that can be relied on when this plan is done
         self.actions: list[Action] = []
         self.refusals: list[Refusal] = []
@@ -101,7 +103,7 @@ class _Planner:
             waiting=tuple(self.waiting),
             unsettled=tuple(self.unsettled),
             failed=tuple(self.failed),
-            names={found.id: found.address for found in self.found.values()},
+            names=self.lookups.names(),
             unchanged=self.unchanged,
         )
 
@@ -142,8 +144,11 @@ class _Planner:
 
     def _decide(self, raw: Desired[Any]) -> None:
         address, kind = raw.address, self.kinds[raw.address.kind]
-        found = self.found.get(address)
-        stuck = next((need for need in sorted(self.needs[address]) if need in self.held), None)
+        found, needs = self.found.get(address), self.needs[address]
+        if found is not None and not needs.isdisjoint(self.held):
+            raw, left, notes = unusable.without(kind, found, raw, self.held)
+            needs, self.waiting = needs - left, [*self.waiting, *notes]
+        stuck = next((need for need in sorted(needs) if need in self.held), None)
         if address.kind in self.world.unreadable:
             self._hold(address)
             return
@@ -164,13 +169,10 @@ class _Planner:
             self._compare(raw, adopted(want, found), found)
         else:
             self._conflict(want, found)
-        if (
-            kind.slow_to_create
-            and found is not None
-            and found.health is ResourceHealth.PROGRESSING
-            and address not in self.held
-        ):
+        if found is not None and address not in self.held and unusable.is_unusable(kind, found):
             self._hold(address)
+        if raw.held_until is not None:
+            self.waiting.append(Note(address, f"its requests stay where they are until {raw.held_until} exists"))
 
     def _in_its_place(self, want: Desired[Any]) -> Observed[Any] | None:
         """What leaves the specs and has the place of `want`, which only one can have: it is renamed, not replaced."""
@@ -189,13 +191,14 @@ class _Planner:
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:
             self._refuse(RefusalCode.MISSING, want, "it does not exist")
-        elif found.health is not ResourceHealth.READY:
+        elif found.health is not ResourceHealth.READY and not self.lookups.follows(want.address):
             self.warnings.append(Note(want.address, found.reason))
 
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
         kind, owner = self.kinds[want.address.kind], ownership.owner(found.tags)
         what = kind.excludes(want.spec, found.spec) or "that name"
-        hints = ["" if owner else "set `adopt: true` in its document to take it over", kind.instead(want.spec, found)]
+        theirs = owner or self.lookups.among_others(want.address)
+        hints = ["" if theirs else kind.adopted_by, kind.instead(want.spec, found)]
         because = f"{found.id} already has {what} and {obstacles.foreign(found.tags)}"
         self._refuse(RefusalCode.CONFLICT, want, because, ", or ".join(filter(None, hints)))
 
@@ -208,6 +211,9 @@ class _Planner:
         tags = tag_changes(found.tags, want.tags) if found.parent is None else TagChange({}, ())
         self.warnings += adoption.kept_notes(raw, want, found)
         rolls, old = any(change.rolls for change in changes), moves.former_address(want, found)
+        if found.facts.get("unusable") and want.address in self.consent.replace:
+            self._replace(want, found, ())
+            return
         if found.health is not ResourceHealth.READY and found.reason:
             ended = kind.runs_to_completion and found.health is ResourceHealth.DEGRADED
             (self.failed if ended else self.unsettled).append(Note(want.address, found.reason))
@@ -246,7 +252,9 @@ class _Planner:
     def _of_release(self, raw: Desired[Any], change: Change) -> Change:
         named = value_at(raw.spec, change.path)
         kind = self.kinds[named.address.kind] if isinstance(named, Ref) else None
-        return change if kind is None or not (kind.lookup or kind.revisions) else replace(change, release=True)
+        if kind is None or not (kind.lookup or kind.revisions):
+            return change
+        return replace(change, release=True, origin=str(named) if kind.id_is_value else "")
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         kind, address = self.kinds[want.address.kind], want.address
@@ -257,7 +265,8 @@ class _Planner:
             hint = f"set `aws_name` in its document so that it stays {name}"
             self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
             return
-        because = f"AWS cannot change {', '.join(str(change) for change in changes if change.immutable)} in place"
+        immutable = ", ".join(str(change) for change in changes if change.immutable)
+        because = f"AWS cannot change {immutable} in place" if changes else found.reason
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
             hint = "give it another `name`, or restore the field"
             if how is Replace.DELETE_FIRST:
@@ -268,31 +277,18 @@ class _Planner:
         elif ownership.protected(found.tags):
             self._refuse(RefusalCode.PROTECTED, want, f"{because}, and the resource is protected")
         else:
-            self._act(
-                Action(
-                    Verb.REPLACE,
-                    address,
-                    because,
-                    changes,
-                    consequence=Consequence.REPLACE,
-                    old=found,
-                    new=want,
-                    create_first=how is Replace.CREATE_FIRST,
-                ),
-                new_id=True,
+            first, replaced = how is Replace.CREATE_FIRST, Consequence.REPLACE
+            action = Action(
+                Verb.REPLACE, address, because, changes, consequence=replaced, old=found, new=want, create_first=first
             )
+            self._act(action, new_id=True)
 
     def _act(self, action: Action, *, new_id: bool) -> None:
-        """Add the action, unless it would only fail later: AWS will refuse it, or its image is known not to exist."""
-        for ref in self.desired[action.address].refs():
-            found = self.found.get(ref)
-            if found is not None and self.kinds[ref.kind].lookup and found.health is ResourceHealth.DEGRADED:
-                assert action.new is not None
-                self._refuse(RefusalCode.MISSING, action.new, found.reason)
-                return
-        refusal = obstacles.obstacle(action, self.kinds, self.world, self.desired, self.ids, self.stack)
+        """Add the action, unless it would only fail later: AWS will refuse it, or something that it uses is missing."""
+        refusal = self.lookups.refusal(self.desired[action.address])
+        refusal = refusal or obstacles.obstacle(action, self.kinds, self.world, self.desired, self.ids, self.stack)
         if refusal is not None:
-            self.refusals.append(refusal)
+            self.refusals += [] if refusal in self.refusals else [refusal]
             self._hold(action.address)
             return
         self.actions.append(action)

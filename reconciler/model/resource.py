@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from reconciler.model.requirement import Requirement
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Spec")
@@ -42,6 +45,11 @@ class Address(NamedTuple):
         if not (kind and slash and name):
             raise ValueError(f"not an address: {text!r} (expected kind/name)")
         return cls(kind, name)
+
+
+def existing(kind: str) -> str:
+    """The type of those that others own, and that are looked up."""
+    return f"existing-{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,14 @@ class Call:
     """One AWS API call, as a value: `Call("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/20"})`.
 
     `lasting` says of a read that its answer never changes, but for its tags: an earlier one with just these will do.
+    `role`: the ARN of a role to assume for it, which may be in another account; empty for the caller's own.
     """
 
     service: str
     operation: str
     params: dict[str, Any] = field(default_factory=dict)
     lasting: Mapping[str, str] | None = field(default=None, compare=False)
+    role: str = ""
 
     def __str__(self) -> str:
         return f"{self.service}.{self.operation}"
@@ -155,8 +165,9 @@ class Observed(Generic[S]):
 
     `id` is what AWS's calls take. `tags` are all tags but AWS's own. `parent` is the id of the resource that determines
     its owner, if it has no tags of its own. `unread` names fields that this pass did not read. `facts` are for other
-    types and cannot be declared (a DNS name, what is running). Three of them have a fixed meaning: `arn` and `ids` are
-    further identifiers that writes may name it or its parts by, and `deleting` says that it is being deleted.
+    types and cannot be declared (a DNS name, what is running). Four of them have a fixed meaning: `arn` and `ids` are
+    further identifiers that writes may name it or its parts by, `deleting` says that it is being deleted, and
+    `unusable` that nothing can refer to it and it will not become ready by itself.
     """
 
     address: Address
@@ -183,6 +194,14 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What is wanted in place of a spec for as long as the resource at `until` does not exist."""
+
+    until: Address
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
 class Desired(Generic[S]):
     """A resource as the specs declare it.
 
@@ -191,6 +210,8 @@ class Desired(Generic[S]):
     members of its API, and with `adopt` what holds defaults of ours; `keeps_name`: so does its `Name` tag. `if_needed`:
     it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
     accepts. `known_as`: the id of what it adopts, which has no unique name. `moved`: it had another name before.
+    `meanwhile`: what is wanted until something else exists, of which `held_until` names what is not there yet.
+    `requires` is what has to hold of what it uses and others own.
     """
 
     address: Address
@@ -207,6 +228,9 @@ class Desired(Generic[S]):
     where: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
     moved: Move | None = None
+    meanwhile: Meanwhile | None = None
+    held_until: Address | None = None
+    requires: tuple[Requirement, ...] = ()
     _refs: list[frozenset[Address]] = field(default_factory=list, init=False, repr=False, compare=False)
     _resolved: dict[tuple[str | None, ...], Desired[S]] = field(
         default_factory=dict, init=False, repr=False, compare=False

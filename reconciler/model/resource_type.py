@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from reconciler.model import ownership
 from reconciler.model.other_tools import KnownElsewhere
 from reconciler.model.permissions import Binding, NamedArn, Permissions
-from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
+from reconciler.model.quota import Quota
+from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S, existing
 from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
@@ -120,6 +121,7 @@ class ResourceType(KnownElsewhere[S], ABC):
     """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 
     permissions: ClassVar[Permissions] = Permissions()
+    quotas: ClassVar[tuple[Quota, ...]] = ()
     tag_rules: ClassVar[TagRules] = TagRules()
 
     inside: ClassVar[tuple[str, str] | None] = None
@@ -130,6 +132,9 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     adopted_by_id: ClassVar[bool] = False
     """It has no name in AWS that is unique: a document may say by its id which one it adopts (`Desired.known_as`)."""
+
+    adopted_by: ClassVar[str] = "set `adopt: true` in its document to take it over"
+    """What the user writes to adopt one."""
 
     owned_as: ClassVar[str] = ""
     """What `import --own` calls it, if documents may own one or refer to it."""
@@ -164,12 +169,17 @@ class ResourceType(KnownElsewhere[S], ABC):
     """It changes without a write: a fast pass reads it too, and `observe` respects `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
-    """Only looked up, never created or deleted (`LookedUpType`)."""
+    """Only looked up, never created or deleted (model/looked_up_type.py)."""
+
+    of_others: ClassVar[bool] = False
+    """Others create and own it, and the specs refer to it: what is missing of it is refused where they do."""
+
+    id_is_value: ClassVar[bool] = False
+    """The id of one is a value that others publish, and is not shown as its address."""
 
     runs_to_completion: ClassVar[bool] = False
     """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
-    PROGRESSING has not ended. It is not started before the images that it refers to have been pushed.
-    """
+    PROGRESSING has not ended. It is not started before the images that it refers to have been pushed."""
 
     starts_tasks: ClassVar[bool] = False
     """It starts tasks again and again: one that leaves the stack goes before what those use that are running."""
@@ -257,6 +267,10 @@ class ResourceType(KnownElsewhere[S], ABC):
         """The part of a creation within `inside` that does not lower the capacity."""
         return new
 
+    def without(self, old: Observed[S], new: Desired[S], missing: Set[Address]) -> Desired[S]:
+        """`new` without references to what is not usable yet, which an existing one need not have at once."""
+        return new
+
     def rolled_out(self, found: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> tuple[Change, ...]:
         """`changes`, with those that the rollout does step by step where `found` is to be deployed in another way."""
         return changes
@@ -267,11 +281,16 @@ class ResourceType(KnownElsewhere[S], ABC):
             return None
         name, kind = self.inside
         link = str(getattr(found.spec, name) or "")
-        candidates = (other for other in others if other.address.kind == kind)
+        candidates = (other for other in others if other.address.kind in (kind, existing(kind)))
         return next((one.address for one in candidates if link in (one.id, one.id.rpartition("/")[2])), None)
 
     def arns(self, spec: S) -> Mapping[Binding, tuple[NamedArn, ...]]:
         """ARNs that are known before it is created, by the permissions that IAM binds to them."""
+        return {}
+
+    def records(self, spec: S) -> Mapping[str, tuple[str, ...]]:
+        """The DNS records that it writes: names, in which `*` stands for any characters, and types. They are in
+        the zone in its field `zone`, which is reached by the role in its field `role`."""
         return {}
 
     @abstractmethod
@@ -283,9 +302,7 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
         """`found` with the fields that `observe` left `unread`, at one call for each resource.
-
-        A full pass calls it, and types that build on this one do not wait for it.
-        """
+        A full pass calls it, and types that build on this one do not wait for it."""
         yield Batch.of(())
         return list(found)
 
@@ -330,21 +347,3 @@ class ResourceType(KnownElsewhere[S], ABC):
         A pass may end in between. What the specs no longer set must be gone by then, because it is ours only as long as
         `ownership.MANAGED` names it; and IAM would remove `Team` under the name `team` as well.
         """
-
-
-class LookedUpType(ResourceType[S]):
-    """A type that is only looked up: the planner plans no write for it, so none of these methods is ever called."""
-
-    lookup: ClassVar[bool] = True
-
-    def create(self, new: Desired[S]) -> Calls[str]:
-        raise AssertionError(f"{new.address} is only looked up")
-
-    def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")
-
-    def delete(self, old: Observed[S]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")
-
-    def update_tags(self, old: Observed[S], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
-        raise AssertionError(f"{old.address} is only looked up")

@@ -17,12 +17,13 @@ from reconciler.model import image_tags, ownership
 from reconciler.model.ecr_image import ecr_image
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Calls, ServiceApi
+from reconciler.model.tagging import unescaped
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.resources import _gone
-from reconciler.resources.task_definition import CONTENT
+from reconciler.resources.task_definition import CONTENT, RESTARTED
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engines.task_sets import COMMIT
-from reconciler.rollout.release import Release, release_id
+from reconciler.rollout.release import Release, Version, release_id, restart_id
 from reconciler.rollout.stored_state import RolloutResult, StoredState, Verdict
 
 ecs = ServiceApi("ecs")
@@ -34,13 +35,17 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision of the stack. `images` maps containers to images, `image_tags` images to their registry tags."""
+    """One revision of the stack. `images` maps containers to images, `image_tags` images to their registry tags.
+
+    `restart`: who asked for the restart for which it was registered, and why.
+    """
 
     name: str
     registered_at: datetime | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     image_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     content: str = ""
+    restart: str = ""
 
 
 class ReleaseStanding(StrEnum):
@@ -132,6 +137,7 @@ def _revision(answer: Mapping[str, Any], tags_of: Mapping[str, tuple[str, ...]])
         images,
         {image: tags_of[image] for image in images.values() if image in tags_of},
         tags.get(CONTENT, ""),
+        unescaped(tags.get(RESTARTED, "").partition(":")[2]),
     )
 
 
@@ -182,13 +188,19 @@ def _releases(
     """Revision → release, from the service's state, otherwise from the revision's hash."""
     found: dict[str, str] = {}
     if wanted is not None:
-        found |= {one.name: release_id(one.content, wanted) for one in known if one.content}
+        found |= {one.name: _release_of(one, wanted) for one in known if one.content}
         if wanted.task_definition:
             found[revision_of(wanted.task_definition)] = wanted.id
     for version in (remembered.previous, remembered.rollback_target, remembered.live):
         if version is not None:
             found[version.task_definition] = version.release
     return found | {one.revision: one.release for one in runs if one.release}
+
+
+def _release_of(revision: Revision, wanted: Release) -> str:
+    """The release of a revision that is like the wanted one apart from its content."""
+    declared = release_id(revision.content, wanted)
+    return restart_id(Version(declared, revision.name)) if revision.restart else declared
 
 
 def _before(one: RunningVersion, other: RunningVersion) -> bool:

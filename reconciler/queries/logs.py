@@ -187,7 +187,10 @@ def _read_stream(
     else:
         cut = not forward
     ordered = pages if forward else pages[::-1]
-    return [line for page in ordered for line in page], onward, cut
+    lines = [line for page in ordered for line in page]
+    if position is None and not lines:
+        onward = ""  # a stream without lines has no place to go on from: its first line may be passed over
+    return lines, onward, cut
 
 
 def _line(stream: LogStream, event: Mapping[str, Any]) -> Line:

@@ -6,8 +6,7 @@ to it. A change is made in the order make, attach, prove healthy, detach, delete
 - What something still refers to is not deleted, nor is what tasks use, in any version.
 - A listener or rule goes on sending requests where it did until those are served elsewhere (`ResourceType.retaining`),
   and a new rule takes requests that are served today once its own targets are healthy (succession.py).
-- A service that leaves goes once new services are healthy and no listener sends requests to it any more, and one on
-  demand once the other has all of its tasks.
+- A service that leaves goes once new services are healthy and no listener sends requests to it any more.
 - Fewer tasks, lower bounds of scaling, its policies and listener rules follow the release, so that a failed version
   leaves them as they were, and production is not smaller because of a version that does not serve yet. More tasks and
   higher bounds do not wait, nor does what is changed after the wanted version has failed, or what only tests pass.
@@ -36,7 +35,6 @@ from reconciler.reconcile.deferral_reasons import Reason, deferred_for
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.reconcile.followers import changed_alone, followers
 from reconciler.reconcile.succession import begun, entries_of, listeners_for_tests, succession
-from reconciler.rollout.fallback_state import on_demand
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -87,7 +85,7 @@ class _Deferral:
         following = {one for delivery in self.deliveries if delivery.service in rolling for one in followers(delivery)}
         left, deferred = list[Action](), list(self.draft.deferred)
         for action in self.draft.actions:
-            because = self._of_engine(action)
+            because = self._of_engine(action) or self._succeeds(action)
             because = because or (kept.get(action.drop.id) if action.verb is Verb.DELETE else self._stops(action))
             if because is not None:
                 deferred.append(deferred_for(action, because))
@@ -140,11 +138,7 @@ class _Deferral:
 
     def _rolling(self) -> set[Address]:
         """Services with a rollout due or in progress."""
-        under_way = {
-            one.address
-            for one in self.services
-            if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
-        }
+        under_way = self._under_way()
         due = {action.address for action in self.draft.actions if action.rolls}
         found, ids = {one.address: one for one in self.services}, {one.address: one.id for one in self.world}
         alone = {
@@ -153,6 +147,13 @@ class _Deferral:
             if each.service in due & found.keys() and changed_alone(each, self.desired, ids, found[each.service])
         }
         return due - alone | under_way
+
+    def _under_way(self) -> set[Address]:
+        return {
+            one.address
+            for one in self.services
+            if KEYS["deadline"] in one.tags or len(one.facts["task_definitions"]) > 1
+        }
 
     # -- services that leave
 
@@ -171,18 +172,10 @@ class _Deferral:
             if held or self.new:
                 yield one.id, (Code.UNKNOWN_FORMAT, one.address) if held else (Code.NOT_HEALTHY, self.new[0])
                 continue
-            if KEYS["fallback"] in one.tags and (main := self._lacking(one.address)) is not None:
-                yield one.id, (Code.LACKS_TASKS, main)
-                continue
-            its_own = self.uses[one.id] - self.proven
-            entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
-            if entry is not None:
-                yield one.id, (Code.SENDS_REQUESTS, entry.found.address)
-
-    def _lacking(self, beside: Address) -> Address | None:
-        """The service that stays, and has fewer tasks than it wants without those that `beside` runs on demand."""
-        several = (one for one in self.services if one.address in self.desired and on_demand(one.address) == beside)
-        return next((one.address for one in several if one.facts["running"] < one.facts["desired"]), None)
+            main, its_own = in_flight.lacking(one, self.services, self.desired), self.uses[one.id] - self.proven
+            senders = [each.found.address for each in self.entries.values() if each.receiving & its_own]
+            if main is not None or senders:
+                yield one.id, (Code.SENDS_REQUESTS, senders[0]) if main is None else (Code.LACKS_TASKS, main)
 
     # -- listeners and rules
 
@@ -190,6 +183,14 @@ class _Deferral:
         """Why an action waits for a service whose engine changes."""
         service = engine_changes.held(action, self.deliveries, self.changing, self.services)
         return None if service is None else (Code.ENGINE, service)
+
+    def _succeeds(self, action: Action) -> Reason | None:
+        """Why a listener or rule waits by which all requests of a service are to come in: it begins with the weights
+        of the present one, and these do not change then."""
+        for delivery in self.deliveries if action.verb is Verb.CREATE else ():
+            if delivery.successor == action.address and delivery.service in self._under_way():
+                return Code.ROLLOUT, delivery.service
+        return None
 
     def _stops(self, action: Action) -> Reason | None:
         """Why a listener or rule that is to send requests nowhere any more goes on as it does."""

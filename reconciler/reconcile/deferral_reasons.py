@@ -24,6 +24,7 @@ TEXTS: Final[Mapping[Code, str]] = {
     Code.TAKES_LATER: "takes these requests once its targets are healthy",
     Code.TASKS_IN_GROUP: "tasks of {} are still in its target group",
     Code.IN_STEPS: "completed once nothing needs the previous settings",
+    Code.ROLLOUT: "created once the rollout of {} has ended, which shifts traffic elsewhere",
     Code.ENGINE: "waiting until {} is healthy under the engine that it declares",
     Code.UNKNOWN_FORMAT: "{} is read-only",
 }

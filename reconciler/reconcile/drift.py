@@ -20,7 +20,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from reconciler.model.ownership import TagChange
+from reconciler.model.ownership import HELD_COUNT, TagChange
 from reconciler.model.plan import Action, Note, Plan, Verb
 from reconciler.model.resource import Address, Desired, Ref
 
@@ -147,6 +147,7 @@ def _judge(
     kept, drifts, notes = list[Action](), list[Drift](), list[Note]()
     for action in plan.actions:
         drifted = settled is not None and _same(settled.get(action.address), wanted.get(action.address))
+        drifted = drifted and HELD_COUNT not in action.tags.drop  # a held count is over
         left, found = _sorted(action, rules, drifted=drifted)
         drifts += found
         kept += [] if left is None else [left]

@@ -1,7 +1,8 @@
 """Executor: runs each step of a plan as soon as the steps it needs are done, several in parallel.
 
 A failed step stops the steps that depend on it and nothing else. A step that AWS is not ready for is not a failure: it
-is left *waiting* for the next pass, which reads again. Only a write to a resource that the stack does not own stops
+is left *waiting* for the next pass, which reads again; only what is waiting because others still use a part of it holds
+none of them up. Only a write to a resource that the stack does not own stops
 everything, because it shows that the observed state is wrong.
 
 It is one class because the outcome of each step decides about the others.
@@ -148,9 +149,9 @@ class _Execution:
             return StepOutcome(step, action, Result.SKIPPED, "interrupted")
         for need in sorted(self.plan.after[step], key=str):
             before = self.outcomes[need]
-            if before.result is Result.WAITING:
+            if before.result is Result.WAITING and not isinstance(before.error, errors.InUse):
                 return StepOutcome(step, action, Result.WAITING, f"needs {need.address} first", held_by=need.address)
-            if before.result is not Result.DONE:
+            if before.result not in (Result.DONE, Result.WAITING):
                 because = f"{need.address} failed or was skipped"
                 return StepOutcome(step, action, Result.SKIPPED, because, held_by=need.address)
             kind = self.kinds[need.address.kind]

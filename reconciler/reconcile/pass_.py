@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model.guard import Guard
+from reconciler.model.meanwhile import current
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan, PlanStep
 from reconciler.model.planner import Consent, draft
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import ResourceTypes
+from reconciler.reconcile import held_counts
 from reconciler.reconcile.drift import Drift, DriftRule
 from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import UNSEEN, Expectations
@@ -40,6 +43,15 @@ class DesiredState:
     leaving: bool = False
     deliveries: tuple[RolloutSpec, ...] = ()
     rules: tuple[DriftRule, ...] = ()
+
+    def current(self, world: ObservedState) -> DesiredState:
+        """What is wanted of it while just what is in `world` exists."""
+        present = {one.address for one in world if UNSEEN not in one.facts}
+        return replace(
+            self,
+            desired=current(self.desired, present),
+            deliveries=tuple(delivery.current(present) for delivery in self.deliveries),
+        )
 
     @property
     def wanted(self) -> dict[Address, Desired[Any]]:
@@ -68,17 +80,19 @@ def look(
         expectations=expectations,
         leaving=desired_state.leaving,
     )
-    return world, planned(desired_state, world, kinds)[0]
+    return world, planned(desired_state, world, kinds, at=aws.clock.now())[0]
 
 
 def planned(
-    desired_state: DesiredState, world: ObservedState, kinds: ResourceTypes, **known: Any
+    desired_state: DesiredState, world: ObservedState, kinds: ResourceTypes, *, at: datetime, **known: Any
 ) -> tuple[Plan, tuple[Drift, ...]]:
-    """The plan from `world` to `desired_state` after all filters, and the drift in it.
+    """The plan from `world` to `desired_state` after all filters, and the drift in it. `at` is the present time.
 
     `known` are the fields of `filters.Context` that only a running controller or an approved plan has.
     """
-    wanted, tags = desired_state.wanted, tags_of(desired_state, world)
+    desired_state = desired_state.current(world)
+    declared, tags = desired_state.wanted, tags_of(desired_state, world)
+    wanted = held_counts.with_held(declared, world, at)
     context = Context(
         world, wanted, kinds, desired_state.deliveries, desired_state.guard, desired_state.rules,
         leaving=desired_state.leaving,
@@ -88,7 +102,10 @@ def planned(
     whole = draft(
         desired_state.place.stack, tuple(wanted.values()), world, kinds, consent=desired_state.consent, serving=serving
     )
-    found, drifts = filtered(replace(whole, allowed=_allowed(desired_state)), context)
+    whole = replace(whole, allowed=_allowed(desired_state))
+    found, drifts = filtered(
+        replace(whole, warnings=(*whole.warnings, *held_counts.notes(declared, world, at))), context
+    )
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator
 
+from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Scope
-from reconciler.resources import _tags
+from reconciler.resources import _gone, _tags
 
 ec2 = ServiceApi("ec2")
 
 FILTER_VALUES = 200
 """Values that one filter of a describe call may list (EC2 API reference, Filter)."""
+
+IPV6: Final = ("ipv6",)
+"""The field of a VPC and a subnet that says whether they have an IPv6 range, and which."""
 
 Item: TypeAlias = Mapping[str, Any]
 Match: TypeAlias = Callable[[Desired[Any], Item], bool]
@@ -29,6 +33,39 @@ def _canonical(text: str) -> str:
 
 Cidr: TypeAlias = Annotated[str, AfterValidator(_canonical)]
 """An address range as EC2 stores it: without host bits, IPv6 in lower case and compressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ipv6Block:
+    """An IPv6 range of a VPC or a subnet; `usable` once it is associated."""
+
+    range: str
+    association: str
+    usable: bool
+
+
+def ipv6_blocks(item: Item) -> list[Ipv6Block]:
+    """Those of a VPC or a subnet. EC2 lists associations that were taken away for a while."""
+    states = {one["AssociationId"]: one["Ipv6CidrBlockState"]["State"] for one in _ipv6_associations(item)}
+    return [
+        Ipv6Block(_canonical(one["Ipv6CidrBlock"]), one["AssociationId"], states[one["AssociationId"]] == "associated")
+        for one in _ipv6_associations(item)
+        if states[one["AssociationId"]] in ("associating", "associated")
+    ]
+
+
+def _ipv6_associations(item: Item) -> Iterable[Item]:
+    return item.get("Ipv6CidrBlockAssociationSet") or ()
+
+
+def let_go_of_range(call: Call) -> Calls[None]:
+    """Take a range away from a VPC or a subnet. EC2 refuses it while something has an address of it."""
+    try:
+        yield from _gone.let_go(call)
+    except errors.Blocked as refusal:
+        raise errors.InUse(
+            refusal.message, call=refusal.call, code=refusal.code, request_id=refusal.request_id
+        ) from refusal
 
 
 def tags_of(item: Item) -> dict[str, str]:

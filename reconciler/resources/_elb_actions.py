@@ -73,6 +73,12 @@ NOBODY = FixedResponse(status="503", content_type="text/plain", body="no service
 NOT_FOUND = FixedResponse(status="404", content_type="text/plain", body="no service takes this request")
 
 
+TO_HTTPS = Action(
+    redirect=Redirect(status="301", protocol="HTTPS", port="443", host="#{host}", path="/#{path}", query="#{query}")
+)
+"""The same request by HTTPS."""
+
+
 def actions(action: Action | None, initial: Action | None, new: Desired[Any], member: str) -> list[dict[str, Any]]:
     """`Actions` of a create call, declared or initial. Raises `errors.SpecInvalid` without either."""
     chosen = action or initial
@@ -265,10 +271,10 @@ def continued(
     here, elsewhere = list[Action](), list[Action]()
     for one in world:
         action = getattr(one.spec, ENTRIES.get(one.address.kind, ""), None)
-        if action is None or load_balancer_of(listener_of(one.id)) != load_balancer:
+        if action is None or load_balancer_of(elb_actions.listener_of(one.id)) != load_balancer:
             continue
         if receiving(action) and receiving(action) <= groups | serving:
-            (here if listener_of(one.id) == listener else elsewhere).append(action)
+            (here if elb_actions.listener_of(one.id) == listener else elsewhere).append(action)
     sent = [forwards(action) for action in here or elsewhere]
     agreed = sent[0] if sent and all(one == sent[0] for one in sent) else {}
     if (len(sent) < 2 and not here) or not agreed:
@@ -279,11 +285,6 @@ def continued(
     named = groups | {group for group, weight in agreed.items() if weight}
     weights = ((group, agreed.get(group, 0)) for group in sorted(named, key=str))
     return Action(forward=tuple(Forward(target_group=group, weight=weight) for group, weight in weights))
-
-
-def listener_of(arn: str) -> str:
-    """The ARN of a listener, or of that of a rule."""
-    return arn.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0] if ":listener-rule/" in arn else arn
 
 
 def load_balancer_of(listener: str) -> str:
@@ -307,7 +308,8 @@ def claimed(present: Action | None, initial: Action | None, owned: Set[str]) -> 
     if present is None or initial is None:
         return None
     if present.forward is None:
-        return initial if present in (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND)) else None
+        nobody = (Action(fixed_response=NOBODY), Action(fixed_response=NOT_FOUND), TO_HTTPS)
+        return initial if present in nobody else None
     named, groups = forwards(present), forwards(initial).keys()
     if groups <= named.keys() or not named.keys() <= owned:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final
 
-from reconciler.model import resource
+from reconciler.model import elb_actions, resource
 from reconciler.model.resource import Calls, Link
 from reconciler.model.resource_type import FieldMark
 from reconciler.resources import _gone, _service_hooks
@@ -158,17 +158,22 @@ def load_balancers(pair: Pair, role: Link) -> Calls[list[dict[str, Any]]]:
 
 
 def rule_arns(entries: Iterable[str]) -> Calls[dict[str, str]]:
-    """The rule of each listener or rule: ECS takes no listener, whose default action is a rule with an ARN as well
-    (API reference, AdvancedConfiguration; DescribeRules).
+    """What ECS calls each listener or rule. Of an application load balancer it takes no listener, whose default action
+    is a rule with an ARN as well; a network load balancer has no rules, and its listeners are named (API reference,
+    AdvancedConfiguration; DescribeRules).
     """
     found: dict[str, str] = {}
     for arn in entries:
-        if ":listener-rule/" in arn:
+        if ":listener-rule/" in arn or ":listener/net/" in arn:
             found[arn] = arn
             continue
         answer = yield elbv2.describe_rules(ListenerArn=arn)
         found[arn] = next(item["RuleArn"] for item in answer["Rules"] if item.get("IsDefault"))
     return found
+
+
+PAIR_TYPES: Final = frozenset({"listener", "listener-rule", "target-group"})
+"""The types of what ECS has by its ARN of a service whose traffic it shifts."""
 
 
 def lost_parts(
@@ -183,14 +188,9 @@ def lost_parts(
     found = [f"the target group {arn.split('/')[1]}" for arn in groups if arn not in known]
     for name in ("production", "test"):
         rule = advanced.get(f"{name}ListenerRule") or ""
-        if rule and rule not in rules and _listener_of(rule) not in answering:
+        if rule and rule not in rules and elb_actions.listener_of(rule) not in answering:
             found.append(f"the {name} listener or its rule")
     return tuple(found)
-
-
-def _listener_of(rule: str) -> str:
-    """The ARN of a rule begins as its listener's does."""
-    return rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
 
 
 def pair_changes(
@@ -215,7 +215,7 @@ def pair_changes(
         found.append("other target groups")
     for name, link in (("production", pair.production), ("test", pair.test)):
         rule = advanced.get(f"{name}ListenerRule") or ""
-        listener = _listener_of(rule)
+        listener = elb_actions.listener_of(rule)
         same = rule == link or (listener == link and rule not in rules)
         there = rule in rules or listener in answering  # the rule of a default action is not one of `rules`
         if link is not None and listener in known and there and not same:

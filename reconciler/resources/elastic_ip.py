@@ -13,6 +13,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CloudFormationImport
 from reconciler.model.permissions import Permissions
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Calls, Desired, Observed
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ec2
@@ -30,6 +31,9 @@ class ElasticIp(ResourceType[ElasticIpSpec]):
     creates: ClassVar[tuple[str, ...]] = ("AllocateAddress",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota("ec2", "EC2-VPC Elastic IPs", 5, "L-0263D0A3", count=listed(ec2.describe_addresses, "Addresses")),
+    )
     permissions: ClassVar[Permissions] = Permissions(ec2="elastic-ip")
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 

@@ -14,6 +14,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CloudFormationImport
 from reconciler.model.permissions import Permissions
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -31,6 +32,15 @@ class InternetGateway(ResourceType[InternetGatewaySpec]):
     creates: ClassVar[tuple[str, ...]] = ("CreateInternetGateway",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "vpc",
+            "Internet gateways per Region",
+            5,
+            "L-A4707A72",
+            count=listed(ec2.describe_internet_gateways, "InternetGateways"),
+        ),
+    )
     permissions: ClassVar[Permissions] = Permissions(ec2="internet-gateway")
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)

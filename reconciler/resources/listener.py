@@ -17,7 +17,8 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import TerraformImport
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
+from reconciler.model.quota import Quota, listed
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, Ref
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.model.usage import Usage
 from reconciler.resources import _elb, _elb_actions, _gone, _tags
@@ -68,6 +69,16 @@ class ListenerSpec(resource.Spec):
 
 class Listener(ResourceType[ListenerSpec]):
     kind: ClassVar[str] = "listener"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "elasticloadbalancing",
+            "Listeners per Application Load Balancer",
+            50,
+            "L-B6DF7632",
+            count=listed(elbv2.describe_listeners, "Listeners", "LoadBalancerArn"),
+            within=lambda spec: spec.load_balancer,
+        ),
+    )
     Spec = ListenerSpec
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::Listener", "ListenerArn")
     taken_over: ClassVar[bool] = True
@@ -96,7 +107,8 @@ class Listener(ResourceType[ListenerSpec]):
         )
         items = {item["ListenerArn"]: item for answer in answers if answer for item in answer["Listeners"]}
         items = _elb.known(items, _places(items), _wanted(scope), scope)
-        secure = [arn for arn in items if items[arn].get("Certificates") and scope.depth is Depth.FULL]
+        several = _several(scope)
+        secure = [arn for arn in items if items[arn].get("Certificates") and _in_depth(items[arn], several, scope)]
 
         def build(tags: _elb.Tags, read: list[Any]) -> list[Observed[ListenerSpec]]:
             return self._observed(scope, items, tags, dict(zip(secure, read, strict=True)))
@@ -123,8 +135,11 @@ class Listener(ResourceType[ListenerSpec]):
                 "unstated": members.unstated(API, mine, item),
             }
             aws = members.seen(API, mine, item, tags[arn], address) if mine else {}
+            several = _several(scope)
             spec = read_listener(items[arn], certificates.get(arn)).model_copy(update={"aws": aws})
-            found.append(Observed(address, arn, spec, tags[arn], unread=_unread(items[arn], scope), facts=facts))
+            found.append(
+                Observed(address, arn, spec, tags[arn], unread=_unread(items[arn], several, scope), facts=facts)
+            )
         return found
 
     def excludes(self, want: ListenerSpec, found: ListenerSpec) -> str:
@@ -154,6 +169,16 @@ class Listener(ResourceType[ListenerSpec]):
         at, balancer = None if old is None else old.id, new.spec.load_balancer
         action = _elb_actions.continued(new.spec.initial_action, at, balancer, world, promoted, serving)
         return replace(new, spec=new.spec.model_copy(update={"initial_action": action}))
+
+    def without(
+        self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], missing: Set[Address]
+    ) -> Desired[ListenerSpec]:
+        """It shows the certificates that are issued, and the others once they are."""
+        certificates = new.spec.certificates or ()
+        ready = tuple(one for one in certificates if not (isinstance(one, Ref) and one.address in missing))
+        if not ready or ready == certificates:
+            return new
+        return replace(new, spec=new.spec.model_copy(update={"certificates": ready}))
 
     def retaining(self, old: Observed[ListenerSpec], new: Desired[ListenerSpec], usage: Usage) -> Desired[ListenerSpec]:
         action = _elb_actions.handed_over(old.spec.default_action, new.spec.default_action, usage)
@@ -260,9 +285,20 @@ def read_listener(item: Mapping[str, Any], answer: Mapping[str, Any] | None) -> 
     )
 
 
-def _unread(item: Mapping[str, Any], scope: Scope) -> frozenset[str]:
-    """A listing says only the first certificate."""
-    partly = item.get("Certificates") and scope.depth is not Depth.FULL
+def _several(scope: Scope) -> frozenset[tuple[Any, ...]]:
+    """Where listeners are wanted with several certificates, which may become usable at any time."""
+    several = (want.spec for want in scope.wanted if len(want.spec.certificates or ()) > 1)
+    return frozenset((spec.load_balancer, spec.port) for spec in several)
+
+
+def _in_depth(item: Mapping[str, Any], several: Set[tuple[Any, ...]], scope: Scope) -> bool:
+    """Whether all of its certificates are read; a listing says only the first."""
+    due = scope.depth is Depth.MEDIUM and (item["LoadBalancerArn"], item.get("Port")) in several
+    return scope.depth is Depth.FULL or due
+
+
+def _unread(item: Mapping[str, Any], several: Set[tuple[Any, ...]], scope: Scope) -> frozenset[str]:
+    partly = item.get("Certificates") and not _in_depth(item, several, scope)
     return frozenset({"certificates"}) if partly else frozenset()
 
 

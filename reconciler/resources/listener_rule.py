@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from reconciler import errors
-from reconciler.model import member_values, members, ownership
+from reconciler.model import elb_actions, member_values, members, ownership
 from reconciler.model.diff import Change
+from reconciler.model.quota import Quota
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -29,15 +30,36 @@ FREE = 3
 """How many free priorities to name where the wanted one is taken."""
 
 
+def _rules_beside(listener: str) -> Calls[int]:
+    """Rules of all listeners of the load balancer, without their default ones."""
+    balancer = listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
+    answer = yield elbv2.describe_listeners(LoadBalancerArn=balancer)
+    count = 0
+    for item in answer["Listeners"]:
+        rules = yield elbv2.describe_rules(ListenerArn=item["ListenerArn"])
+        count += sum(not rule.get("IsDefault") for rule in rules["Rules"])
+    return count
+
+
 class ListenerRule(ResourceType[ListenerRuleSpec]):
     kind: ClassVar[str] = "listener-rule"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "elasticloadbalancing",
+            "Rules per Application Load Balancer",
+            100,
+            "L-7EED9B64",
+            count=_rules_beside,
+            within=lambda spec: spec.listener,
+        ),
+    )
     Spec = ListenerRuleSpec
     terraform: ClassVar[str] = "aws_lb_listener_rule"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::ListenerRule", "RuleArn")
     taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateRule",)
     inside: ClassVar[tuple[str, str] | None] = ("listener", "listener")
-    observe_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("listener", "existing-listener", "target-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     exchanges: ClassVar[bool] = True
@@ -208,9 +230,9 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
 def _listeners(scope: Scope) -> list[str]:
     """Whose rules to read: of our own listeners, those that the specs name, and those with a rule known as ours."""
     ours = {found.id for found in scope.ours("listener")}
-    named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str)}
+    named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str) and link.startswith("arn:")}
     rules = scope.swept_arns("elasticloadbalancing", "listener-rule/app/")
-    return sorted(ours | named | {_elb_actions.listener_of(arn) for arn in rules})
+    return sorted(ours | named | {elb_actions.listener_of(arn) for arn in rules})
 
 
 def _move(old: Observed[ListenerRuleSpec], new: Desired[ListenerRuleSpec]) -> Calls[None]:

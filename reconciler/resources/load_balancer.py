@@ -8,7 +8,7 @@ and could not share its target groups, so it is never replaced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue
 
@@ -17,7 +17,8 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import Permissions
-from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.quota import Quota
+from reconciler.model.resource import Calls, Desired, Link, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _elb, _tags
 from reconciler.resources._elb import elbv2
@@ -34,16 +35,22 @@ API: Final = ApiMembers(
         "Subnets": "subnets",
         "SubnetMappings": "subnets",
         "SecurityGroups": "security_groups",
+        "IpAddressType": "ip_address_type",
         "Tags": "the document's `tags`",
     },
-    fields={"IpAddressType": "ip_address_type"},
-    changeable=frozenset({"IpAddressType"}),
     others=("IpamPools",),
 )
 
 
+ADDRESSES: Final = ("ip_address_type",)
+IDLE_TIMEOUT: Final = ("attributes", "idle_timeout.timeout_seconds")
+
+
 class LoadBalancerSpec(resource.Spec):
+    """The defaults are those of the ELB API Reference, CreateLoadBalancer and LoadBalancerAttribute."""
+
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {ADDRESSES: "ipv4", IDLE_TIMEOUT: "60"}
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     scheme: Annotated[str, FieldMark.IMMUTABLE]
@@ -55,6 +62,14 @@ class LoadBalancerSpec(resource.Spec):
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
 
 
+def _quota(name: str, code: str, type_: str) -> Quota:
+    def count(_: str) -> Calls[int]:
+        answer = yield elbv2.describe_load_balancers()
+        return sum(item["Type"] == type_ for item in answer["LoadBalancers"])
+
+    return Quota("elasticloadbalancing", name, 50, code, count=count, applies=lambda spec: spec.type == type_)
+
+
 class LoadBalancer(ResourceType[LoadBalancerSpec]):
     kind: ClassVar[str] = "load-balancer"
     Spec = LoadBalancerSpec
@@ -63,6 +78,10 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
     creates: ClassVar[tuple[str, ...]] = ("CreateLoadBalancer",)
     owned_as: ClassVar[str] = "load-balancer"
     named_by: ClassVar[str | None] = "name"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        _quota("Application Load Balancers per Region", "L-53DA6B97", "application"),
+        _quota("Network Load Balancers per Region", "L-69A177A2", "network"),
+    )
     permissions: ClassVar[Permissions] = Permissions(linked_role="elasticloadbalancing.amazonaws.com")
     display_order: ClassVar[int] = 2
     depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")

@@ -18,6 +18,7 @@ from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
@@ -64,6 +65,15 @@ class RepositorySpec(resource.Spec):
 
 class Repository(ResourceType[RepositorySpec]):
     kind: ClassVar[str] = "repository"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "ecr",
+            "Registered repositories",
+            100_000,
+            "L-CFEB8E8D",
+            count=listed(ecr.describe_repositories, "repositories"),
+        ),
+    )
     Spec = RepositorySpec
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECR::Repository", "RepositoryName")
     creates: ClassVar[tuple[str, ...]] = ("CreateRepository",)

@@ -14,6 +14,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Permissions
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _gone
@@ -34,6 +35,15 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
     creates: ClassVar[tuple[str, ...]] = ("CreateSecurityGroup",)
     adopted_by_id: ClassVar[bool] = True
     named_by: ClassVar[str | None] = "group_name"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "vpc",
+            "VPC security groups per Region",
+            2500,
+            "L-E79EC296",
+            count=listed(ec2.describe_security_groups, "SecurityGroups"),
+        ),
+    )
     permissions: ClassVar[Permissions] = Permissions(ec2="security-group", made_inside=("vpc",))
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)

@@ -6,6 +6,8 @@ A rule is its protocol, ports and the other side; what is described differently 
 before old ones go, so that no traffic falls between them.
 
 A group with no rule at all is one whose rules are absent, unless that is what the specs ask for.
+
+It is one module because rules are read, compared and written by the same names.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import TERRAFORM, CloudFormationImport
+from reconciler.model.quota import Quota
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, T
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -89,8 +92,15 @@ class SecurityGroupRulesSpec(resource.Spec):
     egress: Rules = None
 
 
+def _most(spec: SecurityGroupRulesSpec) -> int:
+    return max(len(spec.ingress), len(spec.egress or ()))
+
+
 class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota("vpc", "Inbound or outbound rules per security group", 60, "L-0EA8095F", amount=_most),
+    )
     Spec = SecurityGroupRulesSpec
     not_exported: ClassVar[Mapping[str, str]] = {TERRAFORM: "aws_security_group has its rules"}
     judges: ClassVar[bool] = True

@@ -4,6 +4,8 @@ A name is free again only once the earlier service has drained, which takes as l
 requests. Until then it is observed as being deleted. Under the EXTERNAL controller tasks, network and target groups
 belong to task sets; ECS takes none of them for the service and shows those of the primary task set in their place.
 What its answer leaves out is not compared.
+
+It is one module because every method is told by the same answer.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
+from reconciler.model.quota import Quota
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.service_description import with_task_sets
@@ -68,8 +71,31 @@ TO_ECS: Final = ("infrastructure_role", "volume_role", "deployment.hooks.role", 
 """The fields with the roles that ECS itself works with."""
 
 
+def _services_beside(cluster: str) -> Calls[int]:
+    answer = yield ecs.describe_clusters(clusters=[cluster])
+    return sum(int(item.get("activeServicesCount", 0)) for item in answer["clusters"])
+
+
 class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "ecs",
+            "Services per cluster",
+            5000,
+            "L-9EF96962",
+            count=_services_beside,
+            within=lambda spec: spec.cluster,
+        ),
+        Quota("ecs", "Tasks per service", 5000, amount=lambda spec: spec.desired_count or 0),
+        Quota(
+            "vpc",
+            "Security groups per network interface",
+            5,
+            "L-2AFB9258",
+            amount=lambda spec: 0 if spec.network is None else len(spec.network.security_groups),
+        ),
+    )
     Spec = ServiceSpec
     not_exported: ClassVar[Mapping[str, str]] = {
         CLOUDFORMATION: "task sets belong to a deployment in progress; change the engine to rolling first, "
@@ -77,7 +103,7 @@ class Service(ResourceType[ServiceSpec]):
     }
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=30)  # the state of its rollouts, and requests for the stack
+    tag_rules: ClassVar[TagRules] = TagRules(added=32)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
         linked_role="ecs.amazonaws.com",
         passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),
@@ -308,6 +334,7 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
 
 
 lost_parts = _service_deployment.lost_parts
+PAIR_TYPES = _service_deployment.PAIR_TYPES
 
 
 def pair_changes(

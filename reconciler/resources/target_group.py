@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.resources import _elb, _gone, _tags
@@ -41,6 +42,7 @@ API: Final = ApiMembers(
         "UnhealthyThresholdCount": "health_check.unhealthy_threshold",
         "Matcher": "health_check.matcher",
         "Attributes": "attributes",
+        "IpAddressType": "ip_address_type",
         "Tags": "the document's `tags`",
     },
     more={"Attributes": "ModifyTargetGroupAttributes"},
@@ -48,14 +50,15 @@ API: Final = ApiMembers(
 )
 
 
+ADDRESSES: Final = ("ip_address_type",)
 STICKY: Final = ("attributes", "stickiness.enabled")
 SLOW_START: Final = ("attributes", "slow_start.duration_seconds")
 ALGORITHM: Final = ("attributes", "load_balancing.algorithm.type")
 MITIGATION: Final = ("attributes", "load_balancing.algorithm.anomaly_mitigation")
 CROSS_ZONE: Final = ("attributes", "load_balancing.cross_zone.enabled")
 
-CONNECTIONS: Final = frozenset({"TCP", "TLS"})
-"""Protocols of target groups of a network load balancer, which are checked by a connection."""
+CONNECTIONS: Final = frozenset({"TCP", "TLS", "UDP", "TCP_UDP"})
+"""Protocols of target groups of a network load balancer, which are checked by a connection of TCP."""
 
 
 class HealthCheck(resource.Spec):
@@ -76,6 +79,7 @@ class TargetGroupSpec(resource.Spec):
 
     api: ClassVar[ApiMembers] = API
     optional: ClassVar[Mapping[Path, Any]] = {
+        ADDRESSES: "ipv4",
         STICKY: "false",
         SLOW_START: "0",
         ALGORITHM: "round_robin",
@@ -89,6 +93,7 @@ class TargetGroupSpec(resource.Spec):
     vpc: Annotated[Link, FieldMark.IMMUTABLE]
     target_type: Annotated[str, FieldMark.IMMUTABLE]
     protocol_version: Annotated[str | None, FieldMark.IMMUTABLE] = None
+    ip_address_type: Annotated[str | None, FieldMark.IMMUTABLE] = None
     health_check: HealthCheck | None = None
     initial_health_check: Annotated[HealthCheck | None, OwnedBy("rollout")] = None
     attributes: Annotated[dict[str, str] | None, FieldMark.PARTIAL] = None
@@ -97,6 +102,15 @@ class TargetGroupSpec(resource.Spec):
 
 class TargetGroup(ResourceType[TargetGroupSpec]):
     kind: ClassVar[str] = "target-group"
+    quotas: ClassVar[tuple[Quota, ...]] = (
+        Quota(
+            "elasticloadbalancing",
+            "Target Groups per Region",
+            3000,
+            "L-B22855CB",
+            count=listed(elbv2.describe_target_groups, "TargetGroups"),
+        ),
+    )
     Spec = TargetGroupSpec
     terraform: ClassVar[str] = "aws_lb_target_group"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::TargetGroup", "TargetGroupArn")
@@ -155,6 +169,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
                         protocol_version=item.get("ProtocolVersion"),
                         vpc=item.get("VpcId", ""),
                         target_type=item["TargetType"],
+                        ip_address_type=item.get("IpAddressType"),
                         health_check=read_check(item),
                         aws=members.seen(API, said, item, tags[arn], address) if said else {},
                     ),
@@ -178,6 +193,7 @@ class TargetGroup(ResourceType[TargetGroupSpec]):
             ProtocolVersion=spec.protocol_version,
             VpcId=spec.vpc,
             TargetType=spec.target_type,
+            IpAddressType=spec.ip_address_type,
             Tags=_tags.pairs(new.tags),
             **member_values.merged(_written_check(spec, spec.initial_health_check), spec.aws),
         )

@@ -33,6 +33,7 @@ from reconciler.resources._ecs import Network, Strategy, ecs
 from reconciler.resources._task_runs import TOKEN, described, failure_of, family_of, find, start, started_by, token
 
 __all__ = [
+    "TOKEN",
     "Task",
     "TaskSpec",
     "described",

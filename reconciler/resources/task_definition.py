@@ -24,7 +24,7 @@ from reconciler.model.image_tags import IMAGES
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, Path, refs_in
 from reconciler.model.resource_type import Replace, ResourceType, Scope
-from reconciler.model.tagging import TagRules
+from reconciler.model.tagging import TagRules, with_text
 from reconciler.resources import _ecs, _gone, _in_use, _revisions
 from reconciler.resources._containers import Container, ContainerHealthCheck, Port, Ulimit
 from reconciler.resources._definition import (
@@ -47,6 +47,9 @@ __all__ = [
 CONTENT: Final = "reconciler:content"
 """The tag that holds the hash of what a revision was registered with."""
 
+RESTARTED: Final = "reconciler:restarted"
+"""The tag of a revision that was registered for a restart: the id of the request, who made it, and why."""
+
 KEEP: Final = 10
 """Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
 
@@ -60,12 +63,14 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECS::TaskDefinition", "TaskDefinitionArn")
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
-    tag_rules: ClassVar[TagRules] = TagRules(added=7)  # the hash, and what is remembered of the run of a `Task`
+    tag_rules: ClassVar[TagRules] = TagRules(
+        added=8
+    )  # the hash, a restart, and what is remembered of the run of a `Task`
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
         passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},
     )
-    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "lookup", "role", "log-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True
@@ -225,9 +230,24 @@ def _registered(active: Sequence[str], new: Desired[TaskDefinitionSpec]) -> Call
 # -- writing
 
 
-def _register(new: Desired[TaskDefinitionSpec]) -> Calls[str]:
+def restarted(answer: Mapping[str, Any], request: str, because: str) -> Calls[str]:
+    """The revision of `answer`, registered once more for a restart, with its tags. The same request has one revision.
+
+    It has the same hash, because it is what the specs want just as much.
+    """
+    spec, tags = read_spec(answer), ownership.without_aws(_ecs.tags_of(answer))
+    active = yield from _revisions.list_active(spec.family)
+    newest = (yield from _revisions.one(active[0])) if active else None
+    if newest is not None and _ecs.tags_of(newest).get(RESTARTED, "").startswith(f"{request}:"):
+        return _revisions.arn_of(newest)
+    new = Desired(Address(TaskDefinition.kind, spec.family), spec, tags=tags)
+    again = replace(new, tags={**tags, RESTARTED: with_text(f"{request}:", because)})
+    return (yield from _register(again, tags.get(CONTENT, "")))
+
+
+def _register(new: Desired[TaskDefinitionSpec], hashed: str = "") -> Calls[str]:
     """Its images are tagged as in use before its own tag says so: what is cut short in between is taken up again."""
-    tags = {**new.tags, CONTENT: content(new.spec)}
+    tags = {**new.tags, CONTENT: hashed or content(new.spec)}
     repositories = tags.pop(IMAGES, "")
     answer = yield ecs.register_task_definition(**registered(new.spec), tags=_ecs.pairs(tags))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]

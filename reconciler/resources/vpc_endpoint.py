@@ -16,7 +16,7 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import OnBehalf, Permissions
-from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ec2, _policy
 from reconciler.resources._ec2 import Item, ec2
@@ -44,6 +44,13 @@ API: Final = ApiMembers(
     fields={"PrivateDnsEnabled": "private_dns"},
 )
 
+POLICY: Final = ("policy",)
+EVERYTHING: Final = {
+    "Version": "2008-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+}
+"""The policy that AWS gives an endpoint without one (VPC user guide, endpoint policies)."""
+
 Links = Annotated[tuple[Link, ...] | None, FieldMark.UNORDERED]
 
 
@@ -51,6 +58,7 @@ class VpcEndpointSpec(resource.Spec):
     """`service` is the full name, `com.amazonaws.us-west-2.ecr.api`."""
 
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {POLICY: _policy.document(EVERYTHING)}
 
     vpc: Annotated[Link, FieldMark.IMMUTABLE]
     service: Annotated[str, FieldMark.IMMUTABLE]

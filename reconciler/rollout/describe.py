@@ -9,7 +9,7 @@ from reconciler import errors
 from reconciler.model import formats, ownership
 from reconciler.model.resource import Call, Calls, ServiceApi
 from reconciler.rollout.actions import WriteState
-from reconciler.rollout.release import Release, RolloutTarget
+from reconciler.rollout.release import Release, RolloutTarget, restart_id
 from reconciler.rollout.state_tags import of_tags, written
 from reconciler.rollout.stored_state import StoredState
 
@@ -63,7 +63,9 @@ def release_of(task_set: Mapping[str, Any], known: Mapping[str, str]) -> str:
 def by_revision(state: StoredState) -> dict[str, str]:
     """The releases that the stored state knows, by their revisions."""
     known = (state.rollback_target, state.previous, state.live)
-    return {one.task_definition: one.release for one in known if one is not None}
+    restart = state.restart
+    restarted = {} if restart is None else {restart.task_definition: restart_id(restart)}
+    return {one.task_definition: one.release for one in known if one is not None} | restarted
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:

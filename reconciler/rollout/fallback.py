@@ -23,7 +23,7 @@ from typing import Any
 from reconciler.rollout.actions import EngineAction, stored
 from reconciler.rollout.engine import RolloutStep
 from reconciler.rollout.fallback_state import Fallback, FallbackPhase, FallbackTerms, MainService
-from reconciler.rollout.release import Version
+from reconciler.rollout.release import Ports, Version
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import StoredState
 
@@ -51,7 +51,7 @@ class SetCount(EngineAction):
     def after(self, seen: ObservedService, now: datetime) -> ObservedService:
         return replace(seen, desired=self.count)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         return f"run {self.count} on demand"
 
 

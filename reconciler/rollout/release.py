@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
+
+from reconciler.model import elb_actions
 
 ID_LENGTH: Final = 12
+
+Ports: TypeAlias = tuple[int | str, int | str]
+"""The ports of the production and of the test listener, for people; "?" of one that is known by its ARN only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,13 @@ _OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "commit"})
 """Fields of a release that do not make its tasks what they are; of the task definition its hash counts."""
 
 
+def restart_id(restart: Version) -> str:
+    """The id of a restart: of a release, as it is deployed once more in another revision with the same content."""
+    from reconciler.model.stable_digest import digest
+
+    return digest(["restart", restart.release, restart.task_definition], ID_LENGTH)
+
+
 def release_id(content: str, like: Release) -> str:
     """The id of a release like this one whose task definition has the hash `content`; an upgrade does not change it."""
     from reconciler.model.stable_digest import digest, stable  # imports pydantic, which no command starts with
@@ -110,7 +122,7 @@ class TrafficEntry:
         """
         if self.rule is not None:
             return arn == self.rule
-        return arn.replace(":listener-rule/", ":listener/").rpartition("/")[0] == self.listener
+        return elb_actions.listener_of(arn) == self.listener
 
 
 @dataclass(frozen=True, slots=True)

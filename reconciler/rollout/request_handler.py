@@ -28,7 +28,14 @@ NEVER_LIVE: Final = (
 )
 
 NOT_WHILE_SUSPENDED: Final = frozenset(
-    {RequestVerb.PROMOTE, RequestVerb.FINISH, RequestVerb.RETRY, RequestVerb.HOLD, RequestVerb.EXTEND}
+    {
+        RequestVerb.PROMOTE,
+        RequestVerb.FINISH,
+        RequestVerb.RETRY,
+        RequestVerb.HOLD,
+        RequestVerb.EXTEND,
+        RequestVerb.RESTART,
+    }
 )
 
 
@@ -125,6 +132,8 @@ class Requests(ABC):
         match request.verb:
             case RequestVerb.RETRY:
                 return self._retry(request)
+            case RequestVerb.RESTART:
+                return self._restart(request)
             case RequestVerb.SUSPEND:
                 return self.accepted(request, suspended=Pause(who(request)))
             case RequestVerb.RESUME:
@@ -146,6 +155,24 @@ class Requests(ABC):
             return RequestRefusal(Code.CLEANING_UP, "the previous attempt is still being removed")
         lifted = self.marks.without_quarantined(request.release)
         return self.accepted(request, quarantine=lifted, rejected=None, rollback_target=None, deadline=None)
+
+    def _restart(self, request: Request) -> Answer:
+        """The version in production once more, in a revision that the driver registers before this is stored."""
+        wanted, running, marks = self.seen.wanted, self.running, self.marks
+        if marks.quarantined(wanted) and wanted != running:
+            why = f"the specs declare {wanted}, which is quarantined; `reconciler retry` or a new version comes first"
+            return RequestRefusal(Code.OTHER_RELEASE, why)
+        if self.seen.change is not None:
+            return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, "the engine of the service is being changed")
+        if self.seen.waits:
+            return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, f"a new version is waiting: {self.seen.waits}")
+        before_it = marks.task_run is not None and not marks.task_run.failed
+        if not running or running != wanted or before_it:
+            return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, f"a rollout is in progress: {self.ordinary.because}")
+        if not self.seen.desired:
+            return RequestRefusal(Code.NO_TASKS, "its desired count is 0, so there are no tasks to replace")
+        version = next(one for one in reversed(self.seen.alive) if one.release == running)
+        return self.accepted(request, restart=Version(marks.base_of(running), version.task_definition))
 
 
 def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:

@@ -32,6 +32,7 @@ class RequestVerb(StrEnum):
     RETRY = "retry"
     SUSPEND = "suspend"
     RESUME = "resume"
+    RESTART = "restart"
 
 
 OF_THE_SERVICE: Final = frozenset({RequestVerb.SUSPEND, RequestVerb.RESUME})
@@ -94,6 +95,9 @@ class RequestRefusalCode(StrEnum):
     UNMANAGED_TARGETS = "unmanaged-targets"  # rollback: production goes to targets that are not the service's
     NOT_QUARANTINED = "not-quarantined"  # retry: the release is not in quarantine
     CLEANING_UP = "cleaning-up"  # retry: what is left of the last attempt is still being removed
+    ROLLOUT_IN_PROGRESS = "rollout-in-progress"  # restart: tasks are being replaced already, or are about to be
+    NO_TASKS = "no-tasks"  # restart: the desired count is 0
+    NOT_REGISTERED = "not-registered"  # restart: the revision that runs cannot be registered once more
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import Controller, Engine, TrafficShifter, engines
 from reconciler.rollout.fallback_state import FallbackTerms
-from reconciler.rollout.release import HealthCheck
+from reconciler.rollout.release import HealthCheck, Ports
 from reconciler.rollout.strategy import Promotion, Strategy
 
 
@@ -32,7 +32,8 @@ class RolloutSpec:
     `production` and `test` are listeners or listener rules, `ports` their ports. `images` are looked up before any task
     is started from them. `headers` and `query` are those of a request that the service's listener rule matches.
     `pre_deployment` is the task that runs before each release, with references in place of ids; it is not a resource of
-    the plan. `fallback`: it runs on demand what another service lacks, in the version of that one.
+    the plan. `fallback`: it runs on demand what another service lacks, in the version of that one. `meanwhile` is what
+    is rolled out for as long as `production` does not exist; its `successor` is that one.
     """
 
     service: Address
@@ -43,7 +44,7 @@ class RolloutSpec:
     groups: tuple[Address, ...] = ()
     production: Address | None = None
     test: Address | None = None
-    ports: tuple[int, int] = (80, 9000)
+    ports: Ports = (80, 9000)
     health: HealthCheck | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
@@ -52,6 +53,12 @@ class RolloutSpec:
     where: str = ""
     pre_deployment: Desired[Any] | None = None
     fallback: FallbackTerms | None = None
+    meanwhile: RolloutSpec | None = None
+    successor: Address | None = None
+
+    def current(self, present: Container[Address]) -> RolloutSpec:
+        """The spec for as long as just what is `present` exists."""
+        return self if self.meanwhile is None or self.production in present else self.meanwhile
 
     @property
     def name(self) -> str:

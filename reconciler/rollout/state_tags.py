@@ -154,4 +154,5 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "cleared": _releases,
     "engine_change": _engine_change,
     "fallback": fallback_state.read,
+    "restart": _version,
 }

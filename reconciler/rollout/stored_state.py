@@ -18,7 +18,7 @@ from reconciler.model import ownership
 from reconciler.model.tagging import escaped, with_text
 from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.fallback_state import Fallback
-from reconciler.rollout.release import Version
+from reconciler.rollout.release import Version, restart_id
 from reconciler.rollout.requests import Pause, Request, Response
 
 KEPT_RELEASES: Final = 16
@@ -147,9 +147,10 @@ class StoredState:
     `previous` is the version that can be rolled back to, `rollback_target` the one being rolled back to instead of the
     wanted one, `live` the version ECS was last asked to run (where AWS runs the deployments only), `started` that of
     the deployment whose traffic ECS shifts, and `attempt` when its rollout began. `cleared` are releases whose
-    pre-deployment task has succeeded. `retry` is for rolling deployments only. `fallback` is of services that run on
-    demand what another one lacks. `verdicts` say why releases are
-    quarantined. `unreadable` is why not all of it can be read, or "", and is not stored itself.
+    pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
+    quarantined. `fallback` is of services that run on demand what another one lacks. `restart` is the release that was
+    restarted, with the revision of its new tasks: where the specs declare that release, its `restart_id` is wanted.
+    `unreadable` is why not all of it can be read, or "", and is not stored itself.
     """
 
     deadline: Deadline | None = None
@@ -170,6 +171,7 @@ class StoredState:
     cleared: tuple[str, ...] = ()
     engine_change: EngineChange | None = None
     fallback: Fallback | None = None
+    restart: Version | None = None
     verdicts: tuple[Verdict, ...] = ()
     unreadable: str = ""
 
@@ -184,6 +186,26 @@ class StoredState:
 
     def with_cleared(self, release: str) -> tuple[str, ...]:
         return _with(self.cleared, release)
+
+    def restarts(self, release: str) -> bool:
+        """Whether that release is a restart of the one that was in production before it."""
+        return self.restart is not None and restart_id(self.restart) == release
+
+    def base_of(self, release: str) -> str:
+        """The release that the specs declare, of one that may be a restart of it."""
+        return self.restart.release if self.restart is not None and self.restarts(release) else release
+
+    def restart_after(self, live: str, wanted: str) -> Version | None:
+        """The restart that is still of use once `live` is in production: not after the specs' next version."""
+        if self.restart is None or live != wanted or live in (self.restart.release, restart_id(self.restart)):
+            return self.restart
+        return None
+
+    def previous_of(self, promoted: str, before: Version | None) -> Version | None:
+        """The version to go back to from one that was promoted, where `before` was in production. A restart is not
+        another version than the one before it.
+        """
+        return self.previous if self.restarts(promoted) else before
 
     def ended_of(self, release: str) -> RolloutResult | None:
         """The result of the rollout of that release, if it was the last to end."""
@@ -258,6 +280,7 @@ KEYS: Final[Mapping[str, str]] = {
         "cleared",
         "engine_change",
         "fallback",
+        "restart",
     )
 }
 """The tag of each field of `StoredState`."""

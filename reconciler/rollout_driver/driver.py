@@ -30,7 +30,7 @@ from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.tracker import RolloutTracker
-from reconciler.rollout_driver import engine_change, rollback_target
+from reconciler.rollout_driver import engine_change, restarts, rollback_target
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
@@ -233,8 +233,9 @@ class RolloutDriver:
     def _checked(
         self, rollout: ServiceRollout, seen: ObservedService, step: RolloutStep, now: datetime, *, register: bool = True
     ) -> Calls[RolloutStep]:
-        stack = ownership.owner(dict(rollout.subject.stack_tags))
-        return rollback_target.checked(step, seen, stack, now, register=register)
+        stack, prepared = ownership.owner(dict(rollout.subject.stack_tags)), rollout.pre_deployment is not None
+        step = yield from rollback_target.checked(step, seen, stack, now, register=register)
+        return (yield from restarts.checked(step, seen, stack, prepared=prepared, register=register))
 
     def _after(self, result: StepResult) -> StepResult:
         """`result`, with the number of results in a row that AWS refused."""

@@ -16,7 +16,9 @@ from reconciler.rollout.engine import Prefetched, RolloutStep
 from reconciler.rollout.fallback import SetCount
 from reconciler.rollout.fallback_state import FallbackTerms, MainService
 from reconciler.rollout.release import RolloutTarget, Version
+from reconciler.rollout.requests import RequestRefusalCode
 from reconciler.rollout.state import ObservedService
+from reconciler.rollout_driver import restarts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class FallbackTarget:
     service: str
 
     def step(self, ordinary: RolloutStep, seen: ObservedService, now: datetime) -> RolloutStep:
+        if restarts.accepted(ordinary.decisions) is not None:
+            because = f"it has the version of {self.terms.main}; restart that instead"
+            return restarts.refused(ordinary, seen, because, RequestRefusalCode.UNSUPPORTED)
         return fallback.step(self.terms, ordinary, seen, now)
 
 

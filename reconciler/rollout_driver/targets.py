@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler.model.meanwhile import current
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Calls, Desired, Observed
 from reconciler.model.type_registry import discover
+from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout import observe_deployments, observe_engine
 from reconciler.rollout.actions import RolloutAction
 from reconciler.rollout.engine import Engine, Prefetched, RolloutStep
@@ -39,8 +41,9 @@ from reconciler.rollout_driver.fallback import FallbackTarget
 from reconciler.rollout_driver.held_back import blocking_dependency, held_by, left_by, refused_in
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
+from reconciler.rollout_driver.restarts import without_gates
 from reconciler.rollout_driver.standing import Standing, standing
-from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
+from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_ports, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
 
@@ -137,8 +140,9 @@ def rollouts_of(
     refused, left = refused_in(plan), left_by(plan)
     rollouts: list[ServiceRollout] = []
     missing: dict[Address, NotReady] = {}
-    context = context_of(desired, world, stack, made)
-    for declared in deliveries:
+    present = {one.address for one in world if UNSEEN not in one.facts}
+    context = context_of(current(desired, present), world, stack, made)
+    for declared in (with_ports(one.current(present), context) for one in deliveries):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         stands = standing(delivery, context, refused=bool(left))
@@ -152,6 +156,8 @@ def rollouts_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
+        if there is not None:
+            stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
         if declared.fallback is not None:
             rollout = _beside(rollout, declared.fallback, rollouts, context)

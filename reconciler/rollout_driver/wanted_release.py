@@ -10,15 +10,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.model import service_connect
+from reconciler.model import ownership, service_connect
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
 from reconciler.model.members import FIELD, LEFT, changed
 from reconciler.model.resource import Address, Observed, ResourceHealth
+from reconciler.resources import _ecs, _revisions
 from reconciler.resources._service_fields import API, ServiceSpec, with_deployment
 from reconciler.resources.task_definition import content
-from reconciler.rollout.release import Capacity, HealthCheck, Release, release_id
+from reconciler.rollout import state_tags
+from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id, restart_id
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout_driver.resolution import ResolutionContext
 
 
@@ -48,7 +51,25 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
     hashed = content(definition.spec)
     name = release_id(hashed, release)
     aliases = {release_id(hashed, one) for one in _elsewhere(delivery, release, context)} - {name}
+    restart = restart_of(found[delivery.service])
+    if restart is not None and restart.release in {name, *aliases} and not _outdated(restart, registered):
+        family = _revisions.family_of(registered)
+        whole = f"{registered.removesuffix(_ecs.last(registered))}{restart.task_definition}"
+        if family == restart.task_definition.rpartition(":")[0]:
+            return replace(release, id=restart_id(restart), task_definition=whole), ""
     return replace(release, id=name, task_definition=registered, aliases=tuple(sorted(aliases))), ""
+
+
+def restart_of(service: Observed[Any]) -> Version | None:
+    """The restart that is stored on the service, which may be of a release that the specs do not declare any more."""
+    if KEYS["restart"] not in service.tags:
+        return None
+    return state_tags.of_tags(ownership.without_aws(service.tags)).restart
+
+
+def _outdated(restart: Version, registered: str) -> bool:
+    """Whether the release has been registered again since, because something that it depends on was replaced."""
+    return not registered or _revisions.revision_of(registered) > int(restart.task_definition.rpartition(":")[2])
 
 
 def _elsewhere(delivery: RolloutSpec, release: Release, context: ResolutionContext) -> Iterator[Release]:

@@ -25,6 +25,10 @@ def internet_gateway(network: str) -> str:
     return f"{network}-igw"
 
 
+def egress_only_internet_gateway(network: str) -> str:
+    return f"{network}-eigw"
+
+
 def nat_gateway(network: str, zone: str) -> str:
     """The gateway in one zone; its elastic IP has the same name."""
     return f"{network}-nat-{zone}"

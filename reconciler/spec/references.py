@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.spec.documents import Network
-from reconciler.spec.documents.network import SecurityGroup, Subnet
+from reconciler.spec.documents.network import Subnet
+from reconciler.spec.documents.security_group import SecurityGroup
 from reconciler.spec.node import Position
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from reconciler.model import duration
 from reconciler.model.members import FIELD
 from reconciler.spec.documents import KINDS, Block
-from reconciler.spec.documents.network import Ports
+from reconciler.spec.documents.security_group import Ports
 from reconciler.spec.member_schema import members_schema
 from reconciler.spec.members import api_of
 

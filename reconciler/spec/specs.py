@@ -24,7 +24,8 @@ from reconciler.spec.documents import (
     Stack,
     Task,
 )
-from reconciler.spec.documents.network import SecurityGroup, Subnet
+from reconciler.spec.documents.network import Subnet
+from reconciler.spec.documents.security_group import SecurityGroup
 from reconciler.spec.documents.stack import Quotas
 from reconciler.spec.node import Position
 from reconciler.spec.references import Part, by_name

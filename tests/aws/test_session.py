@@ -8,6 +8,7 @@ from botocore.exceptions import UnknownServiceError
 from reconciler import __version__
 from reconciler.aws import models
 from reconciler.aws.session import Boto
+from reconciler.model.resource import Call
 
 
 def test_aws_is_told_who_asks_and_for_which_stack() -> None:
@@ -61,3 +62,23 @@ def test_a_role_is_assumed_with_the_external_id_that_was_given(
     Boto("us-west-2", anonymous=True, assume_role=role, external_id=external_id)
     given = {} if external_id is None else {"ExternalId": external_id}
     assert asked == [{"role": role, "RoleSessionName": "reconciler", **given}]
+
+
+def test_a_call_may_be_made_in_another_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is in another account: the role is assumed once, and other calls are made as before."""
+    asked: list[str] = []
+
+    class Fetcher:
+        def __init__(self, create: object, source: object, role: str, *, extra_args: dict[str, str]) -> None:
+            asked.append(role)
+
+        def fetch_credentials(self) -> dict[str, str]:
+            raise AssertionError("nothing is signed here")
+
+    monkeypatch.setattr("botocore.credentials.AssumeRoleCredentialFetcher", Fetcher)
+    role = "arn:aws:iam::210987654321:role/dns"
+    boto = Boto("us-west-2", anonymous=True)
+    own = boto._usable(Call("route53", "ListHostedZones"))
+    theirs = [boto._usable(Call("route53", name, role=role)) for name in ("ListHostedZones", "GetHostedZone")]
+    assert asked == [role]
+    assert theirs[0] is theirs[1] is not own

@@ -38,7 +38,7 @@ def onstage(stage: EmulatedStack, clock: Clock | None = None) -> Iterator[Typed]
         yield typed
 
 
-FOLDERS = frozenset({"tree", "diff", "apply", "destroy", "run", "reconcile"})
+FOLDERS = frozenset({"doctor", "tree", "diff", "apply", "destroy", "run", "reconcile"})
 """Commands whose argument is the folder."""
 
 

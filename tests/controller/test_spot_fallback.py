@@ -18,6 +18,7 @@ from reconciler.model.plan import DeferralCode, Verb
 from reconciler.model.resource import Address
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
+from reconciler.rollout.requests import Request, RequestVerb
 from reconciler.rollout.stored_state import KEYS, Outcome
 from tests.controller.test_controller import Files, Running
 from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, emulated_stack
@@ -276,3 +277,29 @@ def test_a_stack_with_tasks_on_demand_is_destroyed(running: Running) -> None:
     deleted = {str(one.address) for one in plan.actions if one.verb is Verb.DELETE}
     assert {f"service/{SERVICE}", f"service/{BESIDE}"} <= deleted
     assert not plan.deferred
+
+
+def test_the_service_on_demand_has_no_restart_of_its_own(running: Running) -> None:
+    """It is refused, and one of the service itself is followed once it is over."""
+    lose(running, 2)
+    running.go(8 * MINUTES)
+    clear = running.stage.laptop.aws.faults.clear
+    before, now = services(running)[BESIDE]["taskDefinition"], running.stage.laptop.clock.now()
+    step = running.loop.queue.results[Address("service", SERVICE)].step
+    assert step is not None
+    request = Request(RequestVerb.RESTART, step.release, "i1", now, "ana")
+    ask(running, BESIDE, request)
+    running.go(2 * MINUTES)
+    tags = {one["key"]: one["value"] for one in services(running)[BESIDE]["tags"]}
+    assert tags[KEYS["response"]].startswith("i1:refused:unsupported:")
+    assert services(running)[BESIDE]["taskDefinition"] == before
+    clear()
+    ask(running, SERVICE, replace(request, at=running.stage.laptop.clock.now()))
+    running.go(30 * MINUTES)
+    found = services(running)
+    assert found[BESIDE]["taskDefinition"] == found[SERVICE]["taskDefinition"] != before
+
+
+def ask(running: Running, name: str, request: Request) -> None:
+    tags = [{"key": KEYS["request"], "value": request.text()}]
+    running.stage.laptop.client("ecs").tag_resource(resourceArn=services(running)[name]["serviceArn"], tags=tags)

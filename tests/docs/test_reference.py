@@ -61,6 +61,7 @@ def test_every_tag_says_who_may_edit_it_and_what_it_is_for() -> None:
 ON = {
     "Rollout state": "service",
     "Requests for a stack": "service",
+    "Certificates of domains": "domain-certificate",
     "Tasks": "task",
     "Task definitions": "task-definition",
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.aws.catalogue import service_facts
-from reconciler.iam import rules
+from reconciler.iam import rules, zones
 from reconciler.model import ownership
 from reconciler.model.permissions import Binding
 from reconciler.model.policy_evaluation import Request, is_allowed
@@ -42,6 +42,7 @@ TAGGED_BY_NAME = {
 }
 MADE_IN_EC2 = {
     "AllocateAddress": "elastic-ip",
+    "CreateEgressOnlyInternetGateway": "egress-only-internet-gateway",
     "CreateInternetGateway": "internet-gateway",
     "CreateLaunchTemplate": "launch-template",
     "CreateNatGateway": "natgateway",
@@ -141,6 +142,10 @@ def _keys(call: Call) -> dict[str, tuple[str, ...]]:
         found["application-autoscaling:service-namespace"] = (params["ServiceNamespace"],)
     if "PermissionsBoundary" in params:
         found["iam:PermissionsBoundary"] = (params["PermissionsBoundary"],)
+    if call.operation == "ChangeResourceRecordSets":
+        records = [one["ResourceRecordSet"] for one in params["ChangeBatch"]["Changes"]]
+        names = (zones.normalized(one["Name"]) for one in records)
+        found[zones.NAMES], found[zones.TYPES] = tuple(names), tuple(one["Type"] for one in records)
     if "PolicyArn" in params:
         found["iam:PolicyARN"] = (params["PolicyArn"],)
     if call.service == "dynamodb":
@@ -157,6 +162,8 @@ def _resource(call: Call, path: str) -> str:
         return _arn("scheduler", f"schedule-group/{params['Name']}")
     if call.service == "codedeploy" and "ResourceArn" not in params:
         return _arn("codedeploy", _of_codedeploy(params))
+    if call.service == "route53" and "HostedZoneId" in params:
+        return f"arn:aws:route53:::hostedzone/{params['HostedZoneId']}"
     for key in ("resourceArn", "ResourceArn", "serviceDeploymentArn"):
         if key in params:
             return str(params[key])

@@ -11,7 +11,9 @@ from moto import mock_aws
 from reconciler.aws.client import AwsClient
 from reconciler.aws.session import Boto
 from tests.conftest import REGION
+from tests.harness.hosted_zones import hosted_zone
 from tests.harness.moto_codedeploy import moto_codedeploy
+from tests.harness.moto_network import moto_network
 from tests.harness.moto_scaling import moto_scaling
 from tests.laws.account import Stack
 
@@ -25,7 +27,8 @@ def _boto() -> Boto:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsClient]:
     """An empty account in this process; without moto's thousand machine images, which take longer than a law."""
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with mock_aws(), moto_codedeploy(), moto_scaling():
+    with mock_aws(), moto_codedeploy(), moto_network(), moto_scaling():
+        hosted_zone()
         found = AwsClient(_boto())
         yield found
         found.close()

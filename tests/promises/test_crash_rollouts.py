@@ -33,6 +33,7 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import KEYS, Deadline, DeadlineKind
 from reconciler.rollout.strategy import Share
+from reconciler.rollout_driver import restarts
 from reconciler.rollout_driver.driver import StepResult
 from tests.harness.crash import Everywhere, How, Point
 from tests.harness.driving import was_promoted
@@ -308,6 +309,11 @@ def _superseding(stage: EmulatedStack) -> None:
     stage.spec(v1="v3", v2="v3")
 
 
+def _restarting(stage: EmulatedStack) -> None:
+    stage.follow(has_ended)
+    stage.say(RequestVerb.RESTART)
+
+
 def _stopped(stage: EmulatedStack) -> None:
     """In the console, and rolled back by CodeDeploy."""
     _at_the_gate(stage)
@@ -359,6 +365,10 @@ SCENARIOS = {
         Scenario("CodeDeploy, stopped outside", _stopped, Phase.FAILED, texts=CODEDEPLOY),
         Scenario("ECS native, superseded", _superseding, texts=NATIVE),
         Scenario("ECS native, stopped outside", _stopped_in_ecs, Phase.FAILED, texts=NATIVE),
+        Scenario("restart", _restarting, gated=False),
+        Scenario("CodeDeploy, restart", _restarting, texts=CODEDEPLOY, gated=False),
+        Scenario("ECS native, restart", _restarting, texts=NATIVE, gated=False),
+        Scenario("rolling, restart", _restarting, texts=ROLLING, gated=False),
         Scenario("rolling", _next, texts=ROLLING, gated=False),
         Scenario("rolling, circuit breaker", _broken, Phase.ROLLED_BACK, texts=ROLLING, gated=False),
     )
@@ -417,6 +427,8 @@ def live(stage: EmulatedStack, transport: Transport, goal: Callable[[StepResult]
     stage.seen.clear()
     report = stage.infrastructure()
     followed = stage.follow(goal, rollouts=stage.rollouts(report), patience=LONGEST)
+    if any(restarts.accepted(result.done) for result in stage.seen):  # the next pass knows the release
+        followed = stage.follow(goal, patience=LONGEST)
     assert not followed.timed_out, f"it never ended: {stage.phases} {stage.last.step}"
     assert not followed.refused, [result.error for result in followed.refused]
     return all(result.at_rest for result in followed.results)

@@ -64,3 +64,31 @@ def test_a_rolling_service_receives_connections(tmp_path: Path) -> None:
             (group,) = elb.describe_target_groups()["TargetGroups"]
             assert group.get("HealthCheckPath") == ("/up" if check else None)
             assert pass_.look(stage.aws, discover(), stage.desired_state)[1].actions == ()
+
+
+def test_a_service_receives_datagrams(tmp_path: Path) -> None:
+    """Target groups of UDP, and of both protocols, are checked by TCP and settle."""
+    listeners = "{port: 53, protocol: TCP_UDP}, more: {port: 8125, protocol: UDP}}"
+    text = DOCUMENTS.replace("{port: 6379, protocol: TCP}}", listeners)
+    text = text.replace("{port: 6379, from: 10.0.0.0/24}", "{protocol: all, from: 10.0.0.0/24}")
+    text = text.replace("port: 6379}", "ports: [{port: 53}, {port: 8125, protocol: udp}]}")
+    text = text.replace(
+        "target_groups: [cache], protocol: TCP,", "target_groups: [cache], protocol: TCP_UDP, port: 53,"
+    )
+    text += """additional_traffic:
+  - load_balancer: cache
+    container: app
+    listener: more
+    target_groups: [more]
+    port: 8125
+    protocol: UDP
+    health_check: {port: 53}
+"""
+    (tmp_path / "stack.yaml").write_text(text)
+    with emulated_stack(folder=tmp_path) as stage:
+        assert not stage.apply(has_ended).went_wrong
+        elb = stage.laptop.client("elbv2")
+        groups = elb.describe_target_groups()["TargetGroups"]
+        found = {(one["TargetGroupName"], one["Protocol"], one["Port"], one["HealthCheckProtocol"]) for one in groups}
+        assert found == {("cache", "TCP_UDP", 53, "TCP"), ("more", "UDP", 8125, "TCP")}
+        assert pass_.look(stage.aws, discover(), stage.desired_state)[1].actions == ()

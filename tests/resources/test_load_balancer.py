@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from reconciler import errors
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
-from reconciler.model.resource import Desired, Observed, ResourceHealth
+from reconciler.model.members import stated_tag
+from reconciler.model.resource import Desired, Keep, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth
-from reconciler.resources.load_balancer import LoadBalancer, LoadBalancerSpec
+from reconciler.resources.load_balancer import ADDRESSES, IDLE_TIMEOUT, LoadBalancer, LoadBalancerSpec
 from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
@@ -214,3 +216,17 @@ def test_a_name_taken_in_the_meantime_is_not_created_over() -> None:
         told.hold(LoadBalancer().create(WANT))
 
     assert "CreateLoadBalancer" not in told.operations()
+
+
+def test_a_line_that_is_removed_goes_back_to_the_default() -> None:
+    """The tag says that the document has stated it; without the tag it is somebody else's."""
+    spec = LoadBalancerSpec(name="web", scheme="internal", subnets=(), security_groups=(), attributes={})
+    have = spec.model_copy(
+        update={"ip_address_type": "dualstack", "attributes": {"idle_timeout.timeout_seconds": "90"}}
+    )
+    want = wish("load-balancer/web", spec)
+    tags = stated_tag(dict.fromkeys((ADDRESSES, IDLE_TIMEOUT), Keep.STATED))
+    for found, known in ((Observed(want.address, ARN, have, tags), True), (Observed(want.address, ARN, have), False)):
+        changes = {str(change): change.new for change in diff(found, adopted(want, found).spec)}
+        back = {"ip_address_type": "ipv4", "attributes.idle_timeout.timeout_seconds": "60"}
+        assert changes == (back if known else {})

@@ -56,7 +56,6 @@ FREE = {"cluster": {"exec_logging": None}, "schedule": {"enabled": None}}
 
 NEITHER = {
     "table.BillingMode": "it comes with the throughput, see below",
-    "subnet.Ipv6CidrBlock": "needs a range of the network's",
     "table.StreamSpecification.StreamEnabled": "a stream has to be off before it can be another one",
     "table.StreamSpecification.StreamViewType": "the same",
     "schedule.FlexibleTimeWindow.Mode": "OFF takes no minutes",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from reconciler import errors
 from reconciler.model import ownership
-from reconciler.model.resource import Desired, ResourceHealth
+from reconciler.model.diff import diff
+from reconciler.model.resource import Desired, Observed, ResourceHealth
 from reconciler.resources.subnet import Subnet, SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from tests.laws.example import Edit, Example, ref, wish
@@ -14,11 +18,13 @@ from tests.resources.talk import Talk, pairs, scope, tagged
 EXAMPLE = Example(
     wish(
         "subnet/web",
-        SubnetSpec(vpc=ref("vpc/web"), cidr="10.0.1.0/24", zone="us-west-2a", public_ip_on_launch=False),
+        SubnetSpec(vpc=ref("vpc/web"), cidr="10.0.1.0/24", zone="us-west-2a", public_ip_on_launch=False, ipv6=3),
     ),
-    needs=(wish("vpc/web", VpcSpec(cidr="10.0.0.0/20")), wish("vpc/other", VpcSpec(cidr="10.1.0.0/20"))),
+    needs=(wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", ipv6=True)), wish("vpc/other", VpcSpec(cidr="10.1.0.0/20"))),
     edits=(
         Edit({"public_ip_on_launch": True}, "public_ip_on_launch"),
+        Edit({"ipv6": 0}, "ipv6"),
+        Edit({"ipv6": "none"}, "ipv6"),
         Edit({"cidr": "10.0.2.0/24"}, "cidr"),
         Edit({"zone": "us-west-2c"}, "zone"),
         Edit({"vpc": ref("vpc/other")}, "vpc"),
@@ -130,3 +136,68 @@ def test_a_subnet_is_not_ready_until_aws_says_so() -> None:
 
     (found,) = talk.hold(Subnet().observe(scope(WANT)))
     assert (found.health, found.reason) == (ResourceHealth.PROGRESSING, "the subnet is pending")
+
+
+def block(range_: str, state: str = "associated") -> dict[str, Any]:
+    return {"AssociationId": f"assoc-{range_}", "Ipv6CidrBlock": range_, "Ipv6CidrBlockState": {"State": state}}
+
+
+def vpc(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"Vpcs": [{"VpcId": "vpc-1", "Ipv6CidrBlockAssociationSet": list(blocks)}]}
+
+
+def seen(whole: str, *blocks: dict[str, Any]) -> Observed[SubnetSpec]:
+    network = Observed(wish("vpc/web", WANT.spec).address, "vpc-1", WANT.spec, facts={"ipv6_range": whole})
+    talk = Talk(DescribeSubnets={"Subnets": [item("subnet-1", tagged(WANT), Ipv6CidrBlockAssociationSet=list(blocks))]})
+    (found,) = talk.hold(Subnet().observe(scope(WANT, seen={"vpc": (network,)})))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("whole", "blocks", "number"),
+    [
+        ("2001:db8:1:200::/56", (block("2001:db8:1:203::/64"),), 3),
+        ("2001:db8:1:200::/56", (block("2001:db8:1:2ff::/64"),), 255),
+        ("2001:db8:1:200::/56", (block("2001:db8:1:203::/64", "disassociated"),), "none"),
+        ("2001:db8:1:230::/60", (block("2001:db8:1:23a::/64"),), 10),
+        ("2001:db8:1::/48", (block("2001:db8:1:123::/64"),), 0x123),
+        ("", (block("2001:db8:1:203::/64"),), 3),
+        ("2001:db8:1:200::/56", (), "none"),
+    ],
+)
+def test_an_ipv6_range_is_known_by_its_number_in_that_of_the_network(
+    whole: str, blocks: tuple[dict[str, Any], ...], number: Any
+) -> None:
+    """AWS chooses the range of the network, so the specs state which part of it a subnet has."""
+    assert seen(whole, *blocks).spec.ipv6 == number
+
+
+def test_an_ipv6_range_takes_the_place_of_another() -> None:
+    """A subnet has one at a time; the new one is computed from that of the network."""
+    old = seen("2001:db8:1:200::/56", block("2001:db8:1:203::/64"))
+    new = wish("subnet/web", WANT.spec.model_copy(update={"ipv6": 16}))
+    talk = Talk(DescribeVpcs=vpc(block("2001:db8:1:200::/56")))
+    talk.hold(Subnet().update(old, new, diff(old, new.spec)))
+
+    assert talk.operations() == ["DisassociateSubnetCidrBlock", "DescribeVpcs", "AssociateSubnetCidrBlock"]
+    assert talk.params("DisassociateSubnetCidrBlock") == [{"AssociationId": "assoc-2001:db8:1:203::/64"}]
+    assert talk.params("AssociateSubnetCidrBlock") == [{"SubnetId": "subnet-1", "Ipv6CidrBlock": "2001:db8:1:210::/64"}]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "error"),
+    [
+        ((), errors.Propagating),
+        ((block("2001:db8:1:200::/56", "associating"),), errors.Propagating),
+        ((block("2001:db8:1:230::/60"),), errors.Invalid),
+    ],
+)
+def test_a_subnet_waits_for_the_range_of_its_network(
+    blocks: tuple[dict[str, Any], ...], error: type[Exception]
+) -> None:
+    """Nothing is created with another range than that which the specs state."""
+    new = wish("subnet/web", WANT.spec.model_copy(update={"ipv6": 16}))
+    talk = Talk(DescribeVpcs=vpc(*blocks))
+    with pytest.raises(error):
+        talk.hold(Subnet().create(new))
+    assert talk.operations() == ["DescribeVpcs"]

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reconciler import errors
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
-from reconciler.model.resource import Observed, ResourceHealth
+from reconciler.model.members import stated_tag
+from reconciler.model.resource import Keep, Observed, ResourceHealth
+from reconciler.resources._ec2 import IPV6
 from reconciler.resources.vpc import Vpc, VpcSpec
 from tests.laws.example import Edit, Example, wish
 from tests.resources.talk import Talk, pairs, scope, tagged
 
 EXAMPLE = Example(
-    wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", secondary=("10.2.0.0/20",), dns_support=True, dns_hostnames=False)),
+    wish(
+        "vpc/web",
+        VpcSpec(cidr="10.0.0.0/20", secondary=("10.2.0.0/20",), dns_support=True, dns_hostnames=False, ipv6=False),
+    ),
     edits=(
+        Edit({"ipv6": True}, "ipv6"),
         Edit({"secondary": ("10.3.0.0/20",)}, "secondary.10.2.0.0/20", "secondary.10.3.0.0/20"),
         Edit({"dns_hostnames": True}, "dns_hostnames"),
         Edit({"dns_support": False}, "dns_support"),
@@ -83,3 +92,66 @@ def test_a_range_that_is_going_is_not_there() -> None:
     )
     (found,) = talk.hold(Vpc().observe(scope()))
     assert found.spec.secondary == ("10.2.0.0/20",)
+
+
+def ipv6(state: str, association: str = "vpc-cidr-assoc-6") -> dict[str, Any]:
+    return {
+        "AssociationId": association,
+        "Ipv6CidrBlock": "2001:db8:1:200::/56",
+        "Ipv6CidrBlockState": {"State": state},
+    }
+
+
+def seen(**fields: Any) -> Observed[VpcSpec]:
+    talk = Talk(
+        DescribeVpcs={"Vpcs": [item(**fields)]},
+        DescribeVpcAttribute=[{"EnableDnsSupport": {"Value": True}}, {"EnableDnsHostnames": {"Value": False}}],
+    )
+    (found,) = talk.hold(Vpc().observe(scope()))
+    return found
+
+
+def test_an_ipv6_range_is_added_in_place() -> None:
+    """A network that exists gets a range of Amazon's, and is not replaced."""
+    old, want = seen(), wish("vpc/web", VpcSpec(cidr="10.0.0.0/20", ipv6=True))
+    changes = diff(old, want.spec)
+    assert [(str(change), change.immutable) for change in changes] == [("ipv6", False)]
+
+    talk = Talk()
+    talk.hold(Vpc().update(old, want, changes))
+    assert talk.params("AssociateVpcCidrBlock") == [{"VpcId": "vpc-1", "AmazonProvidedIpv6CidrBlock": True}]
+
+
+def test_an_ipv6_range_goes_with_its_line_only() -> None:
+    """What the specs have asked for goes once they do not any more; what somebody else has added stays."""
+    want = wish("vpc/web", VpcSpec(cidr="10.0.0.0/20"))
+    theirs = seen(Ipv6CidrBlockAssociationSet=[ipv6("associated")])
+    assert diff(theirs, adopted(want, theirs).spec) == ()
+
+    tags = pairs(tagged(EXAMPLE.desired) | stated_tag({IPV6: Keep.STATED}))
+    ours = seen(Ipv6CidrBlockAssociationSet=[ipv6("associated")], Tags=tags)
+    new = adopted(want, ours)
+    changes = diff(ours, new.spec)
+    assert [(str(change), change.old, change.new) for change in changes] == [("ipv6", True, False)]
+
+    talk = Talk()
+    talk.hold(Vpc().update(ours, new, changes))
+    assert talk.params("DisassociateVpcCidrBlock") == [{"AssociationId": "vpc-cidr-assoc-6"}]
+    refused = Talk(DisassociateVpcCidrBlock=errors.Blocked("in use", code="InvalidCidrBlock.InUse"))
+    with pytest.raises(errors.InUse):
+        refused.hold(Vpc().update(ours, new, changes))
+
+
+@pytest.mark.parametrize(
+    ("state", "there", "health"),
+    [
+        ("associating", True, ResourceHealth.PROGRESSING),
+        ("associated", True, ResourceHealth.READY),
+        ("disassociating", False, ResourceHealth.READY),
+        ("failed", False, ResourceHealth.READY),
+    ],
+)
+def test_an_ipv6_range_is_there_until_it_goes(state: str, there: bool, health: ResourceHealth) -> None:
+    """A VPC is not ready before its range is."""
+    found = seen(Ipv6CidrBlockAssociationSet=[ipv6(state)])
+    assert (found.spec.ipv6, found.health) == (there, health)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from reconciler import errors
+from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
-from reconciler.model.resource import Observed, ResourceHealth
+from reconciler.model.members import stated_tag
+from reconciler.model.resource import Keep, Observed, ResourceHealth
 from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
-from reconciler.resources.vpc_endpoint import VpcEndpoint, VpcEndpointSpec
+from reconciler.resources.vpc_endpoint import POLICY, VpcEndpoint, VpcEndpointSpec
 from tests.laws.example import Edit, Example, ref, wish
 from tests.resources.talk import Talk, pairs, scope, tagged
 
@@ -195,3 +198,21 @@ def test_route_tables_are_changed_in_place() -> None:
 
 
 GATEWAY: dict[str, Any] = {"vpc": "vpc-1", "service": "com.amazonaws.us-west-2.s3", "type": "Gateway"}
+
+
+def test_a_policy_that_is_removed_lets_everything_through_again() -> None:
+    """AWS's own policy comes back, if the document has stated one; another one stays."""
+    want = wish("vpc-endpoint/web", VpcEndpointSpec(vpc="vpc-1", service="s3", type="Gateway"))
+    policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}]}
+    have = VpcEndpointSpec(vpc="vpc-1", service="s3", type="Gateway", policy=policy)
+    theirs = Observed(want.address, "vpce-1", have)
+    assert diff(theirs, adopted(want, theirs).spec) == ()
+
+    ours = Observed(want.address, "vpce-1", have, stated_tag({POLICY: Keep.STATED}))
+    new = adopted(want, ours)
+    told = Talk()
+    told.hold(VpcEndpoint().update(ours, new, diff(ours, new.spec)))
+    (sent,) = told.params("ModifyVpcEndpoint")
+    assert json.loads(sent["PolicyDocument"])["Statement"] == [
+        {"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["*"], "Resource": ["*"]}
+    ]

@@ -76,6 +76,11 @@ def test_every_request_has_its_usual_answer(name: str, verb: RequestVerb) -> Non
     request = said(verb, "-" if verb in (RequestVerb.SUSPEND, RequestVerb.RESUME) else "b")
     asked = replace(FLIGHT[name], marks=replace(FLIGHT[name].marks, request=request))
     usual, found = step(asked), step(not_ready(asked))
+    if verb is RequestVerb.RESTART:
+        answers = [written(one).response for one in (usual, found)]
+        codes = [one.refusal.code for one in answers if one is not None and one.refusal is not None]
+        assert codes == [RequestRefusalCode.ROLLOUT_IN_PROGRESS] * 2
+        return
     if verb is RequestVerb.RETRY:
         response = written(found).response
         assert response is not None

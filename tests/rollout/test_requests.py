@@ -100,11 +100,17 @@ HEEDED = [
     (GATE, RequestVerb.SUSPEND, CAREFUL),
     (REST, RequestVerb.SUSPEND, CAREFUL),
     (PAUSED, RequestVerb.RESUME, CAREFUL),
+    (REST, RequestVerb.RESTART, CAREFUL),
+    (REST, RequestVerb.RESTART, FROZEN),
 ]
 
 ILL = {"looks": -1, "sets": (BLUE, ill(GREEN))}
 ENDLESS = marked(replace(due(DeadlineKind.GATE), at=None))
 REFUSED = [
+    (FAILED, RequestVerb.RESTART, CAREFUL, Code.OTHER_RELEASE, ""),
+    (replace(REST, desired=0), RequestVerb.RESTART, CAREFUL, Code.NO_TASKS, ""),
+    (GATE, RequestVerb.RESTART, CAREFUL, Code.ROLLOUT_IN_PROGRESS, ""),
+    (WARM, RequestVerb.RESTART, CAREFUL, Code.ROLLOUT_IN_PROGRESS, ""),
     (UP, RequestVerb.PROMOTE, CAREFUL, Code.NOT_READY, "0 of 2"),
     (TESTING, RequestVerb.PROMOTE, CAREFUL, Code.NOT_TESTED, ""),
     (replace(GATE, **ILL), RequestVerb.PROMOTE, CAREFUL, Code.UNHEALTHY, "0 of 2"),
@@ -346,7 +352,7 @@ def test_what_could_be_said_is_what_would_be_heeded() -> None:
     engine = TaskSets()
     assert RequestVerb.PROMOTE in engine.allowed_requests(CAREFUL, GATE, NOW)
     assert RequestVerb.PROMOTE not in engine.allowed_requests(CAREFUL, UP, NOW)
-    assert engine.allowed_requests(CAREFUL, REST, NOW) == (RequestVerb.SUSPEND,)
+    assert engine.allowed_requests(CAREFUL, REST, NOW) == (RequestVerb.SUSPEND, RequestVerb.RESTART)
     assert engine.allowed_requests(CAREFUL, FAILED, NOW) == (RequestVerb.RETRY, RequestVerb.SUSPEND)
     for facts, verb, policy in HEEDED:
         assert verb in engine.allowed_requests(policy, facts, NOW)

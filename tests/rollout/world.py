@@ -24,6 +24,7 @@ from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome,
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, StoredState
 from reconciler.rollout.strategy import Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.tracker import SETTLE, RolloutTracker
+from reconciler.rollout_driver import restarts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(seconds=1)
@@ -72,6 +73,7 @@ class Ghosts(NamedTuple):
     streak: tuple[str, int] = ("", 0)  # looks in a row that found the newest set well
     asked: int = 0  # intents so far
     kept: str = ""  # the release that was under way when one was wanted that is not ready
+    interrupted: str = ""  # the release that its engine takes back because all its tasks were taken away
     blamed: bool = False  # something happened that may be held against a version
 
 
@@ -163,7 +165,18 @@ def look(state: State, mind: Mind, read: ObservedService) -> Looked:
     state = state._replace(memory=memory, ghosts=ghosts)
     if step is None:
         return Looked(state, seen, None)
+    step = _registered(step)
     return Looked(state._replace(queue=step.decisions, sent=(), phase=step.phase), seen, step)
+
+
+def _registered(step: RolloutStep) -> RolloutStep:
+    """A restart is stored with the revision that the driver has registered; here its release is never wanted."""
+    write = restarts.accepted(step.decisions)
+    if write is None or write.after.restart is None:
+        return step
+    new = replace(write.after.restart, task_definition=f"{write.after.restart.task_definition}0")
+    stored = replace(write, after=replace(write.after, restart=new))
+    return replace(step, decisions=tuple(stored if one is write else one for one in step.decisions))
 
 
 def _in_bounds(memory: RolloutTracker, policy: Strategy) -> RolloutTracker:

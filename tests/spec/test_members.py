@@ -65,8 +65,8 @@ endpoints:
 
 def test_what_aws_does_not_show_is_told_by_a_tag() -> None:
     """Of a resource that is its document's, and of one that is a part of it."""
-    text = "{kind: Network, name: net, cidr: 10.1.0.0/16, aws: {AmazonProvidedIpv6CidrBlock: true}}"
-    assert resource(text, "vpc/net").tags[MEMBERS].startswith("AmazonProvidedIpv6CidrBlock:")
+    text = "{kind: Network, name: net, cidr: 10.1.0.0/16, aws: {Ipv4IpamPoolId: ipam-pool-1}}"
+    assert resource(text, "vpc/net").tags[MEMBERS].startswith("Ipv4IpamPoolId:")
 
 
 def test_a_key_encrypts_a_repository() -> None:

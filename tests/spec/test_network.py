@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from reconciler.local.strict.endpoint_services import names
+from reconciler.model.ownership import FIELDS
 from reconciler.model.resource import Desired
 from reconciler.spec.compile import compile_specs
 from reconciler.spec.documents.network import Endpoint
@@ -100,3 +101,95 @@ security_groups:
     )
     sources = {rule.source for rule in found["security-group-rules/my-app-lb-sg"].spec.ingress}
     assert sources == {"pl-82a045eb", "203.0.113.7/32"}
+
+
+DUAL_STACK = """
+kind: Network
+name: other
+cidr: 10.8.0.0/20
+ipv6: true
+{more}
+subnets:
+  - {{name: other-public9-a, zone: us-west-2a, cidr: 10.8.0.0/24, access: public, ipv6: 0}}
+  - {{name: other-private9-a, zone: us-west-2a, cidr: 10.8.1.0/24, access: private, ipv6: 16}}
+  - {{name: other-private8-a, zone: us-west-2a, cidr: 10.8.2.0/24, access: private}}
+security_groups:
+  - name: other-sg
+    ingress:
+      - {{port: 443, from: anywhere}}
+      - {{protocol: icmp, from: anywhere}}
+      - {{port: 80, from: 10.8.0.0/20}}
+    egress: [{{protocol: all, to: anywhere}}]
+"""
+GATEWAY = "egress-only-internet-gateway/other"
+
+
+def test_a_dual_stack_network_has_ranges_and_ways_out_for_both() -> None:
+    """Public subnets by the internet gateway; private ones by an egress-only one, if they reach the internet at all."""
+    found = compiled(DUAL_STACK.format(more="nat: single"))
+    assert found["vpc/other"].spec.ipv6 is True
+    numbers = {name: want.spec.ipv6 for name, want in found.items() if name.startswith("subnet/other")}
+    assert numbers == {"subnet/other-public9-a": 0, "subnet/other-private9-a": 16, "subnet/other-private8-a": None}
+    routes = {
+        name: {to: str(by) for to, by in want.spec.routes.items()}
+        for name, want in found.items()
+        if want.address.kind == "route-table" and "::/0" in want.spec.routes
+    }
+    assert {name: by["::/0"] for name, by in routes.items()} == {
+        "route-table/public9-a": "internet-gateway/other",
+        "route-table/private9-a": GATEWAY,
+    }
+    assert str(found[GATEWAY].spec.vpc) == "vpc/other"
+    assert found[GATEWAY].tags["Name"] == "other-eigw"
+
+
+@pytest.mark.parametrize(
+    ("more", "out"),
+    [("", False), ("ipv6_egress: true", True), ("nat: single", True), ("{nat: single, ipv6_egress: false}", False)],
+)
+def test_private_subnets_reach_the_internet_over_ipv6_as_they_do_over_ipv4(more: str, out: bool) -> None:
+    """Unless the network says otherwise: an egress-only gateway costs nothing, and so may stand alone."""
+    found = compiled(DUAL_STACK.format(more=more.strip("{}").replace(", ", "\n")))
+    assert (GATEWAY in found) is out
+    assert ("::/0" in found["route-table/private9-a"].spec.routes) is out
+    assert "::/0" in found["route-table/public9-a"].spec.routes
+
+
+def test_anywhere_is_both_ipv4_and_ipv6_in_a_dual_stack_network() -> None:
+    """ICMP has a protocol of its own in IPv6; ranges and groups stay as they are."""
+    rules = compiled(DUAL_STACK.format(more=""))["security-group-rules/other-sg"].spec
+    assert [str(rule) for rule in rules.ingress] == [
+        "tcp 443 from 0.0.0.0/0",
+        "tcp 443 from ::/0",
+        "icmp from 0.0.0.0/0",
+        "icmpv6 from ::/0",
+        "tcp 80 from 10.8.0.0/20",
+    ]
+    assert [str(rule) for rule in rules.egress] == ["all from 0.0.0.0/0", "all from ::/0"]
+
+    text = "kind: Network\nname: other\ncidr: 10.8.0.0/20\nsecurity_groups:\n  - {name: other-sg, ingress: [RULE]}\n"
+    for rule, known in (
+        ("{port: 443, from: anywhere}", ["tcp 443 from 0.0.0.0/0"]),
+        ("{protocol: icmpv6, from: anywhere}", ["icmpv6 from ::/0"]),
+        ("{port: 443, from: '2001:db8::/32'}", ["tcp 443 from 2001:db8::/32"]),
+    ):
+        rules = compiled(text.replace("RULE", rule))["security-group-rules/other-sg"].spec
+        assert [str(one) for one in rules.ingress] == known
+
+
+def test_a_route_may_lead_to_an_ipv6_range() -> None:
+    """Of a peered network, for example."""
+    found = compiled(
+        "kind: Network\nname: my-workspace\n"
+        "routes: [{destination: '2001:db8::/32', target: pcx-0123456789abcdef0, tables: [private1-a]}]\n"
+    )
+    assert found["route-table/private1-a"].spec.routes["2001:db8::/32"] == "pcx-0123456789abcdef0"
+
+
+def test_what_has_no_ipv6_line_is_written_as_before() -> None:
+    """An upgrade changes nothing of networks that do not state it."""
+    found = compiled("kind: Network\nname: my-workspace\n")
+    for name in ("vpc/my-workspace", "subnet/app-private1-a"):
+        assert found[name].spec.ipv6 is None
+        assert FIELDS not in found[name].tags
+    assert FIELDS in compiled("kind: Network\nname: my-workspace\nipv6: true\n")["vpc/my-workspace"].tags

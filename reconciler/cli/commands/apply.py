@@ -73,8 +73,10 @@ def apply(
     --wait waits two minutes for one-off tasks to end, or as long as --timeout says.
     """
     from reconciler.cli import plan_file
+    from reconciler.cli.examination import examined_cheaply
     from reconciler.cli.execute import confirm, execute, unchanged
     from reconciler.cli.lease import held
+    from reconciler.cli.output.findings_text import findings_text
     from reconciler.cli.output.plan_text import effective, plan_text
     from reconciler.cli.rollout_session import open_rollouts, reporting_controller
     from reconciler.rollout_driver.preview import with_attempts
@@ -89,6 +91,8 @@ def apply(
             plan_file.verify(approved, stack, plan)
         say(look.paint(stack.banner, "bold") + "\n", look, err=True)
         say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
+        if findings := examined_cheaply(stack, plan, report.world, previews):
+            say("\n" + findings_text(findings, look), look, err=True, nl=False)
         rolling = any(preview.shown if wait else preview.pending or preview.due for preview in previews)
         rolling = rolling or any(one.seen is not None and one.seen.marks.unreadable for one in previews)
         if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):

@@ -9,10 +9,11 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo, say
+from reconciler.cli.output.terminal import Look, echo, say
 from reconciler.cli.session import Stack, with_stack
 
 if TYPE_CHECKING:
+    from reconciler.doctor.check import Finding
     from reconciler.model.plan import Plan
     from reconciler.rollout.outlook import RolloutPreview
 
@@ -31,6 +32,7 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     Exits with 0 if there is nothing to change, 2 if changes are pending and 5 if the plan is blocked.
     """
     from reconciler.cli import plan_file
+    from reconciler.cli.examination import examined_cheaply
     from reconciler.cli.execute import report_calls
     from reconciler.cli.output.plan_text import effective
     from reconciler.cli.rollout_session import controller_of, open_rollouts
@@ -41,7 +43,7 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     plan = with_attempts(report.plan, previews)
     if out is not None:
         plan_file.write(out, stack, plan)
-    _show(stack, plan, previews, output)
+    _show(stack, plan, previews, examined_cheaply(stack, plan, report.world, previews), output)
     report_calls(stack)
     if plan.refusals:
         return Exit.BLOCKED
@@ -50,23 +52,30 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     return Exit.PENDING if pending else Exit.DONE
 
 
-def _show(stack: Stack, plan: Plan, previews: tuple[RolloutPreview, ...], output: str) -> None:
+def _show(
+    stack: Stack, plan: Plan, previews: tuple[RolloutPreview, ...], findings: tuple[Finding, ...], output: str
+) -> None:
+    from reconciler.cli.output.findings_text import findings_document, findings_github, findings_text
+
     match output:
         case "json":
             from reconciler.cli import plan_file
             from reconciler.cli.output.plan_json import dumps, rollouts_document
 
-            echo(dumps(plan_file.document(stack, plan) | {"rollouts": rollouts_document(previews)}))
+            more = {"rollouts": rollouts_document(previews), "findings": findings_document(findings)}
+            echo(dumps(plan_file.document(stack, plan) | more))
         case "markdown":
             from reconciler.cli.output.plan_markdown import plan_markdown
 
-            echo(plan_markdown(plan, stack.banner, previews))
+            echo(plan_markdown(plan, stack.banner, previews, findings_text(findings, Look())))
         case "github":
             from reconciler.cli.output.plan_github import plan_github
 
-            echo(plan_github(plan), nl=False, commands=True)
+            echo(plan_github(plan) + findings_github(findings), nl=False, commands=True)
         case _:
             from reconciler.cli.output.plan_text import plan_text
 
             say(stack.look.paint(stack.banner, "bold") + "\n", stack.look)
             say(plan_text(plan, stack.look, previews, verbose=stack.verbose), stack.look)
+            if findings:
+                say("\n" + findings_text(findings, stack.look), stack.look, nl=False)

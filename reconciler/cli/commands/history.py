@@ -31,8 +31,9 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     from reconciler.rollout_driver.targets import NotReady, subject_of
 
     target, name = stack.target, stack.target.place.stack
-    spec = service_spec(target.deliveries, service)
     world = observe(stack.aws, stack.kinds, target.place, target.desired)
+    target = target.current(world)
+    spec = service_spec(target.deliveries, service)
     state = versions.find(world, spec, name)
     wanted = subject_of(standing(spec, context_of(target.desired, world, name)))
     because = wanted.because if isinstance(wanted, NotReady) else wanted.not_ready

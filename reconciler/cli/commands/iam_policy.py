@@ -27,6 +27,7 @@ ANY_ACCOUNT = "*"
 @click.option("--source", metavar="URL", help="Git repository of the specs; CodeCommit needs permissions.")
 @options.notify
 @click.option("--all-types", is_flag=True, help="Include all resource types, not only those in the specs.")
+@click.option("--doctor", is_flag=True, help="Include what `reconciler doctor` reads.")
 @options.store
 @options.color
 def iam_policy(
@@ -37,6 +38,7 @@ def iam_policy(
     source: str | None,
     notify: tuple[str, ...],
     all_types: bool,
+    doctor: bool,
     store: str | None,
     color: str,
 ) -> int:
@@ -58,6 +60,7 @@ def iam_policy(
             source=source,
             notify=notify,
             all_types=all_types,
+            doctor=doctor,
         )
     )
     for how in folded:
@@ -81,11 +84,14 @@ def statements_of(
     source: str | None = None,
     notify: tuple[str, ...] = (),
     all_types: bool = False,
+    doctor: bool = False,
 ) -> tuple[Statement, ...]:
     """Policy statements for `reconciler run` with these options.
 
     Raises `errors.SpecInvalid` for an invalid source.
     """
+    from reconciler.cli.lease import table_of
+    from reconciler.doctor.reads import operations
     from reconciler.iam import Extras, statements
     from reconciler.model.type_registry import discover
     from reconciler.reconcile.observe import StackId
@@ -95,11 +101,12 @@ def statements_of(
     region = specs.stack.region
     place = StackId(specs.stack.name, account, region, partition_of(region), specs.stack.roles.path)
     extras = Extras(
-        table=_table(store),
+        table=table_of(store),
         topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),
         repository=_repository(source, place),
         all_types=all_types,
         boundary=specs.stack.roles.permissions_boundary,
+        doctor=operations() if doctor else frozenset(),
     )
     desired = compile_specs(specs, account=account, partition=place.partition)
     deliveries = compile_deliveries(specs)
@@ -128,11 +135,6 @@ def described(statement: Statement) -> list[str]:
 
 
 _WORDS = {"StringEquals": "is", "ArnEquals": "is", "ForAllValues:StringLike": "is like"}
-
-
-def _table(store: str | None) -> str | None:
-    sort, _, name = (store or "").partition(":")
-    return name if sort == "dynamodb" and name else None
 
 
 def _repository(source: str | None, place: Any) -> str | None:

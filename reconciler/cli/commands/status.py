@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.cli.task_requests import TaskStatus
     from reconciler.model.plan import Action, Deferred, Plan
     from reconciler.model.resource import Address
+    from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
     from reconciler.rollout.state import ObservedService
@@ -37,7 +38,7 @@ class ServiceStatus:
     `warnings` are about a count of 0 that the specs do not state, containers that failed although their tasks run, and
     what ECS would need for the next deployment and has lost.
     `deferred` follows the release. `pending` are changes to the service and its scaling that are not made yet, such as
-    a count that was changed in the account.
+    a count that was changed in the account. `held` is a count that is held in place of the specs'.
     """
 
     rollout: ServiceRollout
@@ -47,6 +48,7 @@ class ServiceStatus:
     warnings: tuple[str, ...] = ()
     deferred: tuple[Deferred, ...] = ()
     pending: tuple[Action, ...] = ()
+    held: HeldCount | None = None
 
 
 @click.command()
@@ -72,7 +74,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     if service is not None:
         session.rollouts = (session.rollout(service),)
     while True:
-        plan, _ = planned(stack.target, session.world, stack.kinds)
+        plan, _ = planned(stack.target, session.world, stack.kinds, at=stack.aws.clock.now())
         statuses = [_observe(session, rollout, plan) for rollout in session.rollouts]
         tasks = () if service is not None else task_statuses(stack.target.desired, session.world)
         if output == "text":
@@ -101,6 +103,7 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     from reconciler.cli.rollout_session import rollout_warnings, without_tasks
     from reconciler.model.plan import DeferralCode
     from reconciler.reconcile.followers import followers
+    from reconciler.reconcile.held_counts import of_tags
     from reconciler.reconcile.lost_pairs import lost_pairs
     from reconciler.rollout.engine import RolloutHealth
     from reconciler.rollout.engine_change import OVER_ROLLING
@@ -121,7 +124,10 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     pending = tuple(action for action in plan.actions if action.address in mine and not action.only_rolls)
     if pending and step.at_rest and step.health is RolloutHealth.HEALTHY:
         step = replace(step, health=RolloutHealth.SUSPENDED, because="it differs from the specs")
-    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending)
+    service = next((one for one in session.world.found.get("service", ()) if one.address == rollout.address), None)
+    held = None if service is None else of_tags(service.tags)
+    held = held if held is not None and held.holds(session.stack.aws.clock.now()) else None
+    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held)
 
 
 def _json(
@@ -149,6 +155,9 @@ def _json(
                 "warnings": list(one.warnings),
                 "deferred": [deferred_document(entry) for entry in one.deferred],
                 "pending": [action_document(action) for action in one.pending],
+                "held_count": None
+                if one.held is None
+                else {"count": one.held.count, "until": one.held.until.isoformat(), "by": one.held.by},
             }
             for one in statuses
         ],
@@ -217,10 +226,13 @@ def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
 def _block(session: RolloutSession, status: ServiceStatus, names: Mapping[str, Address], *, watch: bool) -> str:
     from reconciler.cli.output.failure_text import failure_text
     from reconciler.cli.output.rollout_text import status_text
+    from reconciler.reconcile.held_counts import text as held_text
     from reconciler.rollout.stored_state import Actor
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    if status.held is not None:
+        text += "\n  " + stack.look.paint(f"desired count {held_text(status.held)}", "yellow")
     for action in status.pending:
         text += "\n  " + stack.look.paint(f"pending: {_changes(action, names, stack.look)}", "yellow")
     for entry in status.deferred:

@@ -12,11 +12,13 @@ class Exit(IntEnum):
     BLOCKED = 5  # by a lease, the guard, a stale plan, another account, a suspension
     WAITING = 6  # waiting for promotion, or for another request
     USAGE = 64
+    NOT_RUN = 125  # a command in a task did not run, or its exit code is not known (run-task, exec)
     INTERRUPTED = 130
     TERMINATED = 143
 
 
 HELP = """\
 Exit codes: 0 done, nothing to change · 1 failed · 2 changes pending · 3 rollout failed or rolled back ·
-4 timed out waiting · 5 blocked · 6 waiting for promotion · 64 usage · 130/143 interrupted
+4 timed out waiting · 5 blocked · 6 waiting for promotion · 64 usage · 130/143 interrupted ·
+125 a command in a task did not run (run-task, exec), whose exit code is passed through otherwise
 """

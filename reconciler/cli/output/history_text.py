@@ -53,6 +53,8 @@ def history_text(
     for row, cells in zip(rows, table, strict=True):
         color, text = _color(row), _joined(cells, widths)
         lines.append(look.paint(text, color) if color else text)
+        if row.revision is not None and row.revision.restart:
+            lines.append(look.paint(f"  restart requested by {plain(row.revision.restart)}", "dim"))
         if row.ended is not None:
             lines.append(_ended(row.ended, look))
         elif row.verdict is not None:
@@ -123,6 +125,7 @@ def _document(row: Row) -> dict[str, Any]:
     return {
         "release": row.release or None,
         "revision": None if revision is None else revision.name,
+        "restart": None if revision is None else revision.restart or None,
         "registered_at": None if registered is None else registered.isoformat(),
         "images": [
             {"container": name, "image": image, "tags": list(tags.get(image, ()))} for name, image in images.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from reconciler.cli.output.values import path, sides
 from reconciler.model.diff import Change
 from reconciler.model.plan import Plan
@@ -9,15 +11,15 @@ from reconciler.model.plan import Plan
 
 def plan_github(plan: Plan) -> str:
     rows = [
-        _row("notice", action.where, f"{action.verb} {action.address}", _changes(action.changes, plan))
+        row("notice", action.where, f"{action.verb} {action.address}", _changes(action.changes, plan))
         for action in plan.actions
     ]
     rows += [
-        _row("notice", entry.action.where, f"deferred: {entry.action.verb} {entry.action.address}", entry.because)
+        row("notice", entry.action.where, f"deferred: {entry.action.verb} {entry.action.address}", entry.because)
         for entry in plan.deferred
     ]
     rows += [
-        _row("error", refusal.where, f"blocked ({refusal.code})", f"{refusal.address or ''} {refusal.because}".strip())
+        row("error", refusal.where, f"blocked ({refusal.code})", f"{refusal.address or ''} {refusal.because}".strip())
         for refusal in plan.refusals
     ]
     return "".join(f"{row}\n" for row in rows)
@@ -31,9 +33,14 @@ def _changes(changes: tuple[Change, ...], plan: Plan) -> str:
     return "\n".join(rows) or "run `reconciler diff` for details"
 
 
-def _row(level: str, where: str, title: str, message: str) -> str:
-    file, _, line = where.rpartition(":")
-    place = f"file={_escape(file, parameter=True)},line={line}," if file and line.isdigit() else ""
+_PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+
+
+def row(level: str, where: str, title: str, message: str) -> str:
+    """One annotation, at its place in the specs if it has one."""
+    found = _PLACE.fullmatch(where)
+    place = "" if found is None else f"file={_escape(found['file'], parameter=True)},line={found['line']},"
+    place += f"col={found['column']}," if found is not None and found["column"] else ""
     return f"::{level} {place}title={_escape(title, parameter=True)}::{_escape(message)}"
 
 

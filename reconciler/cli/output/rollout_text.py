@@ -164,7 +164,7 @@ def _lines(
     request = observed.marks.pending_request
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
-    offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND,)]
+    offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND, RequestVerb.RESTART)]
     if offered and verbal is not Phase.IDLE:
         first, *others = offered
         more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
@@ -237,7 +237,7 @@ def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> Iterat
     yield "  " + "      ".join(parts)
 
 
-def _listener(port: int, observed: ObservedService, weights: Weights | None, look: Look) -> str:
+def _listener(port: int | str, observed: ObservedService, weights: Weights | None, look: Look) -> str:
     if weights is None:
         return f":{port}  forwards to unmanaged targets"
     parts = []

@@ -58,7 +58,7 @@ class Process:
         if arn in self._servers:
             self._servers.pop(arn).close()
         served = self._board.served.get(arn)
-        of_connections = served is not None and served.listener.protocol in ("TCP", "TLS")
+        of_connections = served is not None and served.listener.protocol in ("TCP", "TLS", "TCP_UDP")
         client = Connection if of_connections else Downstream
         self._servers[arn] = await self._loop.create_server(
             lambda: client(self._board, arn), sock=listening, backlog=BACKLOG

@@ -34,7 +34,7 @@ HOOK_TIMEOUT_DEFAULTS: Params = {"timeoutInMinutes": 1440, "action": "ROLLBACK"}
 HOOK_TIMEOUT_MOST = {"PAUSE": 20160, "AWS_LAMBDA": 1440}
 HOOKS_MOST = 10
 BAKE_MOST = 1440
-RULE_ARN = re.compile(r"arn:aws[\w-]*:elasticloadbalancing:[^:]+:\d{12}:listener-rule/app/.+")
+RULE_ARN = re.compile(r"arn:aws[\w-]*:elasticloadbalancing:[^:]+:\d{12}:(?:listener-rule/app|listener/net)/.+")
 
 
 def merged(old: Params | None, new: Params | None) -> Params:
@@ -177,7 +177,7 @@ def _check_pair(world: World, entry: Params, advanced: Params) -> None:
             )
     if production == test:
         raise invalid(f"The following rules cannot be used as both production and test listener rules: {production}")
-    rule = world.elb.rules.get(production)
+    rule = world.elb.rule_at(production)
     pair = {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}
     if rule and not test and not pair <= set(groups_of(rule.actions)):
         raise invalid(

@@ -89,7 +89,7 @@ def _check_container(item: Params, names: set[str], network_mode: str | None) ->
         raise client_error("Container.name contains invalid characters.")
     if not item.get("image"):
         raise client_error("Container.image should not be null or empty.")
-    ports = [mapping.get("containerPort") for mapping in item.get("portMappings", [])]
+    ports = [(one.get("containerPort"), one.get("protocol", "tcp")) for one in item.get("portMappings", [])]
     for mapping in item.get("portMappings", []):
         port, host = mapping.get("containerPort"), mapping.get("hostPort")
         if port is not None and not 1 <= port <= 65535:

@@ -204,5 +204,9 @@ def _check_container(definition: TaskDefinition, entry: Params) -> None:
     container = definition.container(name)
     if container is None:
         raise invalid(f"The container {name} does not exist in the task definition.")
-    if port not in [mapping.get("containerPort") for mapping in container["portMappings"]]:
+    ports = [mapping.get("containerPort") for mapping in container["portMappings"]]
+    if ports.count(port) > 1:
+        message = f"Container port {port} is used in more than one port mapping for container {container['name']}"
+        raise Refusal("InvalidParameterException", message)
+    if port not in ports:
         raise invalid(f"The container {name} did not have a container port {port} defined.")

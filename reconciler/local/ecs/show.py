@@ -6,6 +6,7 @@ from reconciler.local.ecs import configuration
 from reconciler.local.ecs.launch import NEWEST_PLATFORM, fargate
 from reconciler.local.ecs.lookup import shown_tags
 from reconciler.local.ecs.state import Deployment, Launch, Params, Service, Task
+from reconciler.local.network import Interface
 from reconciler.local.scheduler import sets
 from reconciler.local.scheduler.health import task_health
 from reconciler.local.world import World
@@ -187,7 +188,7 @@ def _attachment(item: Task) -> Params:
         "macAddress": item.interface.mac_address,
         "privateDnsName": item.interface.dns_name,
         "privateIPv4Address": item.interface.private_address,
-    }
+    } | ({"privateIPv6Address": item.interface.ipv6_address} if item.interface.ipv6_address else {})
     return {
         "id": f"{item.id[:8]}-{item.id[8:12]}-{item.id[12:16]}-{item.id[16:20]}-{item.id[20:]}",
         "type": "ElasticNetworkInterface",
@@ -196,9 +197,13 @@ def _attachment(item: Task) -> Params:
     }
 
 
+def _interface(attachment: str, interface: Interface) -> Params:
+    found = {"attachmentId": attachment, "privateIpv4Address": interface.private_address}
+    return found | ({"ipv6Address": interface.ipv6_address} if interface.ipv6_address else {})
+
+
 def _container(item: Task, index: int) -> Params:
     container, definition = item.containers[index], item.definition.body["containerDefinitions"][index]
-    address = item.interface.private_address if item.interface else None
     return {
         "containerArn": container.arn,
         "taskArn": item.arn,
@@ -210,7 +215,7 @@ def _container(item: Task, index: int) -> Params:
         "exitCode": container.exit_code,
         "reason": container.reason or None,
         "networkBindings": [],
-        "networkInterfaces": [{"attachmentId": item.id, "privateIpv4Address": address}] if address else [],
+        "networkInterfaces": [_interface(item.id, item.interface)] if item.interface else [],
         "healthStatus": container.health,
         "cpu": str(definition["cpu"]),
         "memory": str(definition["memory"]) if definition.get("memory") else None,

@@ -7,6 +7,7 @@ from reconciler.local.elb.checks import invalid, listener, load_balancer, paged,
 from reconciler.local.elb.routes import publish
 from reconciler.local.elb.state import NETWORK_PROTOCOLS, Listener, LoadBalancer, Params, Rule
 from reconciler.local.refusal import Refusal
+from reconciler.local.strict.certificates import check_usable
 from reconciler.local.world import World
 
 LISTENERS_PER_LOAD_BALANCER = 50
@@ -27,7 +28,7 @@ def create_listener(world: World, params: Params) -> Params:
     protocol, port = params.get("Protocol"), params.get("Port")
     if protocol is None or port is None:
         raise invalid("A protocol and a port must be specified")
-    settings = _security(protocol, params, balancer)
+    settings = _security(world, protocol, params, balancer)
     actions = canonical_actions(world, params["DefaultActions"], balancer.arn)
     listeners = world.elb.listeners_of(balancer.arn)
     if existing := next((item for item in listeners if item.port == port), None):
@@ -54,7 +55,7 @@ def create_listener(world: World, params: Params) -> Params:
     return {"Listeners": [shown(world, made)]}
 
 
-def _security(protocol: str, params: Params, balancer: LoadBalancer) -> tuple[str, list[str]]:
+def _security(world: World, protocol: str, params: Params, balancer: LoadBalancer) -> tuple[str, list[str]]:
     """The TLS policy and certificates that go with the protocol."""
     able = NETWORK_PROTOCOLS if balancer.type == "network" else {"HTTP", "HTTPS"}
     if protocol not in able:
@@ -64,6 +65,7 @@ def _security(protocol: str, params: Params, balancer: LoadBalancer) -> tuple[st
     if protocol in ("HTTPS", "TLS"):
         if not certificates:
             raise invalid(f"A certificate must be specified for {protocol} listeners")
+        check_usable(world, certificates)
         policy = params.get("SslPolicy", DEFAULT_POLICY)
         if policy not in POLICIES:
             raise Refusal("SSLPolicyNotFound", f"The SSL policy '{policy}' was not found")
@@ -112,7 +114,7 @@ def modify_listener(world: World, params: Params) -> Params:
         kept["SslPolicy"] = params.get("SslPolicy") or found.ssl_policy or DEFAULT_POLICY
     else:
         kept = {key: params[key] for key in ("Certificates", "SslPolicy") if key in params}
-    settings = _security(protocol, kept, load_balancer(world, found.load_balancer))
+    settings = _security(world, protocol, kept, load_balancer(world, found.load_balancer))
     if "DefaultActions" in params:
         rule = world.elb.rules[found.default_rule]
         actions = canonical_actions(world, params["DefaultActions"], found.load_balancer)
@@ -143,6 +145,7 @@ def describe_listener_certificates(world: World, params: Params) -> Params:
 def add_listener_certificates(world: World, params: Params) -> Params:
     found = listener(world, params["ListenerArn"])
     added = [item["CertificateArn"] for item in params["Certificates"]]
+    check_usable(world, added)
     found.certificates[1:] = dict.fromkeys([*found.certificates[1:], *added])
     return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in added]}
 

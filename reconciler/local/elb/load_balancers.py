@@ -88,6 +88,7 @@ def create_load_balancer(world: World, params: Params) -> Params:
         ip_address_type=params.get("IpAddressType", "ipv4"),
         tags=tags,
     )
+    check_addresses(world, made.ip_address_type, made, [item.id for item in subnets])
     attach(world, made, subnets)
     world.elb.load_balancers[made.arn] = made
     world.after(world.timings.load_balancer_provisioning, lambda: _activate(world, made.arn))
@@ -121,6 +122,17 @@ def check_subnets(world: World, ids: list[str], kind: str) -> list[Subnet]:
     return found
 
 
+def check_addresses(world: World, kind: str, balancer: LoadBalancer, subnets: Iterable[str]) -> None:
+    """SetIpAddressType; ELB user guides, "IP address type": every subnet of a dual-stack one has an IPv6 range."""
+    if kind not in ("ipv4", "dualstack", "dualstack-without-public-ipv4"):
+        raise invalid(f"'{kind}' is not a valid IP address type")
+    of = (balancer.type, balancer.scheme)
+    if kind == "dualstack-without-public-ipv4" and of != ("application", "internet-facing"):
+        raise Refusal("InvalidConfigurationRequest", f"The IP address type {kind} is not supported for {' '.join(of)}")
+    if kind != "ipv4" and (lacking := [item for item in subnets if not world.network.ipv6_range(item)]):
+        raise Refusal("InvalidSubnet", f"You must specify subnets with an associated IPv6 CIDR block: {lacking[0]}")
+
+
 def check_groups(world: World, ids: list[str] | None, vpc_id: str) -> list[str]:
     """The security groups, or the VPC's default group when none is named."""
     if not ids:
@@ -144,7 +156,12 @@ def attach(world: World, balancer: LoadBalancer, subnets: Iterable[Subnet]) -> N
         public = balancer.scheme == "internet-facing"
         try:
             interface = world.network.open_interface(
-                subnet_id, balancer.security_groups, description, requester="amazon-elb", public=public
+                subnet_id,
+                balancer.security_groups,
+                description,
+                requester="amazon-elb",
+                public=public,
+                ipv6=balancer.ip_address_type != "ipv4",
             )
         except AddressesExhausted as error:
             raise Refusal("InvalidSubnet", f"Not enough IP space available in {subnet_id}") from error
@@ -223,6 +240,7 @@ def set_subnets(world: World, params: Params) -> Params:
     subnets = check_subnets(world, subnet_ids(params), balancer.type)
     if subnets[0].vpc_id != balancer.vpc_id:
         raise Refusal("InvalidSubnet", "All subnets must belong to the load balancer's VPC")
+    check_addresses(world, balancer.ip_address_type, balancer, [item.id for item in subnets])
     attach(world, balancer, subnets)
     answer = shown(world, balancer)
     return {"AvailabilityZones": answer["AvailabilityZones"], "IpAddressType": balancer.ip_address_type}
@@ -240,5 +258,8 @@ def set_security_groups(world: World, params: Params) -> Params:
 
 def set_ip_address_type(world: World, params: Params) -> Params:
     balancer = load_balancer(world, params["LoadBalancerArn"])
+    check_addresses(world, params["IpAddressType"], balancer, balancer.subnets)
     balancer.ip_address_type = params["IpAddressType"]
+    for interface_id in balancer.interfaces.values():
+        world.network.set_ipv6(interface_id, balancer.ip_address_type != "ipv4")
     return {"IpAddressType": balancer.ip_address_type}

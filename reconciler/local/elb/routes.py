@@ -30,7 +30,7 @@ CONDITION_MEMBERS = {
 
 def publish(world: World) -> None:
     """Give the balancer its whole table anew, and the health checker what is in use."""
-    table = [_listener(world, item) for item in world.elb.listeners.values()]
+    table = [_listener(world, item) for item in world.elb.listeners.values() if item.protocol != "UDP"]
     active = {arn for arn, balancer in world.elb.load_balancers.items() if balancer.state == "active"}
     world.listeners[world.region] = tuple(item for item in table if item.load_balancer_arn in active)
     world.balancing.configure(tuple(item for listeners in world.listeners.values() for item in listeners))

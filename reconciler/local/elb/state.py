@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.local.ports import Target
 
-NETWORK_PROTOCOLS = frozenset({"TCP", "TLS"})
+NETWORK_PROTOCOLS = frozenset({"TCP", "TLS", "UDP", "TCP_UDP"})
 """Those of a network load balancer's listeners and target groups, as far as they are emulated."""
 
 Params = dict[str, Any]
@@ -79,6 +79,11 @@ class ElbState:
     target_groups: dict[str, TargetGroup] = field(default_factory=dict)
     listeners: dict[str, Listener] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
+
+    def rule_at(self, arn: str) -> Rule | None:
+        """A rule, or the default one of a listener, by the ARN of either."""
+        listener = self.listeners.get(arn)
+        return self.rules.get(arn if listener is None else listener.default_rule)
 
     def rules_of(self, listener_arn: str) -> list[Rule]:
         """In the order in which they are tried: by priority, the default last."""

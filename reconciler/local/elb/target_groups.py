@@ -44,7 +44,7 @@ def create_target_group(world: World, params: Params) -> Params:
     tags = tags_of(params)
     protocol = params.get("Protocol", "HTTP")
     if params.get("TargetType") in ("lambda", "alb") or protocol not in ("HTTP", "HTTPS", *NETWORK_PROTOCOLS):
-        message = "The AWS emulator has target groups of type ip and instance over HTTP, HTTPS, TCP and TLS only"
+        message = "The AWS emulator has target groups of type ip and instance over HTTP, HTTPS, TCP, TLS and UDP only"
         raise Refusal("InvalidConfigurationRequest", message)
     if params.get("ProtocolVersion", "HTTP1") != "HTTP1":
         raise Refusal("InvalidConfigurationRequest", "The load balancer of the AWS emulator speaks HTTP/1.1 to targets")

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from reconciler.local.ecs.state import Service, Task
 from reconciler.local.ports import TargetState
+from reconciler.local.scheduler import registration
 from reconciler.local.world import World
 
 
@@ -29,16 +30,12 @@ def target_states(world: World, task: Task) -> list[tuple[str, TargetState | Non
     """Group by group, what the load balancer thinks of the task."""
     if task.interface is None:
         return []
-    address = task.interface.private_address
-    return [
-        (
-            group,
-            next(
-                (one for one in world.probe.states(group) if (one.target.id, one.target.port) == (address, port)), None
-            ),
-        )
-        for group, port in task.registered
-    ]
+    found = []
+    for group, port in task.registered:
+        address = registration.address_in(world, task, group)
+        states = (one for one in world.probe.states(group) if (one.target.id, one.target.port) == (address, port))
+        found.append((group, next(states, None)))
+    return found
 
 
 def given_up(world: World, service: Service, task: Task) -> tuple[str, str] | None:

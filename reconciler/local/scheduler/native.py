@@ -75,7 +75,7 @@ def _advance(world: World, service: Service, rollout: Rollout) -> None:
             following = strategy.after(rollout.stage, launch, step=rollout.step, configuration=configuration)
             _enter(world, service, rollout, following)
             continue
-        if reason := reason or _overdue(world, rollout):
+        if reason := reason or _overdue(world, service, rollout):
             rollback.begin(world, service, rollout, _blue(world, service, rollout), reason)
         return
 
@@ -114,7 +114,8 @@ def _enter(world: World, service: Service, rollout: Rollout, stage: str) -> None
     if stage == "TEST_TRAFFIC_SHIFT":
         rollout.test = _shares(rollout, 100.0)
     hooks.enter(world, service, rollout)
-    for seconds in (world.timings.deployment_stage, _stage_seconds(world, rollout), world.timings.green_within):
+    lasting = _stage_seconds(world, service, rollout)
+    for seconds in (world.timings.deployment_stage, lasting, world.timings.green_within):
         world.touch_after(seconds, service)
 
 
@@ -123,25 +124,30 @@ def _shares(rollout: Rollout, green: float) -> dict[str, float]:
     return {rollout.target: green, **blue}
 
 
-def _stage_seconds(world: World, rollout: Rollout) -> float:
+def _stage_seconds(world: World, service: Service, rollout: Rollout) -> float:
     """How long the stage lasts at least."""
+    green = service.deployment(rollout.target)
+    slow = green is not None and traffic.by_connections(green.launch)
+    least = world.timings.deployment_stage + (world.timings.network_shift if slow else 0)
     match rollout.stage:
+        case "TEST_TRAFFIC_SHIFT":
+            return least
         case "PRODUCTION_TRAFFIC_SHIFT":
-            return max(world.timings.deployment_stage, 60 * strategy.step_bake(rollout.configuration, rollout.step))
+            return max(least, 60 * strategy.step_bake(rollout.configuration, rollout.step))
         case "BAKE_TIME":
             return float(60 * rollout.configuration["bakeTimeInMinutes"])
         case _:
             return world.timings.deployment_stage
 
 
-def _overdue(world: World, rollout: Rollout) -> str:
+def _overdue(world: World, service: Service, rollout: Rollout) -> str:
     """ "The system times out, fails the deployment, and then initiates a rollback after a stage reaches 24 hours".
 
     What waits for its bake time or for a PAUSE hook is not overdue before these are, and all of it lasts 30 days.
     """
     assert rollout.since is not None
     paused = any(hook.kind == "PAUSE" and hook.status == "AWAITING_ACTION" for hook in rollout.running)
-    most = max(world.timings.green_within, _stage_seconds(world, rollout) + world.timings.deployment_stage)
+    most = max(world.timings.green_within, _stage_seconds(world, service, rollout) + world.timings.deployment_stage)
     late = not paused and rollout.stage != "CLEAN_UP" and world.now >= rollout.since + timedelta(seconds=most)
     too_long = world.now >= rollout.created_at + timedelta(seconds=strategy.DEPLOYMENT_MOST)
     return TOO_LONG.format(rollout.stage) if late or too_long else ""
@@ -182,7 +188,7 @@ def _done(world: World, service: Service, rollout: Rollout) -> bool:
         case strategy.RECONCILE:
             return len(service.deployments) <= 2
         case _:
-            return world.now >= rollout.since + timedelta(seconds=_stage_seconds(world, rollout))
+            return world.now >= rollout.since + timedelta(seconds=_stage_seconds(world, service, rollout))
 
 
 def _green(service: Service, rollout: Rollout) -> Deployment:

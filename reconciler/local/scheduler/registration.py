@@ -11,12 +11,11 @@ from reconciler.local.world import World
 
 def register(world: World, task: Task) -> None:
     assert task.interface is not None
-    address = task.interface.private_address
     images = tuple(item.image for item in task.containers)
     sick = world.faults.for_task("never_healthy", environment.fault_names(task), images)
     for entry in task.launch.load_balancers:
         group = world.elb.target_groups.get(entry["targetGroupArn"])
-        if group is None:
+        if group is None or not (address := address_in(world, task, group.arn)):
             continue
         port = entry["containerPort"]
         real = task.ports.get(port, port)
@@ -29,15 +28,23 @@ def deregister(world: World, task: Task) -> None:
     assert task.interface is not None
     for group_arn, port in task.registered:
         if group := world.elb.target_groups.get(group_arn):
-            routes.deregister(world, group, [(task.interface.private_address, port)])
+            routes.deregister(world, group, [(address_in(world, task, group_arn), port)])
 
 
 def drained(world: World, task: Task) -> bool:
     """Whether no target group knows the task any more."""
     assert task.interface is not None
-    address = task.interface.private_address
     return not any(
-        (state.target.id, state.target.port) == (address, port)
+        (state.target.id, state.target.port) == (address_in(world, task, group_arn), port)
         for group_arn, port in task.registered
         for state in world.probe.states(group_arn)
     )
+
+
+def address_in(world: World, task: Task, group_arn: str) -> str:
+    """The address by which a task is in a target group: of the group's type, and empty if the task has none of it."""
+    assert task.interface is not None
+    group = world.elb.target_groups.get(group_arn)
+    if group is not None and group.settings.get("IpAddressType") == "ipv6":
+        return task.interface.ipv6_address
+    return task.interface.private_address

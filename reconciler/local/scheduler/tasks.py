@@ -78,7 +78,9 @@ def _open_interface(world: World, task: Task, network: Params) -> None:
     groups = network["securityGroups"] or [world.network.default_group(vpc_id) or ""]
     public = network["assignPublicIp"] == "ENABLED"
     try:
-        interface = world.network.open_interface(subnet_id, groups, task.arn, requester="amazon-ecs", public=public)
+        interface = world.network.open_interface(
+            subnet_id, groups, task.arn, requester="amazon-ecs", public=public, ipv6=True
+        )
         task.interface, task.zone = interface, interface.subnet.zone
     except AddressesExhausted:
         world.after(0, lambda: fail(world, task, _no_address(subnet_id)))

@@ -62,7 +62,7 @@ def live_group(world: World, entry: Params) -> str | None:
 
 
 def _serving(world: World, entry: Params) -> list[str]:
-    rule = world.elb.rules.get(entry["advancedConfiguration"]["productionListenerRule"])
+    rule = world.elb.rule_at(entry["advancedConfiguration"]["productionListenerRule"])
     return [arn for arn, weight in groups_of(rule.actions).items() if weight > 0] if rule else []
 
 
@@ -75,7 +75,7 @@ def problem(world: World, green: Deployment) -> str:
 def _problem(world: World, entry: Params) -> str:
     advanced = entry["advancedConfiguration"]
     arns = [advanced["productionListenerRule"], advanced.get("testListenerRule")]
-    rules = [world.elb.rules.get(arn) for arn in arns if arn]
+    rules = [world.elb.rule_at(arn) for arn in arns if arn]
     role = advanced["roleArn"]
     if not _assumed(world, role) or not _allowed(world, role, "DescribeRules", "*"):
         return (
@@ -138,7 +138,7 @@ def _shift(world: World, towards: Launch, kind: str, share: float) -> str:
 
 
 def _unwritable(world: World, entry: Params, rule_arn: str) -> str:
-    rule = world.elb.rules.get(rule_arn)
+    rule = world.elb.rule_at(rule_arn)
     if rule is None:
         return "One or more rules not found"
     role = entry["advancedConfiguration"]["roleArn"]
@@ -163,7 +163,8 @@ def _allowed(world: World, role: str, action: str, resource: str) -> bool:
 
 def _write(world: World, rule_arn: str, entry: Params, share: float) -> None:
     """The group that traffic moves to stands first: the order flips with each shift."""
-    rule = world.elb.rules[rule_arn]
+    rule = world.elb.rule_at(rule_arn)
+    assert rule is not None, "it was found a moment ago"
     mine, other = pair(entry)
     scale = 1 if float(share).is_integer() else 9.99  # a weight is a whole number up to 999
     weight = round(share * scale)
@@ -178,3 +179,9 @@ def _write(world: World, rule_arn: str, entry: Params, share: float) -> None:
             "TargetGroupStickinessConfig": config.get("TargetGroupStickinessConfig", {"Enabled": False}),
         },
     }
+
+
+def by_connections(launch: Launch) -> bool:
+    """Whether a network load balancer is among those that shift its traffic."""
+    advanced = (entry.get("advancedConfiguration") or {} for entry in launch.load_balancers)
+    return any(":listener/net/" in (one.get("productionListenerRule") or "") for one in advanced)

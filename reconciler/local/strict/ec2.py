@@ -35,6 +35,7 @@ def delete_vpc(world: World, form: Form) -> None:
     """DeleteVpc: "You must detach or delete all gateways and resources that are associated with the VPC"."""
     ec2, vpc_id = world.network.ec2, form.get("VpcId", "")
     attached = any(gateway.vpc and gateway.vpc.id == vpc_id for gateway in ec2.internet_gateways.values())
+    attached |= any(gateway.vpc_id == vpc_id for gateway in ec2.egress_only_internet_gateways.values())
     own_groups = any(not group.is_default for group in ec2.groups.get(vpc_id, {}).values())
     endpoints = any(item.vpc_id == vpc_id and item.state != "deleted" for item in ec2.vpc_end_points.values())
     if attached or own_groups or endpoints or any(item.vpc_id == vpc_id for item in _interfaces(world)):

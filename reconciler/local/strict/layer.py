@@ -12,20 +12,30 @@ import orjson
 
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
-from reconciler.local.strict import ec2, endpoints, iam, members, others
+from reconciler.local.strict import certificates, ec2, endpoints, iam, ipv6, members, others
 from reconciler.local.strict.rule import After, Before, Rewrite
 from reconciler.local.strict.s3 import redirected
 from reconciler.local.wire import Call, Response, read_cbor
 from reconciler.local.world import World
 
 BEFORE: dict[tuple[str, str], Before] = {
+    **certificates.BEFORE,
     **ec2.BEFORE,
     **endpoints.BEFORE,
     **iam.BEFORE,
     **members.BEFORE,
     **others.BEFORE,
+    **ipv6.BEFORE,
 }
-AFTER: dict[tuple[str, str], After] = {**ec2.AFTER, **endpoints.AFTER, **iam.AFTER, **members.AFTER, **others.AFTER}
+AFTER: dict[tuple[str, str], After] = {
+    **certificates.AFTER,
+    **ec2.AFTER,
+    **endpoints.AFTER,
+    **iam.AFTER,
+    **members.AFTER,
+    **others.AFTER,
+    **ipv6.AFTER,
+}
 REWRITE: dict[tuple[str, str], Rewrite] = {**others.REWRITE}
 EC2_PAGE = (5, 1000)
 

@@ -143,6 +143,7 @@ def _tidied(s: RolloutContext, live: TaskSet) -> tuple[RolloutAction, ...]:
         deadline=None,
         hold=None,
         request=s.marks.pending_request,
+        restart=s.marks.restart_after(live.release, s.seen.wanted),
         rollback_target=None if arrived or (back is not None and s.marks.quarantined(back.release)) else back,
     )
     return tuple(decisions)

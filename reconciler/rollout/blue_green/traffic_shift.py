@@ -239,7 +239,8 @@ def _previous(s: RolloutContext, blue: TaskSet) -> Version | None:
     if ended is not None and ended.outcome is Outcome.SUPERSEDED:
         return s.marks.previous
     good = not s.marks.quarantined(blue.release) and bool(blue.task_definition)
-    return Version(blue.release, blue.task_definition) if good else None
+    before = Version(blue.release, blue.task_definition) if good else None
+    return before if s.live is None else s.marks.previous_of(s.live.release, before)
 
 
 def _end(s: RolloutContext, live: TaskSet) -> RolloutResult:

@@ -206,9 +206,12 @@ class _Situation:
         if self.flight and live != wanted:
             ended = self.ended(self.seen.wanted, Outcome.PROMOTED, Phase.SCALING_UP, Actor.ENGINE, "")
             before = live if live is not None and live.release != wanted.release else self.marks.previous
+            before = self.marks.previous_of(wanted.release, before)
             noted = self.mark(live=wanted, previous=before, ended=ended, deadline=None, retry=None)
             return self._step(Phase.IDLE, "deployment completed", *noted, ended=ended)
-        tidy = self.mark(deadline=None, rollback_target=None, request=self.marks.pending_request, hold=None, retry=None)
+        restart = self.marks.restart_after(self.runs, self.seen.wanted)
+        pending = self.marks.pending_request
+        tidy = self.mark(deadline=None, rollback_target=None, request=pending, hold=None, retry=None, restart=restart)
         waits = self.seen.waits
         return self._step(
             Phase.IDLE,

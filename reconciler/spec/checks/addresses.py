@@ -20,6 +20,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _ranges(specs, network)
         yield from _subnets(specs, network)
         yield from _overlaps(specs, network)
+        yield from _numbers(specs, network)
 
 
 def _ranges(specs: Specs, network: Network) -> Iterator[Diagnostic]:
@@ -56,6 +57,19 @@ def _overlaps(specs: Specs, network: Network) -> Iterator[Diagnostic]:
             yield Diagnostic("E3005", message, specs.where(network, "subnets", later, "cidr"), notes=(note,))
         if subnet.cidr.broadcast_address > other.cidr.broadcast_address:
             furthest = index, subnet
+
+
+def _numbers(specs: Specs, network: Network) -> Iterator[Diagnostic]:
+    """Two subnets cannot have the same part of the network's IPv6 range."""
+    taken: dict[int, int] = {}
+    for index, subnet in enumerate(network.subnets):
+        if subnet.ipv6 is None:
+            continue
+        first = taken.setdefault(subnet.ipv6, index)
+        if first != index:
+            message = f"ipv6: {subnet.ipv6} is the IPv6 range of {shown(network.subnets[first].name)}"
+            note = Note("the other subnet", specs.where(network, "subnets", first, "ipv6"))
+            yield Diagnostic("E3016", message, specs.where(network, "subnets", index, "ipv6"), notes=(note,))
 
 
 def _subnets(specs: Specs, network: Network) -> Iterator[Diagnostic]:

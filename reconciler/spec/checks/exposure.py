@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.spec.diagnostics import Diagnostic
-from reconciler.spec.documents.network import Ingress, peer_range
+from reconciler.spec.documents.security_group import Ingress, peer_range
 from reconciler.spec.specs import Specs
 
 _PUBLIC = frozenset({80, 443})
@@ -31,6 +31,6 @@ def worldwide(peer: str) -> bool:
 
 
 def _expected(rule: Ingress) -> bool:
-    if rule.protocol == "icmp":
+    if rule.protocol in ("icmp", "icmpv6"):
         return True
     return rule.protocol in ("tcp", "udp") and rule.port.first == rule.port.last and rule.port.first in _PUBLIC

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from reconciler.spec import queries
+from reconciler.spec import domains, queries
 from reconciler.spec.diagnostics import Diagnostic, Note, did_you_mean
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.base import Document
@@ -30,6 +30,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         for path, traffic in service.forwardings:
             behind[traffic.load_balancer].append((service, traffic, path))
             yield from _conditions(specs, service, traffic.match, *path, "match")
+    for services in list(behind.values()):
+        if services[0][1].outside:
+            yield from _shared_outside(specs, services)
     for balancer in specs.load_balancers:
         yield from _rules(specs, balancer)
         yield from _shared(specs, balancer, behind[balancer.name])
@@ -93,12 +96,26 @@ def _shared(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Ite
                 break
 
 
+def _shared_outside(specs: Specs, services: list[Behind]) -> Iterator[Diagnostic]:
+    """Rules of the stack on one listener that others own; theirs are known once it is looked up."""
+    taken = _Taken()
+    for service, traffic, path in services:
+        if traffic.match.priority is not None:
+            place = specs.where(service, *path, "match", "priority")
+            for listener in queries.entries(specs, traffic).values():
+                found = list(taken.priority(listener, traffic.match.priority, service.name, place))
+                yield from found
+                if found:
+                    break
+
+
 def _quotas(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Iterator[Diagnostic]:
     quotas = specs.quotas
     rules, target_groups, targets = len(balancer.rules), 0, 0
     for service, traffic, path in services:
-        entries = {traffic.listener, *([traffic.test_listener] if isinstance(traffic, Traffic) else [])}
-        rules += len(entries & set(balancer.listeners)) if traffic.match.given else 0
+        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
+        entries = {traffic.listener, domains.secure(specs, traffic), *test}
+        rules += len(entries & domains.listeners(specs, balancer).keys()) if traffic.match.given else 0
         target_groups += len(traffic.target_groups)
         targets += queries.most_tasks(specs, service)
         place = specs.where(service, *path, "load_balancer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.spec import queries
+from reconciler.spec import domains, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Network
 from reconciler.spec.documents.values import literal
@@ -59,7 +59,7 @@ def _network(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
         return
     for index, name in enumerate(balancer.subnets):
         part = known.get(name)
-        outside = literal(balancer.network, "vpc-") or specs.get(Network, balancer.network) is not None
+        outside = queries.is_vpc_id(balancer.network) or specs.get(Network, balancer.network) is not None
         if part is not None and outside and part.network.name != balancer.network:
             message = f"{shown(name)} is a subnet of {shown(part.network.name)}, not of {shown(balancer.network)}"
             yield Diagnostic("E3014", message, specs.where(balancer, "subnets", index))
@@ -81,15 +81,16 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
             note = Note(f"{first} already uses this port", specs.where(balancer, "listeners", first, "port"))
             message = f"two listeners on port {listener.port}: {first} and {name}"
             yield Diagnostic("E4005", message, place, notes=(note,))
-        if listener.secure and not listener.certificates:
+        if listener.secure and not listener.certificates and not domains.served_at(specs, balancer, name):
             message = f"listener {name} uses {listener.protocol} and needs 'certificates'"
-            yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"))
+            hint = "or a service with a 'domain'" if listener.protocol == "HTTPS" else ""
+            yield Diagnostic("E4006", message, specs.where(balancer, "listeners", name, "protocol"), hint=hint)
         if not listener.secure and (listener.certificates or listener.ssl_policy):
             field = "certificates" if listener.certificates else "ssl_policy"
             place = specs.where(balancer, "listeners", name, field, key=True)
             message = f"listener {name} uses {listener.protocol} and does not take '{field}'"
-            meant = {"HTTP": "HTTPS", "TCP": "TLS"}[listener.protocol]
-            yield Diagnostic("E4006", message, place, hint=f"protocol: {meant}?")
+            meant = {"HTTP": "HTTPS", "TCP": "TLS"}.get(listener.protocol)
+            yield Diagnostic("E4006", message, place, hint=f"protocol: {meant}?" if meant else "")
         for index, arn in enumerate(certificate.arn for certificate in listener.certificates):
             if arn is not None and (not literal(arn, "arn:") or (":acm:" not in arn and ":iam:" not in arn)):
                 place = specs.where(balancer, "listeners", name, "certificates", index)
@@ -108,7 +109,8 @@ def _closed(specs: Specs, balancer: LoadBalancer, name: str) -> Iterator[Diagnos
     if any(queries.keeps(part.network, part.it, "ingress") for part in groups_of):
         return
     rules = [rule for part in groups_of for rule in part.it.ingress]
-    if not any(rule.protocol in ("tcp", "all") and port in rule.port for rule in rules):
+    wanted = {"UDP": ("udp",), "TCP_UDP": ("tcp", "udp")}.get(balancer.listeners[name].protocol, ("tcp",))
+    if not all(any(rule.protocol in (one, "all") and port in rule.port for rule in rules) for one in wanted):
         groups = joined(balancer.security_groups, "and")
         message = f"listener {name} is unreachable: {groups} allows no inbound traffic on port {port}"
         notes = tuple(Note("the security group", known[group].where(specs)) for group in balancer.security_groups)

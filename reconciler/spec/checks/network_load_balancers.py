@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.service import Forwarding
-from reconciler.spec.messages import shown
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
 _OF_REQUESTS: Final = (
@@ -21,6 +22,13 @@ _OF_REQUESTS: Final = (
     "anomaly_mitigation",
 )
 """Fields of `traffic` for what reads requests."""
+_FORWARDS: Final = {
+    "TCP": ("TCP", "TCP_UDP"),
+    "TLS": ("TCP", "TLS"),
+    "UDP": ("UDP", "TCP_UDP"),
+    "TCP_UDP": ("TCP_UDP",),
+}
+"""Protocols of target groups by that of the listener (ELB user guide, Network Load Balancers, target groups)."""
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -51,7 +59,7 @@ def _listeners(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
     }
     for name, listener in balancer.listeners.items():
         if network is (listener.protocol in ("HTTP", "HTTPS")):
-            able = "TCP or TLS" if network else "HTTP or HTTPS"
+            able = joined(_FORWARDS, "or") if network else "HTTP or HTTPS"
             stated = "protocol" in listener.model_fields_set
             place = specs.where(balancer, "listeners", name, *(("protocol",) if stated else ()), key=not stated)
             message = f"listener {name} of a load balancer of the type {balancer.type} uses {able}"
@@ -70,7 +78,7 @@ def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int
         return
     note = Note("the load balancer", specs.where(balancer))
     if traffic.of_connections is not (balancer.type == "network"):
-        able = "TCP or TLS" if balancer.type == "network" else "HTTP or HTTPS"
+        able = joined(_FORWARDS, "or") if balancer.type == "network" else "HTTP or HTTPS"
         field = "protocol" if "protocol" in traffic.model_fields_set else "load_balancer"
         message = f"protocol: {shown(balancer.name)} forwards by {able}, not {traffic.protocol}"
         yield Diagnostic("E4022", message, specs.where(service, *at, field), notes=(note,))
@@ -81,14 +89,17 @@ def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int
             message = f"a network load balancer does not read requests, and has no '{field}'"
             yield Diagnostic("E4022", message, specs.where(service, *at, field, key=True), notes=(note,))
     listener = balancer.listeners.get(traffic.listener)
-    if listener is not None and listener.protocol == "TCP" and traffic.protocol == "TLS":
-        message = f"protocol: listener {traffic.listener} uses TCP, and forwards by TCP"
+    fitting = _FORWARDS.get(listener.protocol, ()) if listener is not None else ()
+    if listener is not None and fitting and traffic.of_connections and traffic.protocol not in fitting:
+        by = joined(fitting, "or")
+        message = f"protocol: listener {traffic.listener} uses {listener.protocol}, and forwards by {by}"
         yield Diagnostic("E4022", message, specs.where(service, *at, "protocol"), notes=(note,))
     strategy = queries.switching(specs, service)
-    if strategy is not None:
+    if strategy is not None and engines()[strategy.driver].shifts_traffic is not TrafficShifter.ECS:
         message = f"a {strategy.type} deployment shifts requests, and {shown(balancer.name)} forwards connections"
         deployed = Note("the deployment", specs.where(strategy, "type"))
-        yield Diagnostic("E6014", message, specs.where(service, *at, "load_balancer"), notes=(deployed,))
+        hint = "add engine: ecs_native to the DeploymentStrategy"
+        yield Diagnostic("E6014", message, specs.where(service, *at, "load_balancer"), hint=hint, notes=(deployed,))
 
 
 def _health_check(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:

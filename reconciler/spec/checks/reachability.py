@@ -12,7 +12,8 @@ from reconciler.model.ecr_image import ecr_image
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Document, Service, Task
-from reconciler.spec.documents.network import ANYWHERE, Subnet, peer_range
+from reconciler.spec.documents.network import Subnet
+from reconciler.spec.documents.security_group import ANYWHERE, peer_range
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.node import Path
@@ -41,13 +42,16 @@ def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Itera
         return
     places = tuple(Note("the tasks' security group", known[name].where(specs)) for name in inner)
     allowed = (
-        rule.protocol in ("tcp", "all")
-        and port in rule.port
-        and (rule.peer in outer or _covers(specs, rule.peer, balancer.subnets))
-        for name in inner
-        for rule in known[name].it.ingress
+        any(
+            rule.protocol in (protocol, "all")
+            and port in rule.port
+            and (rule.peer in outer or _covers(specs, rule.peer, balancer.subnets))
+            for name in inner
+            for rule in known[name].it.ingress
+        )
+        for protocol in traffic.transports
     )
-    if not any(allowed) and not any(queries.keeps(known[name].network, known[name].it, "ingress") for name in inner):
+    if not all(allowed) and not any(queries.keeps(known[name].network, known[name].it, "ingress") for name in inner):
         source = joined(outer) if outer else "its subnets"
         closed = f"{joined(inner, 'and')} does not allow inbound traffic from {source}"
         message = f"port {port} of the tasks is closed to the load balancer: {closed}"
@@ -57,12 +61,15 @@ def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Itera
         )
     if not outer:
         return
-    if all(name in known and known[name].it.egress is not None for name in outer) and not any(
-        rule.protocol in ("tcp", "all")
-        and port in rule.port
-        and (rule.peer in inner or _covers(specs, rule.peer, service.placement.subnets))
-        for name in outer
-        for rule in known[name].it.egress or ()
+    if all(name in known and known[name].it.egress is not None for name in outer) and not all(
+        any(
+            rule.protocol in (protocol, "all")
+            and port in rule.port
+            and (rule.peer in inner or _covers(specs, rule.peer, service.placement.subnets))
+            for name in outer
+            for rule in known[name].it.egress or ()
+        )
+        for protocol in traffic.transports
     ):
         closed = f"{joined(outer, 'and')} does not allow outbound traffic to it"
         message = f"the load balancer cannot reach port {port} of the tasks: {closed}"

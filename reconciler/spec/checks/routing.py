@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
-from reconciler.spec.documents.network import ANYWHERE, Subnet
+from reconciler.spec.documents.network import Subnet
+from reconciler.spec.documents.security_group import ANYWHERE, ANYWHERE_IPV6
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
@@ -62,13 +63,13 @@ def _tables(specs: Specs, network: Network) -> Iterator[Diagnostic]:
 def _routes(specs: Specs, network: Network) -> Iterator[Diagnostic]:
     """A table has one route to a destination; those to the internet are made already."""
     tables = {subnet.table: subnet for subnet in reversed(network.subnets)}
-    taken: dict[tuple[str, IPv4Network], int] = {}
+    taken: dict[tuple[str, IPv4Network | IPv6Network], int] = {}
     for number, route in enumerate(network.routes):
         place = specs.where(network, "routes", number, "destination")
         for table in route.tables or sorted(tables):
             subnet = tables.get(table)
-            if route.destination == ANYWHERE and subnet is not None and _leaves(network, subnet):
-                message = f"the route table {shown(table)} routes {ANYWHERE} to the internet already"
+            if subnet is not None and route.destination in _ways_out(network, subnet):
+                message = f"the route table {shown(table)} routes {route.destination} to the internet already"
                 yield Diagnostic("E3015", message, place)
                 break
             first = taken.setdefault((table, route.destination), number)
@@ -79,5 +80,11 @@ def _routes(specs: Specs, network: Network) -> Iterator[Diagnostic]:
                 break
 
 
-def _leaves(network: Network, subnet: Subnet) -> bool:
-    return subnet.access == "public" or network.nat != "none"
+def _ways_out(network: Network, subnet: Subnet) -> Iterator[IPv4Network | IPv6Network]:
+    """The default routes of the table that a subnet uses."""
+    public = subnet.access == "public"
+    if public or network.nat != "none":
+        yield ANYWHERE
+    dual_stack = any(one.ipv6 is not None for one in network.subnets if one.table == subnet.table)
+    if dual_stack and (public or network.egress_only):
+        yield ANYWHERE_IPV6

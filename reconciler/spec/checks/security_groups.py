@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
-from reconciler.spec.documents.network import SecurityGroup
+from reconciler.spec.documents.security_group import SecurityGroup
 from reconciler.spec.messages import shown
 from reconciler.spec.specs import Specs
 

@@ -105,13 +105,20 @@ def _per_task(specs: Specs, service: Service, scaling: Scaling) -> Iterator[Diag
 def _port(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
     """The container that receives requests must have the port that they are sent to."""
     container = service.task.containers.get(traffic.container)
-    if container is None or queries.traffic_port(service, traffic) is not None:
+    chosen = queries.traffic_port(service, traffic)
+    protocols = {} if container is None else {port.protocol for port in container.all_ports if port.port == chosen}
+    if len(protocols) > 1:  # two of one protocol are an error of their own
+        message = f"ECS takes a port with one protocol for a target group, and {chosen} has two"
+        place = specs.where(service, "task", "containers", traffic.container, "ports")
+        yield Diagnostic("E5005", message, place, hint="one of them is enough: the network interface takes both")
+    if container is None or chosen is not None:
         return
-    ports = [str(port.port) for port in container.all_ports if port.protocol == "tcp"]
+    ports = [str(port) for port in traffic.ports_of(container)]
+    able = " or ".join(sorted(traffic.transports))
     note = Note("the container", specs.where(service, "task", "containers", traffic.container, key=True))
     if traffic.port is not None:
         has = f"it has {joined(ports, 'and')}" if ports else "it has none"
-        message = f"port: container {shown(traffic.container)} has no tcp port {traffic.port}; {has}"
+        message = f"port: container {shown(traffic.container)} has no {able} port {traffic.port}; {has}"
         yield Diagnostic("E5005", message, specs.where(service, *at, "port"), notes=(note,))
     elif not ports:
         message = f"container {shown(traffic.container)} has no port to send requests to"

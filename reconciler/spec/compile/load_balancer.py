@@ -7,25 +7,30 @@ refuses a target group that no listener names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 from reconciler.model import elb_actions
-from reconciler.model.members import FIELD, stated_tag, with_fields
-from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
-from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, Action, FixedResponse, Forward, Redirect
+from reconciler.model.members import FIELD, stated_tag
+from reconciler.model.resource import Address, Desired, Keep, Link, Meanwhile, Path, Ref
+from reconciler.resources._elb_actions import NOBODY, NOT_FOUND, TO_HTTPS, Action, FixedResponse, Forward, Redirect
 from reconciler.resources.certificate import CertificateSpec
 from reconciler.resources.listener import ListenerSpec
 from reconciler.resources.listener_rule import ListenerRuleSpec
-from reconciler.resources.load_balancer import LoadBalancerSpec
+from reconciler.resources.load_balancer import ADDRESSES, IDLE_TIMEOUT, LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
-from reconciler.spec import members
+from reconciler.spec import domains, members
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 from reconciler.spec.documents.listener_rule import Answer, Match
 from reconciler.spec.documents.load_balancer import CertificateReference
 from reconciler.spec.documents.service import Forwarding
+
+STATED: Final[Mapping[str, Path]] = {"ip_address_type": ADDRESSES, "idle_timeout": IDLE_TIMEOUT}
+"""What each field of a load balancer is known by to have been stated."""
+HTTP_PORT: Final = 80
 
 
 def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[Desired[Any]]:
@@ -34,7 +39,7 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         attributes["idle_timeout.timeout_seconds"] = str(seconds(balancer.idle_timeout))
     attributes["deletion_protection.enabled"] = "true" if balancer.deletion_protection else "false"
     address = Address("load-balancer", balancer.name)
-    aws, fields = with_fields(members.api_of(balancer), members.said(balancer))
+    stated = [path for field, path in STATED.items() if getattr(balancer, field) is not None]
     yield context.desired(
         balancer,
         address,
@@ -44,32 +49,35 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             type=balancer.type,
             subnets=context.subnets(balancer.subnets),
             security_groups=context.security_groups(balancer.security_groups),
+            ip_address_type=balancer.ip_address_type,
             attributes=attributes,
-            aws=aws,
-            **fields,
+            aws=members.said(balancer),
         ),
+        tags=stated_tag(dict.fromkeys(stated, Keep.STATED)),
         kept=unstated(
             balancer, scheme="scheme", type="type", deletion_protection=("attributes", "deletion_protection.enabled")
         ),
     )
-    for name, listener in balancer.listeners.items():
+    for name, listener in domains.listeners(context.specs, balancer).items():
         for index, certificate in enumerate(listener.certificates):
             if certificate.domain is not None:
-                spec = CertificateSpec(domain=certificate.domain)
                 path = ("listeners", name, "certificates", index)
-                yield context.desired(balancer, certificate_address(certificate.domain), spec, *path)
-        yield context.desired(
+                shown = CertificateSpec(domain=certificate.domain)
+                yield context.desired(balancer, certificate_address(certificate.domain), shown, *path)
+        added = domains.served_at(context.specs, balancer, name)
+        spec = ListenerSpec(
+            load_balancer=Ref(address),
+            port=listener.port,
+            protocol=listener.protocol,
+            certificates=(*map(_certificate, listener.certificates), *(Ref(one.certificate) for one in added)) or None,
+            ssl_policy=listener.tls_policy,
+            aws=_beyond(members.said(listener), "DefaultActions"),
+            **default_action(context, balancer, name),
+        )
+        want = context.desired(
             balancer,
             listener_address(balancer.name, name),
-            ListenerSpec(
-                load_balancer=Ref(address),
-                port=listener.port,
-                protocol=listener.protocol,
-                certificates=tuple(map(_certificate, listener.certificates)) or None,
-                ssl_policy=listener.tls_policy,
-                aws=_beyond(members.said(listener), "DefaultActions"),
-                **default_action(context, balancer, name),
-            ),
+            spec,
             "listeners",
             name,
             kept=unstated(listener, protocol="protocol", ssl_policy="ssl_policy")
@@ -78,7 +86,10 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 if listener.default_action or _takes_all(context, balancer, name)
                 else {("default_action",): Keep.VALUE}
             ),
+            meanwhile=_until_secure(context, balancer, name, spec),
         )
+        first = added[0] if name not in balancer.listeners else None
+        yield want if first is None else replace(want, where=context.specs.where(first.service, *first.path).place)
     for name, rule in balancer.rules.items():
         yield context.desired(
             balancer,
@@ -93,6 +104,25 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             kept=unstated_conditions(rule.match),
             tags=stated_regexes(rule.match),
         )
+
+
+def _until_secure(context: Context, balancer: LoadBalancer, name: str, spec: ListenerSpec) -> Meanwhile | None:
+    """What a listener for HTTP does until requests come in by HTTPS."""
+    secure = _secure_beside(context, balancer, name)
+    if secure is None or spec.default_action != TO_HTTPS:
+        return None
+    sent = _sends_all(context, balancer, name)
+    if sent is not None and changes_listeners(context, sent[0]):
+        actions = {"default_action": None, **_forwarded(context, *sent)}
+    else:
+        actions = {"default_action": Action(fixed_response=NOBODY)}
+    return Meanwhile(listener_address(balancer.name, secure), spec.model_copy(update=actions))
+
+
+def changes_listeners(context: Context, service: Service) -> bool:
+    """Whether the requests of a service can come in by another listener while it is deployed by its engine."""
+    strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
+    return engines()[compile_policy(strategy, service).engine].shifts_traffic is not TrafficShifter.ECS
 
 
 def conditions(match: Match) -> dict[str, Any]:
@@ -173,19 +203,51 @@ def users(context: Context, balancer: LoadBalancer, listener: str) -> list[tuple
         for service in context.specs.services
         for _, traffic in service.forwardings
         if traffic.load_balancer == balancer.name
-        and listener in (traffic.listener, getattr(traffic, "test_listener", None))
+        and listener in (domains.secure(context.specs, traffic), getattr(traffic, "test_listener", None))
     ]
 
 
 def default_action(context: Context, balancer: LoadBalancer, listener: str) -> dict[str, Any]:
     """The field of a listener that says it: its first action only, where a rollout moves the traffic afterwards."""
-    found, declared = _takes_all(context, balancer, listener), balancer.listeners[listener].default_action
-    if declared is not None:
-        return {"default_action": answer(declared)}
-    if found is None:
-        served = users(context, balancer, listener)
-        return {"default_action": Action(fixed_response=NOT_FOUND if served else NOBODY)}
-    service, traffic = found
+    found, block = _takes_all(context, balancer, listener), balancer.listeners.get(listener)
+    if block is not None and block.default_action is not None:
+        return {"default_action": answer(block.default_action)}
+    if found is not None:
+        return _forwarded(context, *found)
+    if _secure_beside(context, balancer, listener) is not None:
+        return {"default_action": TO_HTTPS}
+    named = users(context, balancer, listener) or any(
+        one.traffic.listener == listener for one in domains.served(context.specs, balancer)
+    )
+    return {"default_action": Action(fixed_response=NOT_FOUND if named else NOBODY)}
+
+
+def _secure_beside(context: Context, balancer: LoadBalancer, name: str) -> str | None:
+    """The listener for HTTPS to which a listener for HTTP sends all requests that no rule catches: those of its only
+    service, or, on port 80, those of browsers that ask first for a domain of the load balancer."""
+    block = balancer.listeners.get(name)
+    if block is None or block.secure or block.default_action is not None:
+        return None
+    served = list(domains.served(context.specs, balancer))
+    own = [one for one in served if one.traffic.listener == name]
+    if own:
+        return next((one.listener for one in own if not one.traffic.match.given), None)
+    ports = domains.listeners(context.specs, balancer)
+    used = users(context, balancer, name) or block.port != HTTP_PORT
+    https = (one.listener for one in served if one.listener in ports and ports[one.listener].port == domains.HTTPS_PORT)
+    return None if used else next(https, None)
+
+
+def _sends_all(context: Context, balancer: LoadBalancer, listener: str) -> tuple[Service, Forwarding] | None:
+    """The service whose requests a listener for HTTP sends to HTTPS, if these are all that no rule catches."""
+    for one in domains.served(context.specs, balancer):
+        if one.traffic.listener == listener != one.listener and not one.traffic.match.given:
+            return one.service, one.traffic
+    return None
+
+
+def _forwarded(context: Context, service: Service, traffic: Forwarding) -> dict[str, Any]:
+    """The fields of a listener that say that a service has its requests."""
     strategy = None if service.deployment is None else context.specs.get(DeploymentStrategy, service.deployment)
     engine = engines()[compile_policy(strategy, service).engine]
     if engine.shifts_traffic is TrafficShifter.NOBODY:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler.model.members import with_fields
-from reconciler.model.resource import Address, Desired, Keep, Link, Ref
+from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
+from reconciler.resources._ec2 import IPV6
+from reconciler.resources.egress_only_internet_gateway import EgressOnlyInternetGatewaySpec
 from reconciler.resources.elastic_ip import ElasticIpSpec
 from reconciler.resources.internet_gateway import InternetGatewaySpec
 from reconciler.resources.nat_gateway import NatGatewaySpec
@@ -15,14 +17,14 @@ from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSpec
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
-from reconciler.resources.vpc_endpoint import VpcEndpointSpec
+from reconciler.resources.vpc_endpoint import POLICY, VpcEndpointSpec
 from reconciler.spec import members, names
 from reconciler.spec.compile import role
-from reconciler.spec.compile.context import Context, cidr, link, unstated
+from reconciler.spec.compile.context import Context, cidr, unstated
+from reconciler.spec.compile.security_group import ANYWHERE, ANYWHERE_IPV6, compile_security_groups
 from reconciler.spec.documents import Network
 from reconciler.spec.documents.network import NetworkEndpoint
 
-ANYWHERE = "0.0.0.0/0"
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
 
 
@@ -36,9 +38,11 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
             secondary=None if network.secondary_cidrs is None else tuple(map(cidr, network.secondary_cidrs)),
             dns_support=network.dns_support,
             dns_hostnames=network.dns_hostnames,
+            ipv6=network.ipv6,
             aws=members.said(network),
         ),
         kept=unstated(network, dns_support="dns_support", dns_hostnames="dns_hostnames"),
+        members={} if network.ipv6 is None else {IPV6: Keep.STATED},
         name=names.vpc(network.name_in_aws),
     )
     if any(subnet.access == "public" for subnet in network.subnets):
@@ -48,19 +52,27 @@ def compile_network(context: Context, network: Network) -> Iterator[Desired[Any]
             InternetGatewaySpec(vpc=vpc),
             name=names.internet_gateway(network.name_in_aws),
         )
+    if network.egress_only:
+        yield context.desired(
+            network,
+            Address("egress-only-internet-gateway", network.name),
+            EgressOnlyInternetGatewaySpec(vpc=vpc),
+            name=names.egress_only_internet_gateway(network.name_in_aws),
+        )
     for number, subnet in enumerate(network.subnets):
         yield context.desired(
             network,
             Address("subnet", subnet.name),
-            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone, aws=members.said(subnet)),
+            SubnetSpec(vpc=vpc, cidr=cidr(subnet.cidr), zone=subnet.zone, ipv6=subnet.ipv6, aws=members.said(subnet)),
             "subnets",
             number,
+            members={} if subnet.ipv6 is None else {IPV6: Keep.STATED},
             name=names.subnet(network.name_in_aws, subnet.name),
             tags=subnet.tags,
         )
     yield from _nat_gateways(context, network)
     yield from _route_tables(context, network, vpc)
-    yield from _security_groups(context, network, vpc)
+    yield from compile_security_groups(context, network, vpc)
     yield from _endpoints(context, network, vpc)
 
 
@@ -109,6 +121,8 @@ def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Des
         elif gateways:
             zone = first.zone if first.zone in gateways else next(iter(gateways))
             routes[ANYWHERE] = Ref(Address("nat-gateway", f"{network.name}-{zone}"))
+        if (out := _ipv6_route(network, numbers)) is not None:
+            routes[ANYWHERE_IPV6] = out
         routes |= {
             cidr(route.destination): route.target
             for route in network.routes
@@ -129,48 +143,14 @@ def _route_tables(context: Context, network: Network, vpc: Link) -> Iterator[Des
         )
 
 
-def _security_groups(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
-    for number, group in enumerate(network.security_groups):
-        address = Address("security-group", group.name)
-        path = ("security_groups", number)
-        yield context.desired(
-            network,
-            address,
-            SecurityGroupSpec(vpc=vpc, group_name=group.name_in_aws, description=group.description),
-            *path,
-            kept=unstated(group, description="description"),
-            name=group.name_in_aws,
-            tags=group.tags,
-        )
-        egress = None if group.egress is None else tuple(_rule(network, entry) for entry in group.egress)
-        yield context.desired(
-            network,
-            Address("security-group-rules", group.name),
-            SecurityGroupRulesSpec(
-                group=Ref(address), ingress=tuple(_rule(network, entry) for entry in group.ingress), egress=egress
-            ),
-            *path,
-            kept=unstated(group, ingress="ingress"),
-        )
-
-
-def _rule(network: Network, entry: Any) -> Rule:
-    """One Ingress or Egress entry as AWS keeps it: `-1` is every protocol, and has no ports."""
-    ports: dict[str, int | None] = {"from_port": entry.port.first, "to_port": entry.port.last}
-    protocol = entry.protocol
-    if protocol == "all":
-        protocol, ports = "-1", {"from_port": None, "to_port": None}
-    elif protocol == "icmp":
-        ports = {"from_port": -1, "to_port": -1}
-    elif entry.port.all:
-        ports = {"from_port": 0, "to_port": 65535}
-    source: Link = entry.peer
-    if entry.peer == "anywhere":
-        source = ANYWHERE
-    elif "/" not in entry.peer and not entry.peer.startswith("pl-"):
-        source = link("security-group", entry.peer, literal="sg-")
-    unstated = network.adopt and "description" not in entry.model_fields_set
-    return Rule(protocol=protocol, source=source, description=None if unstated else entry.description, **ports)
+def _ipv6_route(network: Network, numbers: Iterable[int]) -> Link | None:
+    """What a table of the subnets with these numbers sends to the internet by, if one of them has an IPv6 range."""
+    served = [network.subnets[number] for number in numbers if network.subnets[number].ipv6 is not None]
+    if not served:
+        return None
+    if served[0].access == "public":
+        return Ref(Address("internet-gateway", network.name))
+    return Ref(Address("egress-only-internet-gateway", network.name)) if network.egress_only else None
 
 
 def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desired[Any]]:
@@ -191,6 +171,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
             ),
             "endpoints",
             kept={("route_tables",): Keep.ITEMS},
+            members=_stated(declared[service]),
             name=names.endpoint(network.name_in_aws, service),
         )
     if not network.interface_endpoints:
@@ -231,6 +212,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
             ),
             "endpoints",
             kept={("subnets",): Keep.ITEMS, ("security_groups",): Keep.PRESENT, ("private_dns",): Keep.VALUE},
+            members=_stated(declared[endpoint]),
             name=names.endpoint(network.name_in_aws, service),
         )
 
@@ -240,6 +222,10 @@ def _policy(endpoint: NetworkEndpoint) -> dict[str, Any] | None:
     if not endpoint.policy:
         return None
     return role.document({**role.written(statement), "Principal": "*"} for statement in endpoint.policy)
+
+
+def _stated(endpoint: NetworkEndpoint) -> dict[Path, Keep]:
+    return {POLICY: Keep.STATED} if endpoint.policy else {}
 
 
 def _members(endpoint: NetworkEndpoint) -> dict[str, Any]:

@@ -13,22 +13,24 @@ from typing import Any
 
 from reconciler.model.member_values import merged
 from reconciler.model.members import laid
-from reconciler.model.resource import Address, Desired, Ref
+from reconciler.model.resource import Address, Desired, Meanwhile, Ref
+from reconciler.resources._elb_actions import NOBODY, TO_HTTPS, Action
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import members
-from reconciler.spec.compile import ecs_traffic, fallback, kept, service_members
+from reconciler.spec import domains, members, queries
+from reconciler.spec.compile import ecs_traffic, existing, fallback, kept, service_members
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
 from reconciler.spec.compile.context import Context, seconds
 from reconciler.spec.compile.delivery import compile_delivery, entry, strategy_of
+from reconciler.spec.compile.domain import compile_domains
 from reconciler.spec.compile.load_balancer import (
+    changes_listeners,
     conditions,
     forward,
-    listener_address,
     shifted,
     stated_regexes,
     unstated_conditions,
@@ -38,9 +40,8 @@ from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.target_group import compile_target_groups, container_port
 from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.compile.workload import compile_workload, placement
-from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents import Service
 from reconciler.spec.documents.deployment_strategy import Rolling
-from reconciler.spec.documents.service import Traffic
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -51,6 +52,7 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     yield from compile_workload(context, service)
     yield from compile_target_groups(context, service, ours=ours)
     yield from _rules(context, service, ours=ours)
+    yield from compile_domains(context, service)
     address = Address("service", service.name)
     scaled = service.scaling
     strategy = strategy_of(context.specs, service)
@@ -111,25 +113,30 @@ def _shifted_by_ecs(
 def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
     strategy = strategy_of(context.specs, service)
     for path, traffic in service.forwardings:
-        balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
-        if balancer is None or not traffic.match.given:
+        yield from existing.compile_balancer(context, service, traffic, path)
+        if not traffic.match.given:
             continue
-        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
-        for listener in dict.fromkeys((traffic.listener, *test)):
-            if listener not in balancer.listeners:
-                continue
+        secure, entries = domains.secure(context.specs, traffic), queries.entries(context.specs, traffic)
+        for field, listener in (entries if secure == traffic.listener else {"domain": secure, **entries}).items():
+            at = Ref(existing.listener_address(traffic, listener))
+            action = shifted(traffic, strategy) if ours else {"action": forward(traffic)}
+            spec = ListenerRuleSpec(listener=at, **conditions(traffic.match), **action)
+            meanwhile = None
+            if listener == traffic.listener != secure:
+                plain = ListenerRuleSpec(listener=at, **conditions(traffic.match), action=TO_HTTPS)
+                if not changes_listeners(context, service):
+                    spec = plain.model_copy(update={"action": Action(fixed_response=NOBODY)})
+                meanwhile, spec = Meanwhile(entry(service, traffic, secure), spec), plain
             yield context.desired(
                 service,
                 entry(service, traffic, listener),
-                ListenerRuleSpec(
-                    listener=Ref(listener_address(traffic.load_balancer, listener)),
-                    **conditions(traffic.match),
-                    **(shifted(traffic, strategy) if ours else {"action": forward(traffic)}),
-                ),
+                spec,
                 *path,
                 "match",
                 kept=unstated_conditions(traffic.match),
                 tags=stated_regexes(traffic.match),
+                meanwhile=meanwhile,
+                requires=existing.of_rule(context, service, traffic, path, field),
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from reconciler.model.members import stated_tag, with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources.target_group import (
+    ADDRESSES,
     ALGORITHM,
     CROSS_ZONE,
     MITIGATION,
@@ -22,20 +23,21 @@ from reconciler.resources.target_group import (
 )
 from reconciler.rollout import release
 from reconciler.spec import members
-from reconciler.spec.compile import kept
+from reconciler.spec.compile import existing, kept
 from reconciler.spec.compile.context import Context, link, seconds, whole_seconds
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.documents.target_group import Stickiness
 
 STATED: Final[Mapping[str, Path]] = {
+    "ip_address_type": ADDRESSES,
     "stickiness": STICKY,
     "slow_start": SLOW_START,
     "algorithm": ALGORITHM,
     "anomaly_mitigation": MITIGATION,
     "cross_zone": CROSS_ZONE,
 }
-"""The attribute by which each field of `traffic` is known to have been stated."""
+"""What each field of `traffic` is known to have been stated."""
 
 
 def compile_target_groups(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
@@ -73,6 +75,7 @@ def _of(
                 protocol_version=None if traffic.of_connections else traffic.protocol_version,
                 health_check=None if ours else declared,
                 initial_health_check=declared if ours else None,
+                ip_address_type=traffic.ip_address_type,
                 attributes=_attributes(traffic),
                 aws=aws,
             ),
@@ -81,6 +84,7 @@ def _of(
             number,
             tags=stated_tag(dict.fromkeys(stated, Keep.STATED)),
             kept=kept.of_target_group(traffic),
+            requires=existing.of_target_group(context, service, traffic, path),
         )
 
 
@@ -103,8 +107,7 @@ def container_port(service: Service, traffic: Forwarding) -> int:
     """The port that the load balancer sends to; a check has made sure that there is one."""
     if traffic.port is not None:
         return traffic.port
-    ports = [port.port for port in service.task.containers[traffic.container].all_ports if port.protocol == "tcp"]
-    return ports[0]
+    return traffic.ports_of(service.task.containers[traffic.container])[0]
 
 
 def _attributes(traffic: Forwarding) -> dict[str, str]:
@@ -134,6 +137,8 @@ def _sticky(stickiness: Stickiness) -> dict[str, str]:
 
 
 def _vpc(context: Context, service: Service, traffic: Forwarding) -> Link:
+    if traffic.outside and context.network_of(service.placement.subnets) is None:
+        return existing.vpc(traffic)
     balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     if balancer is not None and balancer.network is not None:
         return link("vpc", balancer.network, literal="vpc-")

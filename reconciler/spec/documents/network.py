@@ -6,21 +6,16 @@ It is one module because a Network is one document, and its blocks are of use no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents import values
 from reconciler.spec.documents.base import Block, Document, Members, Named, Tags
 from reconciler.spec.documents.role import Statement
-from reconciler.spec.documents.values import Cidr, Flag, matching, no_repeats, problem
-from reconciler.spec.messages import shown
-from reconciler.spec.scalar import Written
+from reconciler.spec.documents.security_group import SecurityGroup
+from reconciler.spec.documents.values import AnyCidr, Cidr, Flag, Whole, matching, no_repeats, problem
 
-ANYWHERE = IPv4Network("0.0.0.0/0")
-Protocol = Literal["tcp", "udp", "icmp", "all"]
 Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
 """Endpoints that are routes; the others are network interfaces that are billed by the hour."""
@@ -30,161 +25,7 @@ SEVERAL_SERVICES: Mapping[str, tuple[str, ...]] = {
 }
 """Endpoints that stand for several services (ECR and ECS guides, interface VPC endpoints)."""
 
-_DESCRIBABLE_RULE = "letters, digits and . _-:/()#,@[]+=&;{}!$* only"
-_DESCRIBABLE = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]"
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports of a security group rule, both ends included."""
-
-    first: int
-    last: int
-
-    @property
-    def all(self) -> bool:
-        return (self.first, self.last) == (0, 65535)
-
-    def __contains__(self, port: object) -> bool:
-        return isinstance(port, int) and self.first <= port <= self.last
-
-    def __str__(self) -> str:
-        return "all" if self.all else str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
-
-
-ALL_PORTS = Ports(0, 65535)
-
-
-def _ports(value: Any) -> Ports:
-    if isinstance(value, Ports):
-        return value
-    if value == "all":
-        return ALL_PORTS
-    if isinstance(value, str) and not isinstance(value, Written):
-        first, dash, last = value.partition("-")
-        if not (
-            dash and first.strip().isdecimal() and last.strip().isdecimal() and value.isascii() and len(value) < 16
-        ):
-            raise problem("E1105", f"expected a port, a range such as 8000-8010, or all, found {shown(value)}")
-        found = Ports(int(first), int(last))
-        if found.first > found.last:
-            raise problem("E1106", f"the range {found} is reversed", hint=f"write {found.last}-{found.first}")
-    else:
-        number = values.whole(value)
-        found = Ports(number, number)
-    if not 0 <= found.first <= found.last <= 65535:
-        raise problem("E1106", f"ports are 0 to 65535, not {found}")
-    return found
-
-
-def _peer(value: Any) -> str:
-    """`anywhere`, a CIDR range, a prefix list, or the name or id of a security group; ranges are checked here,
-    names by reference."""
-    written = values.text(value)
-    if not written:
-        raise problem("E1105", "expected anywhere, a CIDR range or a security group, found nothing")
-    if written[0].isdigit() or ":" in written or "/" in written:
-        return str(values.any_cidr(written))
-    return written
-
-
-PortRange: TypeAlias = Annotated[
-    Ports,
-    BeforeValidator(_ports),
-    PlainSerializer(str),
-    WithJsonSchema(
-        {
-            "oneOf": [
-                {"type": "integer", "minimum": 0, "maximum": 65535},
-                {"const": "all"},
-                {"type": "string", "pattern": r"^\d+-\d+$"},
-            ]
-        }
-    ),
-]
-Peer: TypeAlias = Annotated[str, BeforeValidator(_peer), WithJsonSchema({"type": "string"})]
-Description: TypeAlias = Annotated[str, *matching(rf"{_DESCRIBABLE}*", 255, _DESCRIBABLE_RULE, 0)]
-GroupName: TypeAlias = Annotated[
-    str,
-    *matching(
-        rf"(?!sg-)(?!pl-)(?!default$){_DESCRIBABLE}+",
-        255,
-        f"{_DESCRIBABLE_RULE}, and neither 'default' nor sg-… or pl-…",
-    ),
-]
-
-
-GroupDescription = Annotated[str, *matching(rf"{_DESCRIBABLE}+", 255, _DESCRIBABLE_RULE)]
 RouteTableName = Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 128, "letters, digits, '.', '_' and '-' only")]
-
-
-class Rule(Block):
-    """Base of ingress and egress rules."""
-
-    port: PortRange = ALL_PORTS
-    """A port, a range such as 8000-8010, or `all`. Optional if the protocol is icmp or all."""
-    protocol: Protocol = "tcp"
-    """The IP protocol."""
-    description: Description = ""
-    """Text that AWS shows beside the rule."""
-
-    @property
-    def peer(self) -> str:
-        """The other end: anywhere, a CIDR range, a prefix list, or a security group."""
-        raise NotImplementedError
-
-    @model_validator(mode="after")
-    def _port_given(self) -> Rule:
-        if self.protocol in ("tcp", "udp") and "port" not in self.model_fields_set:
-            raise problem("E1103", f"a {self.protocol} rule needs 'port'", hint="write port: all for every port")
-        if self.protocol in ("icmp", "all") and not self.port.all:
-            raise problem("E1112", f"protocol {self.protocol} has no ports", at=("port",))
-        return self
-
-
-class Ingress(Rule):
-    """Inbound traffic that a security group allows."""
-
-    source: Peer = Field(alias="from")
-    """`anywhere`, a CIDR range, a prefix list (pl-…), or the name (or sg-… id) of a security group."""
-
-    @property
-    def peer(self) -> str:
-        return self.source
-
-
-class Egress(Rule):
-    """Outbound traffic that a security group allows."""
-
-    destination: Peer = Field(alias="to")
-    """`anywhere`, a CIDR range, a prefix list (pl-…), or the name (or sg-… id) of a security group."""
-
-    @property
-    def peer(self) -> str:
-        return self.destination
-
-
-def peer_range(peer: str) -> IPv4Network | IPv6Network | None:
-    """The addresses of a rule's `from` or `to`; None for a security group or a prefix list."""
-    if peer == "anywhere":
-        return ANYWHERE
-    return ip_network(peer) if "/" in peer else None
-
-
-class SecurityGroup(Named):
-    """A firewall for network interfaces. Without `egress`, all outbound traffic is allowed (AWS's default)."""
-
-    name: GroupName
-    aws_name: GroupName | None = None
-    """Its name in AWS. Default: its name here."""
-    description: GroupDescription = "managed by reconciler"
-    """Cannot be changed later in AWS: a different description creates a new group."""
-    ingress: tuple[Ingress, ...] = ()
-    """Rules for inbound traffic. Without any, none is allowed."""
-    egress: tuple[Egress, ...] | None = None
-    """Default: all outbound traffic is allowed. An empty list allows none."""
-    tags: Tags = Field(default_factory=dict)
-    """Tags of the security group, in addition to those of the document."""
 
 
 class Subnet(Named):
@@ -208,10 +49,13 @@ class Subnet(Named):
     """`public` routes to the internet gateway; `private` to a NAT gateway if the network has one."""
     route_table: RouteTableName | None = None
     """Subnets with the same table name share it. Default: the subnet's name from `public` or `private` on."""
+    ipv6: Annotated[Whole, Field(ge=0, le=255)] | None = None
+    """The number of its IPv6 range in that of the network: 3 is the fourth /64. Default: it has no IPv6 range, or that
+    which somebody else has given it."""
     tags: Tags = Field(default_factory=dict)
     """Tags of the subnet, in addition to those of the document."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateSubnet, by EC2's names, such as `Ipv6CidrBlock`."""
+    """Further members of CreateSubnet, by EC2's names, such as `OutpostArn`."""
 
     @property
     def table(self) -> str:
@@ -228,8 +72,8 @@ _TARGET = r"(?:tgw|pcx|vgw|eni|vpce)-[0-9a-f]{8,17}"
 class Route(Block):
     """A route to another network, beside those to the internet."""
 
-    destination: Cidr
-    """The IPv4 range of the other network."""
+    destination: AnyCidr
+    """The range of the other network."""
     target: Annotated[
         str,
         *matching(_TARGET, 64, "the id of a transit gateway, peering connection, VPN gateway, interface or endpoint"),
@@ -291,10 +135,16 @@ class Network(Document):
     secondary_cidrs: Annotated[tuple[Cidr, ...], AfterValidator(no_repeats), Field(max_length=4)] | None = None
     """Further ranges, which subnets may be in as well. One can only leave once nothing is in it. Default: those that it
     has; an empty list is none."""
+    ipv6: Flag | None = None
+    """Gives it an IPv6 range of Amazon's, a /56, of which subnets have parts. Default: none, or that which somebody
+    else has given it."""
     subnets: tuple[Subnet, ...] = ()
     """Its subnets. Each belongs to one availability zone."""
     nat: Literal["none", "single", "per_zone"] = "none"
     """How private subnets reach the internet: not at all, through one NAT gateway, or through one in every zone."""
+    ipv6_egress: Flag | None = None
+    """Whether private subnets with an IPv6 range reach the internet over IPv6, by an egress-only internet gateway,
+    through which nobody can connect from outside. Default: if they do over IPv4, by `nat`."""
     routes: tuple[Route, ...] = ()
     """Routes to other networks."""
     endpoints: Annotated[tuple[NetworkEndpoint, ...], AfterValidator(_each_once)] = ()
@@ -309,6 +159,24 @@ class Network(Document):
     """Gives DNS names to public addresses. VPC endpoints need it."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateVpc, by EC2's names, such as `InstanceTenancy`."""
+
+    @model_validator(mode="after")
+    def _dual_stack(self) -> Network:
+        if self.ipv6:
+            return self
+        for number, subnet in enumerate(self.subnets):
+            if subnet.ipv6 is not None:
+                message = "an IPv6 range of a subnet is part of that of its network, which needs ipv6: true"
+                raise problem("E1103", message, at=("subnets", number, "ipv6"))
+        if self.ipv6_egress:
+            raise problem("E1103", "'ipv6_egress' needs ipv6: true", at=("ipv6_egress",))
+        return self
+
+    @property
+    def egress_only(self) -> bool:
+        """Whether there is an egress-only internet gateway."""
+        out = self.nat != "none" if self.ipv6_egress is None else self.ipv6_egress
+        return out and any(subnet.access == "private" and subnet.ipv6 is not None for subnet in self.subnets)
 
     @property
     def cidrs(self) -> tuple[IPv4Network, ...]:

@@ -10,15 +10,16 @@ from reconciler.model import duration
 from reconciler.spec.documents.alarm import StandardAlarms
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
-from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.listener_rule import ListenerName, Match
+from reconciler.spec.documents.container import Container, ContainerName
+from reconciler.spec.documents.domain import Domains
+from reconciler.spec.documents.listener_rule import ListenerReference, Match
+from reconciler.spec.documents.references import LOOKUP, NAMED, ClusterReference, LoadBalancerReference
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.spot import Spot
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
-    ClusterReference,
     Duration,
     Flag,
     Line,
@@ -26,6 +27,7 @@ from reconciler.spec.documents.values import (
     Reference,
     Whole,
     lasting,
+    literal,
     no_repeats,
     problem,
 )
@@ -38,19 +40,23 @@ class Forwarding(Block):
 
     api = "target_group"
 
-    load_balancer: Reference
-    """The LoadBalancer document."""
+    load_balancer: LoadBalancerReference
+    """The LoadBalancer document; or one that others own, by its ARN or as `{name: …}`. The stack adds rules to the
+    listeners of that one, for which it needs a `match`, and writes nothing else of it."""
     container: ContainerName
     """The container that receives the requests."""
     port: Port | None = None
     """The container's port; optional if it has only one."""
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=1)]
     """A single target group, which nothing else forwards to."""
-    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"] = "HTTP"
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP"] = "HTTP"
     """How the load balancer connects to the tasks; AWS checks no certificate of theirs. A network load balancer uses
-    TCP or TLS."""
+    TCP, TLS, UDP, or TCP_UDP, which is both on one port."""
     protocol_version: Literal["HTTP1", "HTTP2", "GRPC"] = "HTTP1"
     """What tasks receive. HTTP2 and GRPC need an HTTPS listener."""
+    ip_address_type: Literal["ipv4", "ipv6"] | None = None
+    """The addresses of the tasks that the load balancer connects to; ipv6 needs a dual-stack load balancer, and tasks
+    in dual-stack subnets. It cannot be changed: name other target groups for it. Default: ipv4."""
     health_check: TargetHealthCheck = Field(default_factory=TargetHealthCheck)
     """How the load balancer checks the tasks."""
     deregistration_delay: Annotated[Duration, lasting("0s", "3600s")] = duration.parse("300s")
@@ -69,15 +75,32 @@ class Forwarding(Block):
     """Further attributes by AWS's own keys, such as target_group_health.dns_failover.minimum_healthy_targets.count."""
     match: Match = Field(default_factory=Match)
     """The requests that the service takes. Default: all that no other service takes."""
-    listener: ListenerName = "production"
-    """The listener for production traffic."""
+    domain: Domains = ()
+    """Domains by which users reach the service, such as app.example.com: their certificates, records in Route 53, and
+    HTTPS. If `listener` uses HTTP, it sends requests to HTTPS from then on."""
+    listener: ListenerReference = "production"
+    """The listener for production traffic. Of a load balancer that others own: its port, or its ARN."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `IpAddressType`."""
+    """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `TargetType`."""
+
+    @property
+    def outside(self) -> bool:
+        """Whether others own the load balancer and its listeners."""
+        return literal(self.load_balancer, "arn:", NAMED, LOOKUP)
 
     @property
     def of_connections(self) -> bool:
-        """Whether the load balancer forwards connections, of which it does not read the requests."""
-        return self.protocol in ("TCP", "TLS")
+        """Whether the load balancer forwards connections or datagrams, of which it does not read the requests."""
+        return self.protocol not in ("HTTP", "HTTPS")
+
+    @property
+    def transports(self) -> frozenset[str]:
+        """What reaches the container's port."""
+        return {"UDP": frozenset({"udp"}), "TCP_UDP": frozenset({"tcp", "udp"})}.get(self.protocol, frozenset({"tcp"}))
+
+    def ports_of(self, container: Container) -> list[int]:
+        """The ports of a container that it can be sent to. ECS takes one protocol for each, whatever reaches it."""
+        return list(dict.fromkeys(port.port for port in container.all_ports if port.protocol in self.transports))
 
     @property
     def health_protocol(self) -> str:
@@ -111,8 +134,9 @@ class Traffic(Forwarding):
 
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
-    test_listener: ListenerName = "test"
-    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
+    test_listener: ListenerReference = "test"
+    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear. Of a load
+    balancer that others own: its port, or its ARN."""
 
 
 class Service(Document):
@@ -129,7 +153,7 @@ class Service(Document):
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: ClusterReference
-    """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
+    """The Cluster that it runs in; or one that others own, by its ARN or as `{name: …}`."""
     task: TaskDefinition
     """Its task definition."""
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1

@@ -37,7 +37,7 @@ class TargetHealthCheck(Block):
     port: HealthCheckPort = TRAFFIC_PORT
     """A port of the tasks, or traffic-port: the one that requests go to."""
     protocol: Literal["HTTP", "HTTPS", "TCP"] | None = None
-    """Default: HTTP, and TCP for a target group of TCP or TLS."""
+    """Default: HTTP, and TCP for a target group of a network load balancer, also of UDP."""
     interval: Annotated[Duration, lasting("5s", "300s")] = duration.parse("10s")
     """Time between two checks."""
     timeout: Annotated[Duration, lasting("2s", "120s")] = duration.parse("5s")

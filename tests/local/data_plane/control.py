@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.local.ports import Traffic, Usage
+from reconciler.local.inside import Usage
+from reconciler.local.ports import Traffic
 
 
 class Recorder:

@@ -20,6 +20,8 @@ def refusal(request: Request, s: RolloutContext, seen: DeployedService) -> Reque
         return RequestRefusal(Code.UNSUPPORTED, FIRST)
     if seen.active is None:
         return None
+    if request.verb is RequestVerb.RESTART:
+        return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, f"CodeDeploy is working on deployment {seen.active.id}")
     if s.shape is TrafficState.SHARED:
         match request.verb:
             case RequestVerb.PROMOTE:

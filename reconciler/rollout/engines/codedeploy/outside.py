@@ -122,7 +122,8 @@ def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
     phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     if result.outcome is Outcome.PROMOTED:
         live = seen.marks.live
-        fields["previous"] = live if live is not None and live.release != ours.release else seen.marks.previous
+        before = live if live is not None and live.release != ours.release else seen.marks.previous
+        fields["previous"] = seen.marks.previous_of(ours.release, before)
     elif result.outcome is Outcome.SUPERSEDED:
         phase = Phase.SUPERSEDED
     else:

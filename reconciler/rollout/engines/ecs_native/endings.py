@@ -79,7 +79,8 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
     phase, state = Phase.TEARDOWN, RolloutHealth.PROGRESSING
     if result.outcome is Outcome.PROMOTED:
         live, promoted = seen.marks.live, Version(ours.release, ours.task_definition)
-        fields["previous"] = live if live is not None and live.release != ours.release else seen.marks.previous
+        before = live if live is not None and live.release != ours.release else seen.marks.previous
+        fields["previous"] = seen.marks.previous_of(ours.release, before)
         fields["live"] = promoted if ours.task_definition else live
     elif result.outcome is Outcome.SUPERSEDED:
         phase = Phase.SUPERSEDED
@@ -123,7 +124,8 @@ def giving_way(policy: Strategy, seen: NativeService, now: datetime) -> RolloutS
         return None
     if not _gives_way(policy, ours, due):
         return None
-    because = "all tasks of green were interrupted; it starts again once ECS has rolled the deployment back"
+    then = "it starts again afterwards" if ours.release == seen.wanted else "another version is wanted by now"
+    because = f"all tasks of green were interrupted, and ECS rolls the deployment back; {then}"
     return RolloutStep(Phase.SCALING_UP, (), now + POLL_EVERY, because, RolloutHealth.DEGRADED, ours.release)
 
 

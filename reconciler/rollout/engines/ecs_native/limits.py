@@ -12,6 +12,7 @@ from reconciler.rollout.stored_state import DeadlineKind
 FIRST = "ECS cannot remove the tasks of a first version; deploy another version in its place"
 ITSELF = "ECS shifts traffic by itself, in the steps of the deployment"
 BACK = "`reconciler rollback` takes it back"
+UNDER_WAY = "a deployment of ECS is in progress"
 REMOVING = "ECS is removing the previous version; ask again once the rollout has ended"
 
 
@@ -22,6 +23,8 @@ def refusal(request: Request, s: RolloutContext, seen: NativeService) -> Request
     active = seen.active
     if active is None and request.verb is RequestVerb.ROLLBACK and seen.lost:  # that would be another deployment
         return RequestRefusal(Code.UNSUPPORTED, seen.lost)
+    if active is not None and request.verb is RequestVerb.RESTART:
+        return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, REMOVING if active.cleans_up else UNDER_WAY)
     if active is None or active.going_back:
         return None
     if undoes and active.cleans_up:

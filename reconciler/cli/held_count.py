@@ -1,0 +1,158 @@
+"""Held counts: `scale` writes one on a service, or ends it, and waits until the count is written.
+
+The tag is the request: the pass of a running controller writes the count. With `--now` this process does, and nothing
+else of the plan.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from reconciler import errors
+from reconciler.cli.lease import held
+from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import echo
+from reconciler.cli.session import Stack
+
+if TYPE_CHECKING:
+    from reconciler.model.resource import Observed
+    from reconciler.reconcile.held_counts import HeldCount
+    from reconciler.rollout.spec import RolloutSpec
+
+POLL_SECONDS = 1.0
+COUNT = "desired_count"
+
+
+def hold(stack: Stack, service: str, count: int, length: timedelta, *, why: str, now: bool, timeout: float) -> Exit:
+    """Hold `count` for that long. Exit 4: it is not written yet. Raises `errors.Refused` with the reason."""
+    from reconciler.reconcile.held_counts import HeldCount, held_until
+
+    spec, found = _service(stack, service)
+    _check(stack, spec)
+    by = f"{stack.identity.who}: {why}" if why else stack.identity.who
+    asked = HeldCount(count, held_until(stack.aws.clock.now(), length), by)
+    _write(stack, found, asked)
+    declared = stack.target.wanted[spec.service].spec.desired_count
+    done = f"{count} tasks until {asked.until:%a %d %b %H:%M} UTC, then {declared} as the specs declare"
+    return _written(stack, spec, found, count, done, now=now, timeout=timeout)
+
+
+def release(stack: Stack, service: str, *, now: bool, timeout: float) -> Exit:
+    """End a held count now."""
+    from reconciler.reconcile.held_counts import of_tags
+
+    spec, found = _service(stack, service)
+    there = of_tags(found.tags)
+    declared = stack.target.wanted[spec.service].spec.desired_count
+    if there is None or declared is None:
+        echo(f"{spec.service}: no count is held; nothing to do.")
+        return Exit.DONE
+    _write(stack, found, replace(there, until=stack.aws.clock.now() - timedelta(seconds=1)))
+    done = f"{declared} tasks, as the specs declare"
+    return _written(stack, spec, found, declared, done, now=now, timeout=timeout)
+
+
+def _service(stack: Stack, name: str) -> tuple[RolloutSpec, Observed[Any]]:
+    from reconciler.cli.rollout_session import open_rollouts, service_spec
+    from reconciler.model.plan import RefusalCode
+    from reconciler.queries import versions
+    from reconciler.rollout.requests import RequestRefusalCode
+
+    spec = service_spec(stack.target.deliveries, name)
+    session = open_rollouts(stack)
+    state = versions.find(session.world, spec, stack.target.place.stack)
+    unreadable = session.unreadable or state.marks.unreadable
+    if unreadable:
+        raise errors.Refused(
+            f"scale: {spec.service} is read-only: {unreadable}", code=RequestRefusalCode.UNKNOWN_FORMAT
+        )
+    if session.suspended_by:
+        because = f"the stack is suspended by {session.suspended_by}; `reconciler resume --stack` resumes it"
+        raise errors.Refused(because, code=RefusalCode.SUSPENDED)
+    return spec, state.service
+
+
+def _check(stack: Stack, spec: RolloutSpec) -> None:
+    """Raises `errors.Refused` where something else decides about the count."""
+    from reconciler.reconcile.drift import DriftMode
+
+    where = f"scale {spec.name}"
+    if spec.scales:
+        because = (
+            f"{where}: autoscaling decides its count; change `min` and `max` of its `scaling` in the specs instead"
+        )
+        raise errors.Refused(because, code="autoscaling")
+    rule = next((one for one in stack.target.rules if one.covers(spec.service, COUNT)), None)
+    if rule is not None and rule.mode is DriftMode.IGNORE:
+        because = f"{where}: `drift` of the Stack ignores {COUNT} ({rule.match}), so change it in ECS instead"
+        raise errors.Refused(because, code="drift-ignored")
+    if spec.fallback is not None:
+        because = f"{where}: it runs what {spec.fallback.main} lacks; scale that, or `reconciler suspend {spec.name}`"
+        raise errors.Refused(because, code="fallback")
+    if stack.target.wanted[spec.service].spec.desired_count is None:
+        because = f"{where}: the specs state no {COUNT} to go back to; state it first, or change it in ECS"
+        raise errors.Refused(because, code="not-declared")
+
+
+def _write(stack: Stack, found: Observed[Any], count: HeldCount) -> None:
+    from reconciler.reconcile.held_counts import write
+
+    echo(stack.banner, err=True)
+    stack.aws.run(write(found.id, count))
+
+
+def _written(
+    stack: Stack,
+    spec: RolloutSpec,
+    found: Observed[Any],
+    count: int,
+    done: str,
+    *,
+    now: bool,
+    timeout: float,
+) -> Exit:
+    """Wait until ECS has the count, or write it."""
+    from reconciler.reconcile.held_counts import present
+
+    because = ""
+    if now:
+        with held(stack, "scale"):
+            because = _execute(stack, spec)
+        timeout = 0.0
+    clock, never = stack.aws.clock, threading.Event()
+    end = clock.monotonic() + timeout * clock.speed
+    while True:
+        if stack.aws.run(present(found.facts["cluster"], found.id)) == count:
+            echo(f"scale {spec.name}: {done}.")
+            return Exit.DONE
+        if clock.monotonic() >= end:
+            break
+        clock.wait(never, POLL_SECONDS)
+    waits = because or "the controller or the next `reconciler apply` writes it; `--now` writes it here"
+    echo(f"scale {spec.name}: recorded, not yet written: {waits}.", err=True)
+    return Exit.TIMED_OUT
+
+
+def _execute(stack: Stack, spec: RolloutSpec) -> str:
+    """Write the count and nothing else of the plan; why not, or "". Raises `errors.ReconcilerError`."""
+    from reconciler.model.ownership import HELD_COUNT, TagChange
+    from reconciler.reconcile import pass_
+    from reconciler.reconcile.executor import Result
+
+    world, plan = pass_.look(stack.aws, stack.kinds, stack.target)
+    deferred = next((one.because for one in plan.deferred if one.action.address == spec.service), "")
+    found = next((one for one in plan.actions if one.address == spec.service), None)
+    if found is None:
+        return deferred
+    changes = tuple(change for change in found.changes if change.field == COUNT)
+    tags = TagChange({}, tuple(key for key in found.tags.drop if key == HELD_COUNT))
+    if not changes and not tags:
+        return deferred
+    alone = replace(plan, actions=(replace(found, changes=changes, tags=tags),))
+    for outcome in pass_.act(stack.aws, stack.kinds, stack.target, world, alone):
+        if outcome.result is not Result.DONE:
+            return outcome.because
+    return deferred

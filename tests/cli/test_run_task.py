@@ -1,0 +1,151 @@
+"""`run-task`: a task like those of a service, once, with its logs, its exit code and an end whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.cli.output.exits import Exit
+from reconciler.local.faults import Fault
+from reconciler.local.scripted import Script
+from reconciler.model import ownership
+from reconciler.model.resource import Call
+from tests.cli.cli_runner import Typed, onstage
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+
+pytestmark = pytest.mark.apart
+
+
+@pytest.fixture(scope="module")
+def serving(for_a_module: None) -> Iterator[EmulatedStack]:
+    with emulated_stack(terms=SHORT) as found:
+        found.serving()
+        yield found
+
+
+@pytest.fixture
+def type_(serving: EmulatedStack) -> Iterator[Typed]:
+    before = {one["taskArn"] for one in tasks(serving)}
+    with onstage(serving) as typed:
+        yield typed
+    serving.transport.before = None
+    serving.laptop.script(Script())
+    assert {one["taskArn"] for one in tasks(serving) if one["desiredStatus"] == "RUNNING"} == before, "it left a task"
+
+
+def tasks(stage: EmulatedStack) -> list[dict[str, Any]]:
+    """All tasks that run."""
+    ecs = stage.laptop.client("ecs")
+    arns = ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+    return list(ecs.describe_tasks(cluster=CLUSTER, tasks=arns, include=["TAGS"])["tasks"]) if arns else []
+
+
+def run(type_: Typed, *arguments: object) -> Any:
+    """The options come before the command, and `--specs` is put there by the runner: before `--`, too."""
+    return type_("run-task", SERVICE, *arguments)
+
+
+def ended(stage: EmulatedStack) -> dict[str, Any]:
+    """The task that stopped last."""
+    ecs = stage.laptop.client("ecs")
+    arns = ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"]
+    found = ecs.describe_tasks(cluster=CLUSTER, tasks=arns, include=["TAGS"])["tasks"]
+    return dict(max(found, key=lambda one: one["createdAt"]))
+
+
+def test_the_exit_code_and_the_logs_are_those_of_the_command(serving: EmulatedStack, type_: Typed) -> None:
+    now = int(serving.laptop.clock.now().timestamp() * 1000)
+    serving.laptop.script(Script(exits_after=5.0, exit_code=3, logs=("migrated 4 tables",), logged_at=now))
+    ran = run(type_, "--env", "DRY=1", "./manage", "migrate")
+    assert ran.code == 3
+    assert ran.out.splitlines() == ["migrated 4 tables"]
+    task = ended(serving)
+    (override,) = task["overrides"]["containerOverrides"]
+    assert override["command"] == ["./manage", "migrate"]
+    assert override["environment"] == [{"name": "DRY", "value": "1"}]
+
+
+def test_the_task_is_the_stacks_and_is_no_drift(serving: EmulatedStack, type_: Typed) -> None:
+    """It runs with the network of the service, and the plan knows nothing of it."""
+    serving.laptop.script(Script(exits_after=5.0))
+    assert run(type_, "true").code == Exit.DONE
+    task = ended(serving)
+    tags = {one["key"]: one["value"] for one in task["tags"]}
+    assert ownership.owner(tags) == serving.desired_state.place.stack
+    assert tags[ownership.ADDRESS] == f"service/{SERVICE}"
+    assert task["group"] != f"service:{SERVICE}"
+    service = next(one for one in tasks(serving) if one["group"] == f"service:{SERVICE}")
+    assert task["taskDefinitionArn"] == service["taskDefinitionArn"]
+    assert serving.infrastructure().last.plan.actions == ()
+
+
+def test_a_lost_answer_starts_no_second_task(serving: EmulatedStack, type_: Typed) -> None:
+    """The client token is that of the first try."""
+    serving.laptop.script(Script(exits_after=5.0))
+    tokens: list[str] = []
+
+    def before(call: Call) -> None:
+        if call.operation == "RunTask":
+            tokens.append(call.params["clientToken"])
+
+    serving.transport.before = before
+    serving.laptop.aws.faults.add(Fault("lost", operation="RunTask", count=1))
+    began = serving.laptop.clock.now()
+    assert run(type_, "true").code == Exit.DONE
+    assert len(set(tokens)) == 1
+    ecs = serving.laptop.client("ecs")
+    arns = ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"]
+    made = ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
+    assert sum(one["createdAt"] >= began for one in made) == 1
+
+
+def test_a_task_that_never_ran_exits_with_our_own_code_and_its_reason(serving: EmulatedStack, type_: Typed) -> None:
+    serving.laptop.script(Script(fails_to_start="CannotPullContainerError: no such image"))
+    ran = run(type_, "true")
+    assert ran.code == Exit.NOT_RUN
+    assert "CannotPullContainerError" in ran.err
+
+
+def test_without_capacity_nothing_was_started(serving: EmulatedStack, type_: Typed) -> None:
+    serving.laptop.aws.faults.add(Fault("no_capacity"))
+    ran = run(type_, "true")
+    assert ran.code == Exit.NOT_RUN
+    assert "Capacity is unavailable" in ran.err
+
+
+def test_what_does_not_end_is_stopped_at_the_timeout(serving: EmulatedStack, type_: Typed) -> None:
+    ran = run(type_, "--timeout", "1m", "sleep", "9999")
+    assert ran.code == Exit.NOT_RUN
+    assert ended(serving)["stopCode"] == "UserInitiated"
+
+
+def test_ctrl_c_stops_the_task(serving: EmulatedStack, type_: Typed) -> None:
+    looks = iter(range(100))
+
+    def before(call: Call) -> None:
+        if call.operation == "DescribeTasks" and next(looks) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    serving.transport.before = before
+    ran = run(type_, "sleep", "9999")
+    assert ran.code == Exit.INTERRUPTED
+    serving.laptop.advance(120)
+    assert ended(serving)["stopCode"] == "UserInitiated"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--container", "frontent", "true"), "frontend"),
+        (("--env", "DRY", "true"), "NAME=VALUE"),
+        (("--cpu", "0", "true"), "--cpu"),
+        ((), "COMMAND"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(type_: Typed, arguments: tuple[str, ...], said: str) -> None:
+    ran = run(type_, *arguments)
+    assert (ran.code, said in ran.err) == (Exit.USAGE, True)

@@ -1,0 +1,109 @@
+"""`secret put`: a value gets to where the specs say, and to nowhere else."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.cli.output.exits import Exit
+from reconciler.model import ownership
+from tests.cli.cli_runner import Typed, onstage
+from tests.harness.cli import Ran
+from tests.harness.emulated_stack import SERVICE, EmulatedStack, emulated_stack
+
+pytestmark = pytest.mark.apart
+
+REFERENCES = "{DB: ssm:/prod/db, PLAIN: ssm:plain, KEY: 'secretsmanager:prod/api:key'}"
+SECRETS = {"environment: {GREETING: Hello World}": f"secrets: {REFERENCES}"}
+VALUE = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def stage(for_a_module: None) -> Iterator[EmulatedStack]:
+    with emulated_stack(SECRETS) as found:
+        yield found
+
+
+@pytest.fixture
+def type_(stage: EmulatedStack) -> Iterator[Typed]:
+    with onstage(stage) as typed:
+        yield typed
+
+
+def put(type_: Typed, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(value))
+    ran = type_("secret", "put", name)
+    assert value.strip() == "" or value.strip() not in ran.out + ran.err
+    return ran
+
+
+def parameter(stage: EmulatedStack, name: str) -> dict[str, Any]:
+    return dict(stage.laptop.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"])
+
+
+def test_a_parameter_is_created_encrypted_and_then_has_versions(
+    stage: EmulatedStack, type_: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the stack's tags, without the newline at the end, and with who has to be restarted."""
+    ran = put(type_, "ssm:/prod/db", f"{VALUE}\n", monkeypatch)
+    assert ran.code == Exit.DONE, ran.err
+    assert f"reconciler restart {SERVICE}" in ran.out
+    found = parameter(stage, "/prod/db")
+    assert (found["Type"], found["Value"], found["Version"]) == ("SecureString", VALUE, 1)
+    tags = stage.laptop.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId="/prod/db")["TagList"]
+    assert {one["Key"]: one["Value"] for one in tags}[ownership.STACK] == stage.desired_state.place.stack
+    assert put(type_, "prod/db", "another", monkeypatch).code == Exit.DONE
+    assert (parameter(stage, "/prod/db")["Value"], parameter(stage, "/prod/db")["Version"]) == ("another", 2)
+
+
+def test_a_secret_is_created_and_has_the_keys_that_are_read(
+    stage: EmulatedStack, type_: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in (VALUE, '{"other": "x"}', "[1, 2]"):
+        assert put(type_, "secretsmanager:prod/api", wrong, monkeypatch).code == Exit.FAILED
+    assert put(type_, "secretsmanager:prod/api", '{"key": "one"}', monkeypatch).code == Exit.DONE
+    assert put(type_, "prod/api", '{"key": "two"}', monkeypatch).code == Exit.DONE
+    client = stage.laptop.client("secretsmanager")
+    assert client.get_secret_value(SecretId="prod/api")["SecretString"] == '{"key": "two"}'
+    assert len(client.list_secret_version_ids(SecretId="prod/api", IncludeDeprecated=True)["Versions"]) == 2
+
+
+def test_what_is_not_encrypted_or_not_ours_is_refused(
+    stage: EmulatedStack, type_: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssm = stage.laptop.client("ssm")
+    ssm.put_parameter(Name="plain", Value="seen by all", Type="String")
+    assert put(type_, "ssm:plain", VALUE, monkeypatch).code == Exit.BLOCKED
+    tags = [{"Key": ownership.STACK, "Value": "other"}]
+    ssm.put_parameter(Name="/prod/db", Value="theirs", Type="SecureString", Tags=tags)
+    assert put(type_, "ssm:/prod/db", VALUE, monkeypatch).code == Exit.BLOCKED
+    assert parameter(stage, "/prod/db")["Value"] == "theirs"
+
+
+@pytest.mark.parametrize(("name", "value", "code"), [
+    ("ssm:/prod/bd", VALUE, Exit.USAGE),
+    ("nothing-like-it", VALUE, Exit.USAGE),
+    ("ssm:/prod/db", "", Exit.FAILED),
+    ("ssm:/prod/db", "x" * 4097, Exit.FAILED),
+])  # fmt: skip
+def test_what_makes_no_sense_writes_nothing(
+    stage: EmulatedStack, type_: Typed, monkeypatch: pytest.MonkeyPatch, name: str, value: str, code: Exit
+) -> None:
+    stage.transport.sent.clear()
+    assert put(type_, name, value, monkeypatch).code == code
+    assert stage.transport.sent["PutParameter"] == 0
+
+
+def test_the_value_is_in_no_log(stage: EmulatedStack, type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where every call is logged, and where AWS refuses it."""
+    from reconciler.local.faults import Fault
+
+    stage.laptop.aws.faults.add(Fault("denied", operation="PutParameter"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
+    ran = type_("secret", "put", "ssm:/prod/db", "-vv")
+    assert ran.code == Exit.FAILED
+    assert VALUE not in ran.out + ran.err
