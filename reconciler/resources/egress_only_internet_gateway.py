@@ -36,6 +36,9 @@ class EgressOnlyInternetGateway(ResourceType[EgressOnlyInternetGatewaySpec]):
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
 
     def observe(self, scope: Scope) -> Calls[list[Observed[EgressOnlyInternetGatewaySpec]]]:
+        swept = any(scope.swept_arns("ec2", "egress-only-internet-gateway/"))
+        if not scope.wanted and not swept and not any(vpc.spec.ipv6 for vpc in scope.ours("vpc")):
+            return []  # without a call for the networks that have no use for one
         answer = yield ec2.describe_egress_only_internet_gateways()
         return [
             Observed(
