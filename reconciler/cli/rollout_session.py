@@ -43,7 +43,7 @@ class RolloutSession:
     """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way.
 
     `restored` is the stored revision that the controller works from, and why. `unreadable` is why the requests for the
-    stack cannot be read, or "".
+    stack cannot be read, or "". `applied` is the revision that a controller has applied last as a whole.
     """
 
     stack: Stack
@@ -54,6 +54,7 @@ class RolloutSession:
     suspended_by: str = ""
     restored: str = ""
     unreadable: str = ""
+    applied: str = ""
     world: ObservedState = field(default_factory=ObservedState)
 
     def rollout(self, name: str | None) -> ServiceRollout:
@@ -109,7 +110,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     )
     prefetched = known_of(rollouts, world)
     tags = pass_.tags_of(target, world)
-    told = (tags.suspended, tags.restored, tags.unreadable)
+    told = (tags.suspended, tags.restored, tags.unreadable, tags.revision)
     return RolloutSession(stack, driver, rollouts, missing, prefetched, *told, world)
 
 
