@@ -132,7 +132,9 @@ def request_reconciliation(
 def suspend_stack(stack: Stack, why: str) -> Exit:
     from reconciler.reconcile import request_tags
 
-    open_carriers(stack).request(**{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why)})
+    open_carriers(stack).request(
+        **{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why, stack.aws.clock.now())}
+    )
     echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
     return Exit.DONE
 

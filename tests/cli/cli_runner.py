@@ -43,10 +43,13 @@ def onstage(stage: EmulatedStack, clock: Clock | None = None) -> Iterator[Typed]
         yield typed
 
 
+RUNNING = HolderReport(CONTROLLER)
+
+
 def lease_of(
     stage: EmulatedStack,
     holder: str = "run by ana@ci-7 (4711)",
-    report: HolderReport = HolderReport(CONTROLLER),
+    report: HolderReport = RUNNING,
     age: float = 0.0,
 ) -> None:
     """The stack's lease in the default store, as `holder` left it `age` seconds ago; released if that is empty."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +117,39 @@ def test_a_store_that_cannot_be_read_is_not_nobody(serving: EmulatedStack, type_
     (tmp_path / "there").mkdir()
     ran = type_("suspend", SERVICE, "--store", f"sqlite:{tmp_path / 'there'}")
     assert (ran.code, "it is not known whether a controller runs" in ran.err) == (Exit.DONE, True)
+
+
+def test_status_says_who_drives(serving: EmulatedStack, type_: Typed) -> None:
+    """Nobody; the controller, with what it reports; a command that is under way; and what is not known."""
+
+    def driver(*more: str) -> Any:
+        return json.loads(type_("status", SERVICE, "-o", "json", *more).out)["driver"]
+
+    assert (driver()["by"], driver()["holder"]) == ("nobody", None)
+    assert "no controller runs" in type_("status", SERVICE).out
+    at = serving.laptop.clock.now() - timedelta(seconds=12)
+    report = HolderReport("run", at, at, "4f1c2ab", "c2d87dd", "E1102: unknown field", {"role/web": "AccessDenied"})
+    lease_of(serving, report=report)
+    found = driver()
+    assert (found["by"], found["holder"]) == ("controller", "run by ana@ci-7 (4711)")
+    assert (found["since"], found["last_pass"]) == (at.isoformat(), at.isoformat())
+    assert found["rejected"] == {"revision": "c2d87dd", "because": "E1102: unknown field"}
+    assert found["refused_by_aws"] == [{"address": "role/web", "because": "AccessDenied"}]
+    out = type_("status", SERVICE).out
+    for told in ("controller: run by ana@ci-7 (4711)", "(12s ago)", "revision 4f1c2ab in force", "c2d87dd rejected"):
+        assert told in out
+    lease_of(serving, "apply by ana@laptop (7)", HolderReport("apply"))
+    assert driver()["by"] == "command"
+    assert "under way: apply by ana@laptop (7)" in type_("status", SERVICE).out
+
+
+def test_a_suspension_says_who_why_and_since_when(serving: EmulatedStack, type_: Typed) -> None:
+    """Of the stack, in text and as JSON."""
+    at = serving.laptop.clock.now()
+    assert type_("suspend", "--stack", "--why", "migration").code == Exit.DONE
+    text = json.loads(type_("status", "-o", "json").out)["stack_suspended_by"]
+    assert type_("resume", "--stack").code == Exit.DONE
+    assert text.endswith(f": migration, since {at:%d %b %H:%M} UTC")
 
 
 def answered(stage: EmulatedStack) -> None:
