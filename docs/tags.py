@@ -226,7 +226,10 @@ GROUPS = (
                 "`status` does not know why the release is quarantined.",
             ),
             _state(
-                "hold", "`RELEASE:[TIME ]WHO[: WHY]`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."
+                "hold",
+                "`RELEASE:[TIME ]WHO[: WHY]`",
+                "Use `reconciler hold` and `resume`.",
+                "Automatic promotion goes on.",
             ),
             _state(
                 "suspended",

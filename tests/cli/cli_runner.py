@@ -62,7 +62,7 @@ def lease_of(
     store.close()
 
 
-FOLDERS = frozenset({"doctor", "tree", "diff", "apply", "destroy", "run", "reconcile"})
+FOLDERS = frozenset({"doctor", "tree", "diff", "plan", "apply", "destroy", "run", "reconcile"})
 """Commands whose argument is the folder."""
 
 

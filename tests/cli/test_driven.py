@@ -140,7 +140,7 @@ def test_status_says_who_drives(serving: EmulatedStack, type_: Typed) -> None:
         assert told in out
     lease_of(serving, "apply by ana@laptop (7)", HolderReport("apply"))
     assert driver()["by"] == "command"
-    assert "under way: apply by ana@laptop (7)" in type_("status", SERVICE).out
+    assert "in progress: apply by ana@laptop (7)" in type_("status", SERVICE).out
 
 
 def test_a_suspension_says_who_why_and_since_when(serving: EmulatedStack, type_: Typed) -> None:

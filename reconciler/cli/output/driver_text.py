@@ -16,7 +16,7 @@ def driver_lines(state: DriverState, applied: str, now: datetime, look: Look) ->
     report = state.report
     match state.by:
         case DrivenBy.CONTROLLER | DrivenBy.COMMAND:
-            what = "controller" if state.by is DrivenBy.CONTROLLER else "under way"
+            what = "controller" if state.by is DrivenBy.CONTROLLER else "in progress"
             parts = [(f"{look.sign('ok')} {what}: {state.holder}", "")]
             if report.since is not None:
                 parts.append((f"since {report.since:%d %b %H:%M} UTC", ""))

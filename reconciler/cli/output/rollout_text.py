@@ -1,4 +1,7 @@
-"""Rollout status as text: phase, traffic, versions, and the commands that apply."""
+"""Rollout status as text: phase, traffic, versions, and the commands that apply.
+
+It is one module because each line reads the same step, and says nothing that another one has said.
+"""
 
 from __future__ import annotations
 
