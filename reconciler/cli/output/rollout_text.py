@@ -271,7 +271,7 @@ def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> str:
     return "  " + look.flow([(part, "") for part in parts], between="      ")
 
 
-def _listener(port: int, observed: ObservedService, weights: Weights | None, look: Look) -> str:
+def _listener(port: int | str, observed: ObservedService, weights: Weights | None, look: Look) -> str:
     if weights is None:
         return f":{port}  forwards to unmanaged targets"
     parts = []
