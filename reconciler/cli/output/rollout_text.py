@@ -1,6 +1,6 @@
 """Rollout status as text: phase, traffic, versions, and the commands that apply.
 
-It is one module because each line reads the same step, and says nothing that another one has said.
+It is one module because each line reads the same step, and repeats no other line.
 """
 
 from __future__ import annotations
