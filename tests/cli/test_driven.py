@@ -162,3 +162,12 @@ def answered(stage: EmulatedStack) -> None:
             ecs.tag_resource(resourceArn=arn, tags=[{"key": KEYS["response"], "value": Response(request.id).text()}])
 
     stage.transport.before = answer
+
+
+def test_scheduled_tasks_are_in_the_status() -> None:
+    """Once they are deployed, with the next run."""
+    with emulated_stack({"run: once ": 'run: {schedule: "cron(0 3 * * ? *)"} '}) as stage, onstage(stage) as typed:
+        stage.serving()
+        (found,) = json.loads(typed("status", "-o", "json").out)["scheduled"]
+        assert "next run 01 Jan 03:00 UTC" in typed("status").out
+    assert (found["address"], found["next_run"]) == ("schedule/my-app-hello", "2026-01-01T03:00:00+00:00")

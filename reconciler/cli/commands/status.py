@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.cli.task_requests import TaskStatus
     from reconciler.model.plan import Action, Deferred, Plan, Refusal
     from reconciler.model.resource import Address
+    from reconciler.queries.scheduled_runs import ScheduledTask
     from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
@@ -62,11 +63,11 @@ class ServiceStatus:
 @click.option("-w", "--watch", is_flag=True, help="Refresh until all rollouts are stable, or until Ctrl-C.")
 @with_last_valid_stack
 def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
-    """Show the rollout status of SERVICE, or of all services and one-off tasks.
+    """Show the rollout status of SERVICE, or of all services, one-off tasks and scheduled tasks.
 
     Exits with 0 if all are stable, 2 if a rollout is in progress or a change of a service is pending, 3 if a rollout
     failed or was rolled back or a task failed, 5 if a service is read-only or blocked or the plan is refused, and 6 if
-    one is waiting for promotion or another request.
+    one is waiting for promotion or another request. A run of a scheduled task that failed does not count.
     """
     from reconciler.cli.driver_state import driver_state
     from reconciler.cli.rollout_session import open_rollouts
@@ -83,13 +84,14 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         plan, _ = planned(stack.target, session.world, stack.kinds, at=stack.aws.clock.now())
         statuses = [_observe(session, rollout, plan) for rollout in session.rollouts]
         tasks = () if service is not None else task_statuses(stack.target.desired, session.world)
+        scheduled = () if service is not None else _scheduled(session)
         driver = driver_state(stack, applied=session.applied)
         if watch and (output != "text" or not sys.stdout.isatty()):  # a line for each change, and not for each pass
             driver = replace(driver, report=replace(driver.report, passed_at=None))
         if output == "text":
-            text = _text(session, statuses, tasks, plan, driver, watch=watch)
+            text = _text(session, statuses, tasks, scheduled, plan, driver, watch=watch)
         else:
-            text = _json(session, statuses, tasks, plan, driver, output)
+            text = _json(session, statuses, tasks, scheduled, plan, driver, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
                 echo(CLEAR + stack.banner + "\n")
@@ -106,6 +108,15 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
             session.world = observe(
                 stack.aws, stack.kinds, target.place, target.desired, depth=Depth.MEDIUM, before=session.world
             )
+
+
+def _scheduled(session: RolloutSession) -> tuple[ScheduledTask, ...]:
+    """The scheduled tasks of the specs that are deployed. Raises `errors.AwsError`."""
+    from reconciler.queries.scheduled_runs import scheduled_task
+
+    stack = session.stack
+    found = [one for one in session.world.found.get("schedule", ()) if one.address in stack.target.wanted]
+    return tuple(stack.aws.run(scheduled_task(one, stack.aws.clock.now())) for one in found)
 
 
 def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> ServiceStatus:
@@ -143,6 +154,7 @@ def _json(
     session: RolloutSession,
     statuses: list[ServiceStatus],
     tasks: tuple[TaskStatus, ...],
+    scheduled: tuple[ScheduledTask, ...],
     plan: Plan,
     driver: DriverState,
     output: str,
@@ -157,6 +169,7 @@ def _json(
         refusal_document,
     )
     from reconciler.cli.output.rollout_json import read_only_document, status_document
+    from reconciler.cli.output.scheduled_text import scheduled_document
 
     document = {
         "format_version": FORMAT_VERSION,
@@ -182,6 +195,7 @@ def _json(
         ],
         "refusals": [refusal_document(refusal) for refusal in plan.refusals],
         "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in tasks],
+        "scheduled": [scheduled_document(task) for task in scheduled],
     }
     return dumps(document) if output == "json" else json_line(document)
 
@@ -190,6 +204,7 @@ def _text(
     session: RolloutSession,
     statuses: list[ServiceStatus],
     tasks: tuple[TaskStatus, ...],
+    scheduled: tuple[ScheduledTask, ...],
     plan: Plan,
     driver: DriverState,
     *,
@@ -197,6 +212,7 @@ def _text(
 ) -> str:
     from reconciler.cli.output.driver_text import driver_lines
     from reconciler.cli.output.plan_text import refusal_lines
+    from reconciler.cli.output.scheduled_text import scheduled_text
 
     stack, look = session.stack, session.stack.look
     notes = []
@@ -215,7 +231,8 @@ def _text(
     blocks += [_block(session, status, plan.names, watch=watch, **more) for status in statuses]
     blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in _refusals(plan, statuses)]
     blocks += [_task(session, task, watch=watch) for task in tasks]
-    if not (statuses or tasks or session.missing):
+    blocks += [scheduled_text(task, look) for task in scheduled]
+    if not (statuses or tasks or scheduled or session.missing):
         blocks.append("The specs define no services and no tasks.")
     return "\n\n".join(blocks)
 
