@@ -60,8 +60,8 @@ def _stored() -> Mapping[str, str]:
         verdicts=(Verdict(BEFORE, Outcome.FAILED, AT, "5b1e08", "3 of its tasks stopped"),),
         ended=RolloutResult(BEFORE, Outcome.FAILED, "testing", AT, Actor.ENGINE, "3 of its tasks stopped"),
         rejected=Rejection(RELEASE, BEFORE),
-        hold=Pause("ana", RELEASE),
-        suspended=Pause("ana"),
+        hold=Pause("ana", RELEASE, AT),
+        suspended=Pause("ana", at=AT),
         previous=Version(BEFORE, "shop-web:6"),
         rollback_target=Version(BEFORE, "shop-web:6"),
         live=Version(RELEASE, "shop-web:7"),
@@ -228,11 +228,14 @@ GROUPS = (
                 "`status` does not know why the release is quarantined.",
             ),
             _state(
-                "hold", "`RELEASE:WHO[: WHY]`", "Use `reconciler hold` and `resume`.", "Automatic promotion goes on."
+                "hold",
+                "`RELEASE:[TIME ]WHO[: WHY]`",
+                "Use `reconciler hold` and `resume`.",
+                "Automatic promotion goes on.",
             ),
             _state(
                 "suspended",
-                "`-:WHO[: WHY]`",
+                "`-:[TIME ]WHO[: WHY]`",
                 "Use `reconciler suspend` and `resume`. Removing the tag resumes the service.",
                 "The service is reconciled again.",
             ),
@@ -342,8 +345,8 @@ GROUPS = (
             ),
             Tag(
                 request_tags.SUSPEND,
-                "`WHO: WHY`: who suspended the stack, and the reason if one was given",
-                request_tags.suspended(WHO, "database migration"),
+                "`[TIME ]WHO: WHY`: when and by whom the stack was suspended, and the reason if one was given",
+                request_tags.suspended(WHO, "database migration", AT),
                 "Use `reconciler suspend --stack` and `reconciler resume --stack`. Removing the tag from every service "
                 "resumes the stack.",
                 "The stack is reconciled again.",

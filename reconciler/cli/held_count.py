@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from reconciler import errors
+from reconciler.cli.driver_state import answering
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
     from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.spec import RolloutSpec
 
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 1.0
 COUNT = "desired_count"
 
 
-def hold(stack: Stack, service: str, count: int, length: timedelta, *, why: str, now: bool, timeout: float) -> Exit:
+def hold(
+    stack: Stack, service: str, count: int, length: timedelta, *, why: str, now: bool, timeout: float | None
+) -> Exit:
     """Hold `count` for that long. Exit 4: it is not written yet. Raises `errors.Refused` with the reason."""
     from reconciler.reconcile.held_counts import HeldCount, held_until
 
-    spec, found = _service(stack, service)
+    spec, found, applied = _service(stack, service)
     _check(stack, spec)
+    _check_driven(stack, spec, applied, now=now, timeout=timeout)
     by = f"{stack.identity.who}: {why}" if why else stack.identity.who
     asked = HeldCount(count, held_until(stack.aws.clock.now(), length), by)
     _write(stack, found, asked)
@@ -40,22 +45,31 @@ def hold(stack: Stack, service: str, count: int, length: timedelta, *, why: str,
     return _written(stack, spec, found, count, done, now=now, timeout=timeout)
 
 
-def release(stack: Stack, service: str, *, now: bool, timeout: float) -> Exit:
+def release(stack: Stack, service: str, *, now: bool, timeout: float | None) -> Exit:
     """End a held count now."""
     from reconciler.reconcile.held_counts import of_tags
 
-    spec, found = _service(stack, service)
+    spec, found, applied = _service(stack, service)
     there = of_tags(found.tags)
     declared = stack.target.wanted[spec.service].spec.desired_count
     if there is None or declared is None:
         echo(f"{spec.service}: no count is held; nothing to do.")
         return Exit.DONE
+    _check_driven(stack, spec, applied, now=now, timeout=timeout)
     _write(stack, found, replace(there, until=stack.aws.clock.now() - timedelta(seconds=1)))
     done = f"{declared} tasks, as the specs declare"
     return _written(stack, spec, found, declared, done, now=now, timeout=timeout)
 
 
-def _service(stack: Stack, name: str) -> tuple[RolloutSpec, Observed[Any]]:
+def _check_driven(stack: Stack, spec: RolloutSpec, applied: str, *, now: bool, timeout: float | None) -> None:
+    """Raises `errors.Refused` while nobody would write the count."""
+    if not now:
+        ways = "Add `--now` to write the count, and nothing else, in this process; or start `reconciler run`"
+        answering(stack, f"scale {spec.name}", applied=applied, recorded=timeout is not None, ways=ways)
+
+
+def _service(stack: Stack, name: str) -> tuple[RolloutSpec, Observed[Any], str]:
+    """The service, and the revision that a controller has applied last."""
     from reconciler.cli.rollout_session import open_rollouts, service_spec
     from reconciler.model.plan import RefusalCode
     from reconciler.queries import versions
@@ -72,7 +86,7 @@ def _service(stack: Stack, name: str) -> tuple[RolloutSpec, Observed[Any]]:
     if session.suspended_by:
         because = f"the stack is suspended by {session.suspended_by}; `reconciler resume --stack` resumes it"
         raise errors.Refused(because, code=RefusalCode.SUSPENDED)
-    return spec, state.service
+    return spec, state.service, session.applied
 
 
 def _check(stack: Stack, spec: RolloutSpec) -> None:
@@ -112,7 +126,7 @@ def _written(
     done: str,
     *,
     now: bool,
-    timeout: float,
+    timeout: float | None,
 ) -> Exit:
     """Wait until ECS has the count, or write it."""
     from reconciler.reconcile.held_counts import present
@@ -123,7 +137,7 @@ def _written(
             because = _execute(stack, spec)
         timeout = 0.0
     clock, never = stack.aws.clock, threading.Event()
-    end = clock.monotonic() + timeout * clock.speed
+    end = clock.monotonic() + (WAIT_SECONDS if timeout is None else timeout) * clock.speed
     while True:
         if stack.aws.run(present(found.facts["cluster"], found.id)) == count:
             echo(f"scale {spec.name}: {done}.")

@@ -47,9 +47,7 @@ def open_store(
     from reconciler.store.dynamodb import DynamoDb
     from reconciler.store.sqlite import Sqlite
 
-    name = f"{stack}.{account}.{region}"
-    if endpoint is not None:
-        name += "." + re.sub(r"[^0-9A-Za-z.-]+", "_", endpoint)
+    name = _store_key(stack, account, region, endpoint)
     if text is None:
         try:
             private_files.narrow_folder(state_folder())
@@ -62,6 +60,19 @@ def open_store(
     if scheme == "dynamodb" and location:
         return DynamoDb(transport, location, name)
     raise click.UsageError(f"--store must be sqlite:PATH or dynamodb:TABLE, not {text!r}")
+
+
+def store_path(text: str | None, stack: str, account: str, region: str, endpoint: str | None) -> Path | None:
+    """The file that `open_store` would open or create; None for another store."""
+    if text is None:
+        return state_folder() / f"{_store_key(stack, account, region, endpoint)}.db"
+    scheme, _, location = text.partition(":")
+    return Path(location) if scheme == "sqlite" and location else None
+
+
+def _store_key(stack: str, account: str, region: str, endpoint: str | None) -> str:
+    name = f"{stack}.{account}.{region}"
+    return name if endpoint is None else f"{name}.{re.sub(r'[^0-9A-Za-z.-]+', '_', endpoint)}"
 
 
 def table_of(store: str | None) -> str | None:
@@ -87,6 +98,7 @@ def held(stack: Stack, command: str) -> Iterator[Lease]:
     taken over when it expires.
     """
     from reconciler.clock import SystemClock
+    from reconciler.store.holder_report import HolderReport
     from reconciler.store.lease import Lease
     from reconciler.store.renewal import Renewal
 
@@ -96,7 +108,7 @@ def held(stack: Stack, command: str) -> Iterator[Lease]:
         stack.store, stack.signed_in.transport, place.stack, place.account, place.region, stack.identity.endpoint
     )
     try:
-        lease = Lease(store.records, holder(command), clock)
+        lease = Lease(store.records, holder(command), clock, report=lambda: HolderReport(command))
         if not _acquired(lease, clock, place.stack):
             raise errors.LeaseHeld(
                 f"stack {place.stack!r} is locked by {_holder_of(lease)} (active). If that is the controller, commit "

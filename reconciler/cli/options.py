@@ -136,6 +136,16 @@ def look(function: F) -> F:
     return color(function)
 
 
+def timeout(seconds: float, awaited: str) -> Callable[[F], F]:
+    """How long to wait for the controller. Given, it asks for the wait although no controller runs."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help=f"How long to wait for {awaited}, even if no controller runs yet. Default: {seconds:g} s, if one runs.",
+    )
+
+
 def auto_approve(function: F) -> F:
     return click.option("-y", "--auto-approve", is_flag=True, help="Skip the confirmation prompt.")(function)
 

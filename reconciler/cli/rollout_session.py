@@ -44,7 +44,7 @@ class RolloutSession:
     """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way.
 
     `restored` is the stored revision that the controller works from, and why. `unreadable` is why the requests for the
-    stack cannot be read, or "".
+    stack cannot be read, or "". `applied` is the revision that a controller has applied last as a whole.
     """
 
     stack: Stack
@@ -55,6 +55,7 @@ class RolloutSession:
     suspended_by: str = ""
     restored: str = ""
     unreadable: str = ""
+    applied: str = ""
     world: ObservedState = field(default_factory=ObservedState)
 
     def rollout(self, name: str | None) -> ServiceRollout:
@@ -110,7 +111,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
     )
     prefetched = known_of(rollouts, world)
     tags = pass_.tags_of(target, world)
-    told = (tags.suspended, tags.restored, tags.unreadable)
+    told = (tags.suspended, tags.restored, tags.unreadable, tags.revision)
     return RolloutSession(stack, driver, rollouts, missing, prefetched, *told, world)
 
 

@@ -2,7 +2,7 @@
 
 A request is a tag on the ECS service: who asks for what, when, for which release. The controller answers it with
 another tag, and the command waits for the answer. IAM decides who may ask; CloudTrail records who did. A request that
-would be refused is not written.
+would be refused is not written, and neither is one that nobody would answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import click
 
 from reconciler import errors
 from reconciler.cli import options
+from reconciler.cli.driver_state import AT_ONCE, DriverState, answering, stopped
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
@@ -50,7 +51,7 @@ WAYS_BACK = frozenset({RequestVerb.ROLLBACK, RequestVerb.ABORT})
 def request_options(function: F) -> F:
     for option in (
         options.store,
-        click.option("--timeout", default=ANSWER_SECONDS, metavar="SECONDS", help="How long to wait for the answer."),
+        options.timeout(ANSWER_SECONDS, "the answer"),
         click.option("--now", is_flag=True, help="Execute it in this process instead of the controller."),
         click.option("--why", default="", metavar="TEXT", help="Reason, stored with the request."),
         click.option("--release", metavar="ID", help="The release it applies to. Default: the one being rolled out."),
@@ -80,13 +81,14 @@ def send(
     release: str | None,
     why: str,
     now: bool,
-    timeout: float,
+    timeout: float | None,
     by: timedelta = timedelta(),
     to: str | None = None,
 ) -> Exit:
     """Write the request, unless it would be refused, and wait until it is answered.
 
-    Exit 0: accepted; 4: not answered in time. Raises `errors.Refused` with the reason.
+    Exit 0: accepted; 4: not answered in time. Raises `errors.Refused` with the reason. `timeout` None: that of a
+    request that somebody will answer, so none is recorded while nobody drives the stack.
     """
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.model.plan import RefusalCode
@@ -120,13 +122,18 @@ def send(
     refusal = _refusal(session, rollout, observed, request)
     if refusal is not None:
         raise errors.Refused(f"{verb} {rollout.delivery.name}: {refusal.why}", code=refusal.code)
+    awaited = None
+    if not now:
+        what = f"{verb} {rollout.delivery.name}"
+        awaited = answering(stack, what, applied=session.applied, recorded=timeout is not None, ways=AT_ONCE)
     echo(stack.banner, err=True)
     state = observed.marks
     stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
     if now:
         with held(stack, str(verb)):
             return _execute(stack, rollout, request, deployed)
-    return _report(verb, rollout.delivery.name, _answer(session, rollout, request, timeout))
+    seconds = ANSWER_SECONDS if timeout is None else timeout
+    return _report(verb, rollout.delivery.name, _answer(session, rollout, request, seconds, awaited))
 
 
 def _check_readable(verb: RequestVerb, whose: str, unreadable: str) -> None:
@@ -201,7 +208,10 @@ def _refusal(
     return None
 
 
-def _answer(session: RolloutSession, rollout: ServiceRollout, request: Request, timeout: float) -> Response | None:
+def _answer(
+    session: RolloutSession, rollout: ServiceRollout, request: Request, timeout: float, awaited: DriverState | None
+) -> Response | None:
+    """None if there is none in time, or if whoever was to answer has stopped meanwhile."""
     clock, never = session.stack.aws.clock, threading.Event()
     end = clock.monotonic() + timeout * clock.speed
     while True:
@@ -210,6 +220,8 @@ def _answer(session: RolloutSession, rollout: ServiceRollout, request: Request, 
         if response is not None and response.id == request.id:
             return response
         if clock.monotonic() >= end:
+            return None
+        if awaited is not None and stopped(session.stack, awaited, applied=session.applied):
             return None
         clock.wait(never, POLL_SECONDS)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.observed_state import ObservedState
     from reconciler.model.resource import Observed
 
+RECONCILE_SECONDS = 120.0
 POLL_SECONDS = 1.0
 
 
@@ -93,24 +94,32 @@ def _carriers(stack: Stack, world: ObservedState) -> tuple[Observed[Any], ...]:
     )
 
 
-def request_reconciliation(stack: Stack, *, wait: bool, timeout: float, accept_history: str | None = None) -> Exit:
+def request_reconciliation(
+    stack: Stack, *, wait: bool, timeout: float | None, accept_history: str | None = None
+) -> Exit:
     """`accept_history`: a commit that the controller accepts whatever it descends from, at least seven digits of it.
 
-    Raises `click.UsageError` for anything else.
+    Raises `click.UsageError` for anything else, and `errors.Refused` while no controller runs: one that starts
+    reconciles everything, but does not accept a commit unasked.
     """
+    from reconciler.cli.driver_state import answering, stopped
     from reconciler.reconcile import request_tags
 
     if accept_history is not None and not re.fullmatch(r"[0-9a-f]{7,64}", accept_history):
         raise click.UsageError(f"--accept-history takes at least 7 digits of a commit's id, not {accept_history!r}")
     carriers = open_carriers(stack)
+    applied = request_tags.merged(carriers.services).revision
+    recorded = timeout is not None or accept_history is not None
+    ways = "Run `reconciler apply` instead, or start `reconciler run`, which reconciles everything at the start"
+    awaited = answering(stack, "reconcile", applied=applied, recorded=recorded, ways=ways)
     id = carriers.request(**({request_tags.ACCEPTED: accept_history} if accept_history is not None else {}))
     if not wait:
         echo(f"Reconciliation requested ({id}); it starts with the next pass.")
         return Exit.DONE
     clock, never = stack.aws.clock, threading.Event()
-    end = clock.monotonic() + timeout * clock.speed
+    end = clock.monotonic() + (RECONCILE_SECONDS if timeout is None else timeout) * clock.speed
     while (revision := carriers.handled_at(id, accept_history or "")) is None:
-        if clock.monotonic() >= end:
+        if clock.monotonic() >= end or stopped(stack, awaited, applied=applied):
             silent = carriers.handled_at(id) is None
             why = "is `reconciler run` running?" if silent else f"{accept_history} is not applied yet."
             echo(f"Timed out waiting for the controller; {why}", err=True)
@@ -123,7 +132,9 @@ def request_reconciliation(stack: Stack, *, wait: bool, timeout: float, accept_h
 def suspend_stack(stack: Stack, why: str) -> Exit:
     from reconciler.reconcile import request_tags
 
-    open_carriers(stack).request(**{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why)})
+    open_carriers(stack).request(
+        **{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why, stack.aws.clock.now())}
+    )
     echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
     return Exit.DONE
 

@@ -46,7 +46,8 @@ class Cause:
     `explanation` and `check` are one line each, `check` is empty where the log says what to do; what stands in braces
     is filled in from what was seen, or from `DEFAULTS`. `counts` is whether such a stop counts as a failure of the
     release: not when it was nobody's fault and passes, or was meant. `vague` means that AWS says only that load
-    balancer checks failed, and how they did stands in the service's events and the target's health.
+    balancer checks failed, and how they did stands in the service's events and the target's health. `outside` is what
+    to do where no change of the specs helps, and after which the same version is tried again.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Cause:
     level: Level = Level.ROOT
     counts: bool = True
     vague: bool = False
+    outside: str = ""
 
 
 DEFAULTS: Final = {

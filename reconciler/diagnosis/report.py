@@ -89,13 +89,14 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The cause in words. `counts` is whether the release is to blame."""
+    """The cause in words. `counts` is whether the release is to blame, `outside` what to do that no spec says."""
 
     id: str
     title: str
     text: str
     check: str
     counts: bool = True
+    outside: str = ""
 
     @property
     def known(self) -> bool:

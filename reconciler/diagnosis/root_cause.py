@@ -178,7 +178,8 @@ def _finding(hit: Hit, evidence: Evidence) -> Finding:
     text = classify.filled(cause.explanation, values)
     if values.get("seen") and "{seen}" not in cause.explanation:
         text += f" ({values['seen']})"
-    return Finding(cause.id, cause.title, text, classify.filled(cause.check, values), cause.counts)
+    check, outside = classify.filled(cause.check, values), classify.filled(cause.outside, values)
+    return Finding(cause.id, cause.title, text, check, cause.counts, outside)
 
 
 def _from_specs(hit: Hit, known: Known) -> dict[str, str]:
@@ -198,7 +199,9 @@ def _next(finding: Finding, story: Story, *, logged: bool) -> tuple[str, ...]:
     """What to type, in the order in which it helps."""
     place = next((change.where for change in story.changed if change.where), "")
     steps = []
-    if finding.known and finding.counts:
+    if finding.outside:
+        steps += [finding.outside, f"then reconciler retry {story.name}"]
+    elif finding.known and finding.counts:
         steps.append(f"fix {place} and push" if place else "fix the specs and push")
     if logged and story.of_service:
         steps.append(f"reconciler logs {story.name} --previous")

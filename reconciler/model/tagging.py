@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 PER_RESOURCE: Final = 50
@@ -40,6 +41,25 @@ def tag_value(text: str) -> str:
     if is_reserved(plain):
         plain = plain.replace(":", "_", 1)
     return plain[:VALUE_LENGTH].rstrip()
+
+
+_STAMP: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\dZ) (.*)", re.DOTALL)
+
+
+def stamped(at: datetime | None, text: str) -> str:
+    """`2026-01-01T12:05Z ana: migration`; `text` itself without a time."""
+    return text if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ} {text}"
+
+
+def unstamped(text: str) -> tuple[datetime | None, str]:
+    """The time that `stamped` put before a text, if there is one, and the text."""
+    match = _STAMP.fullmatch(text)
+    if match is None:
+        return None, text
+    try:
+        return datetime.strptime(match[1], "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC), match[2]
+    except ValueError:
+        return None, text
 
 
 def escaped(text: str, *, also: str = "", longest: int = VALUE_LENGTH) -> str:

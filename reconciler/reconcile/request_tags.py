@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model import formats, ownership
 from reconciler.model.resource import Address, Calls, Observed, ServiceApi
-from reconciler.model.tagging import escaped, tag_value, unescaped
+from reconciler.model.tagging import escaped, stamped, tag_value, unescaped, unstamped
 from reconciler.rollout import state_tags
 
 ecs = ServiceApi("ecs")
@@ -34,7 +35,7 @@ RESTORED: Final = f"{ownership.PREFIX}restored"
 
 @dataclass(frozen=True, slots=True)
 class RequestTags:
-    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, and why.
+    """`request` and `handled` are ids of requests; `suspended` is who suspended the stack, why, and since when.
 
     `accepted` is the start of a commit's id that may be applied whatever it descends from. `restored` is the stored
     revision that the controller works from, and why. `unreadable` is why the tags cannot be read, or "".
@@ -57,7 +58,7 @@ def of_tags(tags: Mapping[str, str]) -> RequestTags:
     return RequestTags(
         tags.get(REQUEST, ""),
         tags.get(HANDLED, "").partition(":")[0],
-        unescaped(tags.get(SUSPEND, "")),
+        _suspended(tags.get(SUSPEND, "")),
         tags.get(REVISION, "").partition(" ")[0],
         tags.get(ACCEPTED, ""),
         unescaped(tags.get(RESTORED, "")),
@@ -123,8 +124,14 @@ def handled(request: str, revision: str) -> str:
     return tag_value(f"{request}:{revision}")
 
 
-def suspended(by: str, why: str) -> str:
-    return escaped(f"{by}: {why}" if why else by)
+def suspended(by: str, why: str, at: datetime) -> str:
+    return escaped(stamped(at, f"{by}: {why}" if why else by))
+
+
+def _suspended(value: str) -> str:
+    """`ana: migration, since 01 Jan 12:05 UTC`; an older version has stored no time."""
+    at, by = unstamped(unescaped(value))
+    return by if at is None else f"{by}, since {at:%d %b %H:%M} UTC"
 
 
 def in_place(revision: str, subject: str) -> str:

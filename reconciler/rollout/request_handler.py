@@ -128,14 +128,14 @@ class Requests(ABC):
             if other:
                 return RequestRefusal(Code.OTHER_RELEASE, other)
         if self.marks.suspended is not None and request.verb in NOT_WHILE_SUSPENDED:
-            return RequestRefusal(Code.SUSPENDED, f"suspended by {self.marks.suspended.by}; resume the service first")
+            return RequestRefusal(Code.SUSPENDED, f"suspended by {self.marks.suspended}; resume the service first")
         match request.verb:
             case RequestVerb.RETRY:
                 return self._retry(request)
             case RequestVerb.RESTART:
                 return self._restart(request)
             case RequestVerb.SUSPEND:
-                return self.accepted(request, suspended=Pause(who(request)))
+                return self.accepted(request, suspended=Pause(who(request), at=request.at))
             case RequestVerb.RESUME:
                 if self.marks.suspended is None and self.marks.hold is None:
                     return RequestRefusal(Code.NOT_SUSPENDED, "the service is neither suspended nor on hold")
@@ -181,7 +181,7 @@ def paused(pause: Pause, ordinary: RolloutStep) -> RolloutStep:
         ordinary,
         decisions=(),
         wake_at=None,
-        because=f"suspended by {pause.by}",
+        because=f"suspended by {pause}",
         health=RolloutHealth.SUSPENDED,
         waits_for=Waiting.PERSON,
         ended=None,

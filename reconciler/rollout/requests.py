@@ -8,12 +8,12 @@ and repeating a request changes nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from reconciler.model.tagging import escaped, unescaped, with_text
+from reconciler.model.tagging import escaped, stamped, unescaped, unstamped, with_text
 
 ANY: Final = "-"
 """Stands for the release in a request that concerns the service as a whole."""
@@ -112,14 +112,19 @@ class RequestRefusal:
 class Pause:
     """A hold of one rollout (with `release`), or a suspension of the whole service (without).
 
-    `by` is who asked for it, and why.
+    `by` is who asked for it, and why; `at` is when, which an older version has not stored.
     """
 
     by: str
     release: str = ""
+    at: datetime | None = field(default=None, compare=False)
 
     def text(self) -> str:
-        return with_text(f"{self.release or ANY}:", self.by)
+        return with_text(f"{self.release or ANY}:", stamped(self.at, self.by))
+
+    def __str__(self) -> str:
+        """`ana: database migration, since 01 Jan 12:05 UTC`"""
+        return self.by if self.at is None else f"{self.by}, since {self.at:%d %b %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,5 +193,6 @@ def handled_of(text: str) -> Response | None:
 
 
 def pause_of(text: str) -> Pause | None:
-    release, colon, by = text.partition(":")
-    return Pause(unescaped(by), "" if release == ANY else release) if colon else None
+    release, colon, rest = text.partition(":")
+    at, by = unstamped(unescaped(rest))
+    return Pause(by, "" if release == ANY else release, at) if colon else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from reconciler.printable import escaped
 from reconciler.rollout.windows import Window
 
+BODY_SHOWN: Final = 60
+"""Characters of the body of a response that a failed test shows."""
 LOOKS: Final = 3
 """Number of observations in a row that have to agree before a side counts as healthy or unhealthy."""
 
@@ -40,12 +44,21 @@ class SmokeTest:
     within: timedelta = timedelta(minutes=1)
 
     def fault(self, status: int, body: str) -> str:
-        """What is wrong with a response, or ""."""
+        """What is wrong with a response, with the beginning of its body; or ""."""
+        answered = f"answered {status} {_beginning(body)}"
         if status != self.status:
-            return f"GET {self.path} returned {status}, expected {self.status}"
+            return f"{answered}, expected {self.status}"
         if self.body not in body:
-            return f"GET {self.path} returned a body without {self.body}"
+            return f"{answered}, expected a body with {_beginning(self.body)}"
         return ""
+
+
+def _beginning(body: str) -> str:
+    """On one line, and printable: the version may have sent anything."""
+    text = " ".join(body[: 4 * BODY_SHOWN].split())
+    if not text:
+        return "without a body"
+    return json.dumps(escaped(text[:BODY_SHOWN]) + ("…" if len(text) > BODY_SHOWN else ""), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

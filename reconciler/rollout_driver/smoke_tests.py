@@ -10,12 +10,14 @@ import http.client
 import ssl
 import threading
 import urllib.parse
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from reconciler.exchange import Bounded, Exchange
+from reconciler.model import duration
 from reconciler.rollout.actions import RunTests
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.spec import RolloutSpec
@@ -39,19 +41,22 @@ Fetch = Callable[[str, str, Mapping[str, str]], tuple[int, str]]
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """The tests of a release, once. `number` is the test that is under way, or that has the `fault`."""
+    """The tests of a release, once. `number` is the test that is under way, or that has the `fault`; `asked` is its
+    request, `GET http://api-123.elb.amazonaws.com:9000/ready`.
+    """
 
     action: RunTests
     number: int = 0
+    asked: str = ""
     fault: str = ""
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, burst: Callable[[SmokeTest], str]) -> None:
+    def run(self, burst: Callable[[_Batch, SmokeTest], str]) -> None:
         try:
             for number, test in enumerate(self.action.tests):
-                self.number = number
-                self.fault = burst(test)
+                self.number, self.asked = number, ""
+                self.fault = burst(self, test)
                 if self.fault:
                     return
         except Exception as error:  # noqa: BLE001 - it is raised in the observation that takes the result
@@ -62,11 +67,14 @@ class _Batch:
 
 @dataclass(slots=True)
 class SmokeTests:
-    """`began`: the first attempt of each test; lost with the process, which only extends the time limit."""
+    """`began`: the first attempt of each test; lost with the process, which only extends the time limit. `tries`: how
+    often it has failed since.
+    """
 
     reach: Reach
     fetch: Fetch = field(default_factory=lambda: fetch)
     began: dict[tuple[str, str, int], datetime] = field(default_factory=dict)
+    tries: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     _batches: dict[str, _Batch] = field(init=False, default_factory=dict)
 
     def probe(
@@ -86,40 +94,47 @@ class SmokeTests:
                 self.forget(delivery.name)
                 return SmokeTestOutcome(release, passed=True)
         test = action.tests[number]
-        since = self.began.setdefault((delivery.name, release, number), now)
+        key = (delivery.name, release, number)
+        since = self.began.setdefault(key, now)
+        self.tries[key] += ended
         if now - since < test.within:
             return None
+        fault = batch.fault if ended else f"{batch.asked or f'GET {test.path}'} was not answered in time"
+        tries = max(self.tries[key], 1)
+        headers = "".join(f"; {name}: {value}" for name, value in delivery.headers.items())
+        often = f"{tries} {'try' if tries == 1 else 'tries'} in {duration.format(now - since)}{headers}"
         self.forget(delivery.name)
-        return SmokeTestOutcome(
-            release, passed=False, why=batch.fault if ended else f"GET {test.path} was not answered in time"
-        )
+        return SmokeTestOutcome(release, passed=False, why=f"{fault}; {often}")
 
     def forget(self, name: str) -> None:
         self._batches.pop(name, None)
         for key in [key for key in self.began if key[0] == name]:
             del self.began[key]
+            del self.tries[key]
 
     def _batch(self, delivery: RolloutSpec, subject: RolloutTarget, action: RunTests) -> _Batch:
         """The batch of the service that is under way, or a new one."""
         batch = self._batches.get(delivery.name)
         if batch is None or batch.action != action:
             batch = self._batches[delivery.name] = _Batch(action)
-            burst = lambda test: self._burst(delivery, subject, test)  # noqa: E731
+            burst = lambda batch, test: self._burst(batch, delivery, subject, test)  # noqa: E731
             threading.Thread(target=batch.run, args=(burst,), name="smoke-test", daemon=True).start()
             batch.ended.wait(WAIT_SECONDS)
         return batch
 
-    def _burst(self, delivery: RolloutSpec, subject: RolloutTarget, test: SmokeTest) -> str:
+    def _burst(self, batch: _Batch, delivery: RolloutSpec, subject: RolloutTarget, test: SmokeTest) -> str:
         """The fault of the first response that has one, or "" if `times` in a row pass."""
+        path = _with_query(test.path, delivery.query)
         try:
             base = self.reach(delivery, subject)
-            path = _with_query(test.path, delivery.query)
-            for _ in range(test.times):
+            batch.asked = f"GET {base}{path}"
+            for number in range(test.times):
                 fault = test.fault(*self.fetch(base, path, delivery.headers))
                 if fault:
-                    return fault
+                    which = f" (request {number + 1} of {test.times})" if test.times > 1 else ""
+                    return f"{batch.asked} {fault}{which}"
         except (OSError, http.client.HTTPException) as error:
-            return f"GET {test.path} was not answered: {type(error).__name__}"
+            return f"{batch.asked or f'GET {path}'} was not answered: {type(error).__name__}"
         return ""
 
 

@@ -28,7 +28,8 @@ def check_format(what: str, found: object) -> None:
 class Record:
     """A stored lease. `version` is random and new with each write; an empty `holder` means released.
 
-    `renewed_at` is for people: no decision depends on another machine's time of day.
+    `renewed_at` and `report` (store/holder_report.py) are for people: no decision depends on another machine's time of
+    day, or on what its holder says of itself.
     """
 
     holder: str
@@ -36,6 +37,7 @@ class Record:
     version: str
     ttl: float
     renewed_at: datetime
+    report: str = ""
 
 
 class Records(Protocol):

@@ -87,6 +87,7 @@ class _Records:
                 version=item["version"]["S"],
                 ttl=float(item["ttl_seconds"]["N"]),
                 renewed_at=datetime.fromisoformat(item["renewed_at"]["S"]).astimezone(UTC),
+                report=item.get("report", {}).get("S", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise errors.StoreUnreachable(f"the table {self._table.name}: the lease cannot be read") from error
@@ -107,6 +108,7 @@ class _Records:
             "version": {"S": record.version},
             "ttl_seconds": {"N": repr(record.ttl)},
             "renewed_at": {"S": record.renewed_at.isoformat()},
+            **({"report": {"S": record.report}} if record.report else {}),
         }
         try:
             self._table.perform("PutItem", Item=item, **condition)

@@ -21,13 +21,15 @@ from __future__ import annotations
 
 import secrets
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler import errors
 from reconciler.clock import Clock
 from reconciler.store.base import Record, Records
+from reconciler.store.holder_report import HolderReport
 
 TTL_SECONDS: Final = 60.0
 """Time for which a dead holder blocks others, and for which renewals may fail before the holder stops writing."""
@@ -45,12 +47,24 @@ class _Hold:
 class Lease:
     """One process's view of one stack's lease. Safe to use from several threads."""
 
-    def __init__(self, records: Records, holder: str, clock: Clock, *, ttl: float = TTL_SECONDS) -> None:
-        """`holder` identifies this process to people; a random part makes it unique."""
+    def __init__(
+        self,
+        records: Records,
+        holder: str,
+        clock: Clock,
+        *,
+        ttl: float = TTL_SECONDS,
+        report: Callable[[], HolderReport] = HolderReport,
+    ) -> None:
+        """`holder` identifies this process to people; a random part makes it unique. `report` is asked when the lease
+        is written, also from the thread that renews it.
+        """
         if not holder or ttl <= 0:
             raise ValueError(f"a lease needs a holder and a TTL above 0, not {holder!r} and {ttl}")
         self.holder: Final = f"{holder}/{secrets.token_hex(4)}"
         self.ttl: Final = ttl
+        self.report = report
+        self._since: datetime | None = None
         self._records = records
         self._clock = clock
         self._lock = threading.Lock()
@@ -151,7 +165,11 @@ class Lease:
 
     def _write(self, found: Record | None, epoch: int) -> bool:
         """Acquire or renew for a TTL from now, if `found` is still stored."""
-        record, now, now_at = self._record(self.holder, epoch), self._clock.monotonic(), self._clock.now()
+        now_at = self._clock.now()
+        if epoch != self._epoch:
+            self._since = now_at
+        report = replace(self.report(), since=self._since).text()
+        record, now = replace(self._record(self.holder, epoch), report=report), self._clock.monotonic()
         if not self._records.swap(found.version if found is not None else None, record):
             return False
         self._epoch = epoch

@@ -36,7 +36,12 @@ CREATE TABLE IF NOT EXISTS lease (
 CREATE TABLE IF NOT EXISTS accepted (
     stack TEXT PRIMARY KEY, version TEXT NOT NULL, epoch INTEGER NOT NULL, revision TEXT NOT NULL, data BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS report (
+    stack TEXT PRIMARY KEY, version TEXT NOT NULL, text TEXT NOT NULL
+) WITHOUT ROWID;
 """
+"""A report is in a table of its own, for the version of the lease that it was written with: a version of the product
+without reports goes on writing leases."""
 
 
 class Sqlite:
@@ -184,16 +189,21 @@ class _Records:
                 "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?)",
                 (self._stack, record.holder, record.epoch, record.version, record.ttl, record.renewed_at.isoformat()),
             )
+            connection.execute(
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?)", (self._stack, record.version, record.report)
+            )
             return True
 
     def _read(self, connection: sqlite3.Connection) -> Record | None:
         row = connection.execute(
-            "SELECT holder, epoch, version, ttl, renewed_at FROM lease WHERE stack = ?", (self._stack,)
+            "SELECT holder, epoch, lease.version, ttl, renewed_at, coalesce(text, '') FROM lease "
+            "LEFT JOIN report ON report.stack = lease.stack AND report.version = lease.version WHERE lease.stack = ?",
+            (self._stack,),
         ).fetchone()
         if row is None:
             return None
-        holder, epoch, version, ttl, renewed_at = row
-        return Record(holder, epoch, version, ttl, datetime.fromisoformat(renewed_at).astimezone(UTC))
+        holder, epoch, version, ttl, renewed_at, report = row
+        return Record(holder, epoch, version, ttl, datetime.fromisoformat(renewed_at).astimezone(UTC), report)
 
 
 class _Copies:

@@ -7,13 +7,18 @@ with onstage(stage) as type_:
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-from reconciler.clock import Clock
+from reconciler.cli.lease import open_store
+from reconciler.clock import Clock, SystemClock
+from reconciler.store.base import Record
+from reconciler.store.holder_report import CONTROLLER, HolderReport
 from tests.harness.cli import Ran, run
 from tests.harness.emulated_stack import EmulatedStack, StageClock
 
@@ -38,7 +43,26 @@ def onstage(stage: EmulatedStack, clock: Clock | None = None) -> Iterator[Typed]
         yield typed
 
 
-FOLDERS = frozenset({"doctor", "tree", "diff", "apply", "destroy", "run", "reconcile"})
+RUNNING = HolderReport(CONTROLLER)
+
+
+def lease_of(
+    stage: EmulatedStack,
+    holder: str = "run by ana@ci-7 (4711)",
+    report: HolderReport = RUNNING,
+    age: float = 0.0,
+) -> None:
+    """The stack's lease in the default store, as `holder` left it `age` seconds ago; released if that is empty."""
+    place = stage.desired_state.place
+    store = open_store(None, stage.transport, place.stack, place.account, place.region, None)
+    found = store.records.read()
+    at = SystemClock().now() - timedelta(seconds=age)
+    record = Record(f"{holder}/1" if holder else "", 1, secrets.token_hex(8), 60.0, at, report.text() if holder else "")
+    assert store.records.swap(None if found is None else found.version, record)
+    store.close()
+
+
+FOLDERS = frozenset({"doctor", "tree", "diff", "plan", "apply", "destroy", "run", "reconcile"})
 """Commands whose argument is the folder."""
 
 

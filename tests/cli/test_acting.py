@@ -61,7 +61,7 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, 
             )
 
     serving.transport.before = answer
-    ran = type_("suspend", SERVICE)
+    ran = type_("suspend", SERVICE, "--timeout", 60)
     assert ran.code == Exit.BLOCKED
     assert "blocked (no-previous-version): " in ran.err
     (service,) = json.loads(type_("status", SERVICE, "-o", "json").out)["services"]

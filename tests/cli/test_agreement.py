@@ -38,7 +38,7 @@ def test_a_rollback_is_pending_for_as_long_as_production_has_not_moved(stage: Em
     stage.spec(v1="v2")
     assert not stage.apply(has_ended).went_wrong
     assert stage.weights(80) != before
-    type_("rollback", SERVICE, "--to", first)
+    type_("rollback", SERVICE, "--to", first, "--timeout", 60)
     exits = []
     while not exits or not stage.last.at_rest:
         moved = stage.weights(80) == before

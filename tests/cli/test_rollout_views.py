@@ -220,3 +220,10 @@ def test_what_waits_for_a_version_is_shown() -> None:
     assert line.split()[:5] == ["deferred:", "service/web", "desired_count", "4", "→"]
     assert "promoted" in line
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("waits_for", [Waiting.PERSON, Waiting.NOBODY])
+def test_what_is_blocked_is_exit_5(waits_for: Waiting) -> None:
+    """It goes on once somebody has removed what blocks it, and is no change that is pending."""
+    blocked = replace(UP, phase=Phase.BLOCKED, because="the service is being deleted", waits_for=waits_for)
+    assert outcome_of(ObservedService(RELEASE, 1), blocked) == Exit.BLOCKED

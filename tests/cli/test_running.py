@@ -173,7 +173,7 @@ def test_the_word_is_written_and_its_answer_waited_for(deployed: EmulatedStack, 
             )
 
     deployed.transport.before = answer
-    ran = type_("reconcile", "--wait")
+    ran = type_("reconcile", "--wait", "--timeout", 60)
     assert (ran.code, "4f1c2ab" in ran.out) == (Exit.DONE, True)
 
 

@@ -268,3 +268,16 @@ def test_a_failure_that_aws_shows_explains_a_failed_test() -> None:
     judged = Story("service/api", "8d02c1f0", "testing", happened="GET / did not answer", judged=True)
 
     assert root_cause.conclude(evidence([stopped(1)]), judged).finding.id == "exit-1"
+
+
+def test_what_no_spec_causes_is_mended_outside_and_tried_again() -> None:
+    """A secret that does not exist is created; pushing would start another version, and this one is quarantined."""
+    reason = (
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
+        "ResourceNotFoundException: Secrets Manager can't find the specified secret."
+    )
+    missing = {"stopCode": "TaskFailedToStart", "stoppedReason": reason}
+    found = root_cause.conclude(evidence([stopped(1, exit_code=None, **missing)]), STORY)
+    assert found.finding.id == "secret-missing"
+    assert found.next[:2] == ("create the secret, such as with `reconciler secret put`", "then reconciler retry api")
+    assert not any("push" in step for step in found.next)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -79,7 +80,7 @@ def test_text_is_cut_between_two_characters(text: str) -> None:
 @given(TEXTS, TEXTS)
 def test_the_tags_of_a_stack_are_accepted(first: str, second: str) -> None:
     """Whatever a person's name, a reason, a revision or a commit's subject is."""
-    assert_accepted(request_tags.suspended(first, second))
+    assert_accepted(request_tags.suspended(first, second, datetime(2026, 1, 1, tzinfo=UTC)))
     assert_accepted(request_tags.handled(first, second))
     assert_accepted(request_tags.in_place(first, second))
     assert_accepted(request_tags.restored(first, second))

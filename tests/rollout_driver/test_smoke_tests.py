@@ -119,3 +119,19 @@ def test_a_result_is_of_the_release_that_is_tested(monkeypatch: pytest.MonkeyPat
     while result is None:
         result = probe(action=RunTests("r2", (SmokeTest(path="/", within=timedelta(seconds=60)),)))
     assert result.release == "r2"
+
+
+def test_a_test_that_failed_says_what_was_asked_and_answered() -> None:
+    """The request with the headers of the service's rule, what came, what was expected, and how often."""
+    smoke = SmokeTests(lambda *_: "http://lb:9000", lambda *_: (503, "db down"))
+    spec: Any = SimpleNamespace(name="api", headers={"Host": "api.example.com"}, query="v=2")
+    action = RunTests("r1", (SmokeTest(path="/ready", times=3, within=timedelta(seconds=60)),))
+    probe = lambda now: smoke.probe(spec, SimpleNamespace(), action, now)  # type: ignore[arg-type]  # noqa: E731
+    results = [probe(NOW + timedelta(seconds=at)) for at in (0, 30, 60)]
+    assert results[:2] == [None, None]
+    assert results[2] is not None
+    assert results[2].why == (
+        'GET http://lb:9000/ready?v=2 answered 503 "db down", expected 200 (request 1 of 3); 3 tries in 1m; '
+        "Host: api.example.com"
+    )
+    assert not smoke.tries

@@ -63,8 +63,10 @@ def test_without_a_strategy_ecs_deploys(service: object) -> None:
     ("status", "body", "fault"),
     [
         (200, "Hello World", ""),
-        (500, "Hello World", "GET / returned 500, expected 200"),
-        (200, "Goodbye", "GET / returned a body without Hello"),
+        (500, "Hello World", 'answered 500 "Hello World", expected 200'),
+        (503, "", "answered 503 without a body, expected 200"),
+        (500, "a\n\x1b[31m" + "b" * 500, 'answered 500 "a \\\\u001b[31m' + "b" * 53 + '…", expected 200'),
+        (200, "Goodbye", 'answered 200 "Goodbye", expected a body with "Hello"'),
     ],
 )
 def test_a_smoke_test_says_what_is_wrong(status: int, body: str, fault: str) -> None:

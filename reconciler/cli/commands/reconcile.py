@@ -11,13 +11,14 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 @click.command()
 @options.specs
 @click.option("-w", "--wait", is_flag=True, help="Wait for the reconciliation to complete.")
-@click.option("--timeout", default=120.0, metavar="SECONDS", help="How long to wait.", show_default=True)
+@options.timeout(120, "the reconciliation")
 @click.option("--accept-history", metavar="COMMIT",
               help="Accept this commit although it does not descend from the last applied one.")  # fmt: skip
+@options.store
 @with_last_valid_stack
-def reconcile(stack: Stack, wait: bool, timeout: float, accept_history: str | None) -> int:
+def reconcile(stack: Stack, wait: bool, timeout: float | None, accept_history: str | None) -> int:
     """Ask the running controller for a full reconciliation.
 
-    With --wait, exits with 4 if the controller does not answer in time.
+    Exits with 5 if no controller runs, and with --wait with 4 if it does not answer in time.
     """
     return stack_requests.request_reconciliation(stack, wait=wait, timeout=timeout, accept_history=accept_history)

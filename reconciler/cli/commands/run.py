@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.controller.controller import Controller
     from reconciler.controller.status import ControllerStatus
     from reconciler.notifications.notifier import Notifier
+    from reconciler.reconcile.result import PassResult
     from reconciler.rollout.release import RolloutTarget
     from reconciler.rollout.spec import RolloutSpec
     from reconciler.server.health import Health
@@ -199,6 +200,7 @@ class ControllerProcess:
         from reconciler.controller import status
         from reconciler.controller.accepted_revision import AcceptedRevision
         from reconciler.controller.leader_election import lead
+        from reconciler.controller.lease_report import LeaseReport
         from reconciler.server.health import Beating
         from reconciler.source.watch import Watch
         from reconciler.store.lease import Lease
@@ -221,7 +223,9 @@ class ControllerProcess:
             fence=signed_in.gate,
             verified=self.source.verified,
         )
-        controller = self._controller(specs.stack, signed_in, notifiers, accepted)
+        report = LeaseReport(lambda: controller)
+        controller = self._controller(specs.stack, signed_in, notifiers, accepted, report.on_pass)
+        lease.report = report
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
@@ -236,7 +240,12 @@ class ControllerProcess:
         return found
 
     def _controller(
-        self, stack: Stack, signed_in: SignedIn, notifiers: Iterable[Notifier], accepted: AcceptedRevision
+        self,
+        stack: Stack,
+        signed_in: SignedIn,
+        notifiers: Iterable[Notifier],
+        accepted: AcceptedRevision,
+        on_pass: Callable[[PassResult], None],
     ) -> Controller:
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
@@ -263,7 +272,7 @@ class ControllerProcess:
             RevisionTracker(self.source, spec_source.compiler(stack, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
-            reports=(self.health.on_pass, self.metrics.on_pass),
+            reports=(self.health.on_pass, self.metrics.on_pass, on_pass),
             begin=begin,
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,

@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 @click.option("--reset", is_flag=True, help="Go back to what the specs declare.")
 @click.option("--why", default="", metavar="TEXT", help="Reason, stored with the count.")
 @click.option("--now", is_flag=True, help="Write the count in this process instead of the controller.")
-@click.option("--timeout", default=60.0, metavar="SECONDS", help="How long to wait for the controller.")
+@options.timeout(60, "the controller")
 @options.store
 @options.specs_option
 @with_last_valid_stack

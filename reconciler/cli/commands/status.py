@@ -1,4 +1,7 @@
-"""Show the rollout status of services."""
+"""Show the rollout status of services.
+
+It is one module because the exit code, the text and the JSON are of the same few values, and have to agree.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,13 @@ from reconciler.cli.output.terminal import CLEAR, echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
+    from reconciler.cli.driver_state import DriverState
     from reconciler.cli.output.terminal import Look
     from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.task_requests import TaskStatus
-    from reconciler.model.plan import Action, Deferred, Plan
+    from reconciler.model.plan import Action, Deferred, Plan, Refusal
     from reconciler.model.resource import Address
+    from reconciler.queries.scheduled_runs import ScheduledTask
     from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.engine import RolloutStep
     from reconciler.rollout.requests import RequestVerb
@@ -53,16 +58,18 @@ class ServiceStatus:
 
 @click.command()
 @options.service
+@options.store
 @options.output("text", "json", "jsonl")
 @click.option("-w", "--watch", is_flag=True, help="Refresh until all rollouts are stable, or until Ctrl-C.")
 @with_last_valid_stack
 def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
-    """Show the rollout status of SERVICE, or of all services and one-off tasks.
+    """Show the rollout status of SERVICE, or of all services, one-off tasks and scheduled tasks.
 
     Exits with 0 if all are stable, 2 if a rollout is in progress or a change of a service is pending, 3 if a rollout
-    failed or was rolled back or a task failed, 5 if a service is read-only, and 6 if one is waiting for promotion or
-    another request.
+    failed or was rolled back or a task failed, 5 if a service is read-only or blocked or the plan is refused, and 6 if
+    one is waiting for promotion or another request. A run of a scheduled task that failed does not count.
     """
+    from reconciler.cli.driver_state import driver_state
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.cli.task_requests import task_statuses
     from reconciler.model.resource_type import Depth
@@ -77,10 +84,14 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         plan, _ = planned(stack.target, session.world, stack.kinds, at=stack.aws.clock.now())
         statuses = [_observe(session, rollout, plan) for rollout in session.rollouts]
         tasks = () if service is not None else task_statuses(stack.target.desired, session.world)
+        scheduled = () if service is not None else _scheduled(session)
+        driver = driver_state(stack, applied=session.applied)
+        if watch and (output != "text" or not sys.stdout.isatty()):  # a line for each change, and not for each pass
+            driver = replace(driver, report=replace(driver.report, passed_at=None))
         if output == "text":
-            text = _text(session, statuses, tasks, plan, watch=watch)
+            text = _text(session, statuses, tasks, scheduled, plan, driver, watch=watch)
         else:
-            text = _json(session, statuses, tasks, plan, output)
+            text = _json(session, statuses, tasks, scheduled, plan, driver, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
                 echo(CLEAR + stack.banner + "\n")
@@ -90,13 +101,22 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         pending = any(status.pending for status in statuses) and not plan.refusals
         stable = not pending and all(one.step.wake_at is None and not one.observed.waits for one in statuses)
         if not watch or (stable and not session.missing):
-            return _exit(session, statuses, tasks)
+            return _exit(session, statuses, tasks, plan)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
         if pending or any(task.state == "running" for task in tasks):
             target = stack.target
             session.world = observe(
                 stack.aws, stack.kinds, target.place, target.desired, depth=Depth.MEDIUM, before=session.world
             )
+
+
+def _scheduled(session: RolloutSession) -> tuple[ScheduledTask, ...]:
+    """The scheduled tasks of the specs that are deployed. Raises `errors.AwsError`."""
+    from reconciler.queries.scheduled_runs import scheduled_task
+
+    stack = session.stack
+    found = [one for one in session.world.found.get("schedule", ()) if one.address in stack.target.wanted]
+    return tuple(stack.aws.run(scheduled_task(one, stack.aws.clock.now())) for one in found)
 
 
 def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> ServiceStatus:
@@ -131,8 +151,15 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
 
 
 def _json(
-    session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan, output: str
+    session: RolloutSession,
+    statuses: list[ServiceStatus],
+    tasks: tuple[TaskStatus, ...],
+    scheduled: tuple[ScheduledTask, ...],
+    plan: Plan,
+    driver: DriverState,
+    output: str,
 ) -> str:
+    from reconciler.cli.output.driver_text import driver_document
     from reconciler.cli.output.plan_json import (
         FORMAT_VERSION,
         action_document,
@@ -142,10 +169,12 @@ def _json(
         refusal_document,
     )
     from reconciler.cli.output.rollout_json import read_only_document, status_document
+    from reconciler.cli.output.scheduled_text import scheduled_document
 
     document = {
         "format_version": FORMAT_VERSION,
         "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
+        "driver": driver_document(driver, session.applied),
         "stack_suspended_by": session.suspended_by or None,
         "controller_restored": session.restored or None,
         "read_only": read_only_document(session.unreadable),
@@ -166,17 +195,26 @@ def _json(
         ],
         "refusals": [refusal_document(refusal) for refusal in plan.refusals],
         "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in tasks],
+        "scheduled": [scheduled_document(task) for task in scheduled],
     }
     return dumps(document) if output == "json" else json_line(document)
 
 
 def _text(
-    session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan, *, watch: bool
+    session: RolloutSession,
+    statuses: list[ServiceStatus],
+    tasks: tuple[TaskStatus, ...],
+    scheduled: tuple[ScheduledTask, ...],
+    plan: Plan,
+    driver: DriverState,
+    *,
+    watch: bool,
 ) -> str:
+    from reconciler.cli.output.driver_text import driver_lines
     from reconciler.cli.output.plan_text import refusal_lines
-    from reconciler.model.plan import RefusalCode
+    from reconciler.cli.output.scheduled_text import scheduled_text
 
-    look = session.stack.look
+    stack, look = session.stack, session.stack.look
     notes = []
     if session.stack.instead:
         notes.append(f"{look.sign('warn')} the specs are invalid; compared with them {session.stack.instead}")
@@ -186,18 +224,26 @@ def _text(
         notes.append(f"{look.sign('bad')} stack read-only: {session.unreadable}")
     if session.suspended_by:
         notes.append(f"{look.sign('wait')} stack suspended by {session.suspended_by}")
-    blocks = [look.paint(note, "yellow") for note in notes]
+    head = driver_lines(driver, session.applied, stack.aws.clock.now(), look)
+    blocks = ["\n".join(head), *(look.paint(note, "yellow") for note in notes)]
     blocks += [f"{look.sign('wait')} {address}   {not_ready}" for address, not_ready in session.missing.items()]
-    blocks += [_block(session, status, plan.names, watch=watch) for status in statuses]
-    pending = any(status.pending for status in statuses)
-    refusals = [
-        one
-        for one in plan.refusals
-        if pending or one.code not in (RefusalCode.SUSPENDED, RefusalCode.UNKNOWN_FORMAT, RefusalCode.MISSING)
-    ]
-    blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in refusals]
+    more = {"driven": driver.counts, "paused": bool(session.suspended_by)}
+    blocks += [_block(session, status, plan.names, watch=watch, **more) for status in statuses]
+    blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in _refusals(plan, statuses)]
     blocks += [_task(session, task, watch=watch) for task in tasks]
-    return "\n\n".join(blocks) or "The specs define no services."
+    blocks += [scheduled_text(task, look) for task in scheduled]
+    if not (statuses or tasks or scheduled or session.missing):
+        blocks.append("The specs define no services and no tasks.")
+    return "\n\n".join(blocks)
+
+
+def _refusals(plan: Plan, statuses: list[ServiceStatus]) -> list[Refusal]:
+    """Why the plan is refused, without what is shown elsewhere and refuses nothing here."""
+    from reconciler.model.plan import RefusalCode
+
+    pending = any(status.pending for status in statuses)
+    shown = (RefusalCode.SUSPENDED, RefusalCode.UNKNOWN_FORMAT, RefusalCode.MISSING)
+    return [one for one in plan.refusals if pending or one.code not in shown]
 
 
 READ_ONLY = "read-only"
@@ -223,14 +269,23 @@ def _task(session: RolloutSession, status: TaskStatus, *, watch: bool) -> str:
     return f"{stack.look.paint(str(status.address), 'bold')}   {words}"
 
 
-def _block(session: RolloutSession, status: ServiceStatus, names: Mapping[str, Address], *, watch: bool) -> str:
+def _block(
+    session: RolloutSession,
+    status: ServiceStatus,
+    names: Mapping[str, Address],
+    *,
+    watch: bool,
+    driven: bool = True,
+    paused: bool = False,
+) -> str:
     from reconciler.cli.output.failure_text import failure_text
     from reconciler.cli.output.rollout_text import status_text
     from reconciler.reconcile.held_counts import text as held_text
     from reconciler.rollout.stored_state import Actor
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
-    text = status_text(status.rollout, observed, step, status.verbs, stack.aws.clock.now(), stack.look)
+    now = stack.aws.clock.now()
+    text = status_text(status.rollout, observed, step, status.verbs, now, stack.look, driven=driven, paused=paused)
     if status.held is not None:
         text += "\n  " + stack.look.paint(f"desired count {held_text(status.held)}", "yellow")
     for action in status.pending:
@@ -260,7 +315,7 @@ def _changes(action: Action, names: Mapping[str, Address], look: Look) -> str:
     return f"{action.address} {changes or action.verb}"
 
 
-def _exit(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...]) -> int:
+def _exit(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan) -> int:
     """The worst of all services and tasks. A one-off task that runs is no rollout: it may run for ever."""
     from reconciler.cli.output.rollout_json import outcome_of
 
@@ -268,7 +323,7 @@ def _exit(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[T
     codes |= {Exit.PENDING for status in statuses if status.pending}
     codes |= {Exit.ROLLED_BACK for task in tasks if task.state == "failed"}
     codes |= {Exit.BLOCKED for task in tasks if task.state == READ_ONLY}
-    codes |= {Exit.BLOCKED} if session.unreadable else set()
+    codes |= {Exit.BLOCKED} if session.unreadable or _refusals(plan, statuses) else set()
     for code in (Exit.BLOCKED, Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
         if code in codes:
             return code

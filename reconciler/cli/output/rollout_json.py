@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from reconciler.cli.output.exits import Exit
@@ -63,6 +64,7 @@ def status_document(
             if (verdict := observed.marks.verdict_of(release)) is not None
         ],
         "suspended_by": None if observed.marks.suspended is None else observed.marks.suspended.by,
+        "suspended_since": _iso(None if observed.marks.suspended is None else observed.marks.suspended.at),
         "held_by": None if hold is None else hold.by,
         "response": None if response is None else _response(response),
         "ended": None
@@ -77,6 +79,10 @@ def status_document(
         },
         "verbs": [verb.value for verb in verbs],
     }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def read_only_document(because: str) -> dict[str, str] | None:
@@ -103,6 +109,8 @@ def _response(response: Response) -> dict[str, Any]:
 def outcome_of(observed: ObservedService, step: RolloutStep) -> Exit:
     """Exit code of `status` for one service."""
     if observed.marks.unreadable:
+        return Exit.BLOCKED
+    if step.phase is Phase.BLOCKED:
         return Exit.BLOCKED
     if observed.marks.quarantined(observed.wanted) or step.phase in (
         Phase.FAILED,

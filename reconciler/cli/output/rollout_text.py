@@ -1,24 +1,29 @@
-"""Rollout status as text: phase, traffic, versions, and the commands that apply."""
+"""Rollout status as text: phase, traffic, versions, and the commands that apply.
+
+It is one module because each line reads the same step, and repeats no other line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from reconciler.cli.output.terminal import Look
+from reconciler.cli.output.version_table import color_of, short, version_table
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
-from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting, engines
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting, engines
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, Weights
+from reconciler.rollout.state import WHOLE, ObservedService, Weights
 from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Promotion
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.targets import ServiceRollout
 
 BAR = 20
+ONE_DAY = timedelta(days=1)
 WORDS = {
     Phase.IDLE: "stable",
     Phase.PRE_DEPLOYMENT: "running the pre-deployment task",
@@ -112,9 +117,32 @@ def status_text(
     verbs: tuple[RequestVerb, ...],
     now: datetime,
     look: Look,
+    *,
+    driven: bool = True,
+    paused: bool = False,
 ) -> str:
-    """Status of one service, several lines."""
-    return "\n".join(_lines(rollout, observed, step, verbs, now, look))
+    """Status of one service, several lines. `driven`: a controller runs, as far as is known, and its timers count.
+
+    `paused`: the whole stack is suspended.
+    """
+    return "\n".join(_lines(rollout, observed, step, verbs, now, look, driven=driven, paused=paused))
+
+
+def counted(step: RolloutStep, spec: RolloutSpec, now: datetime, *, driven: bool, paused: bool = False) -> RolloutStep:
+    """`step` without a countdown where nobody counts: a timer of ours needs a controller, and one of ECS does not.
+
+    Nobody opens the gate of a service that is suspended either.
+    """
+    if paused:
+        return replace(step, until=None)
+    if driven or step.until is None or spec.engine.shifts_traffic is TrafficShifter.ECS:
+        return step
+    if step.phase is not Phase.AWAITING_PROMOTION or step.waits_for is Waiting.PERSON:
+        return replace(step, until=None)
+    day = "%a %d %b " if step.until - now >= ONE_DAY else ""
+    when = f"at {step.until:{day}%H:%M} UTC " if step.until > now else ""
+    because = f"{words_of(step.phase, spec)} (opens {when}once a controller runs)"
+    return replace(step, because=because, until=None)
 
 
 def _lines(
@@ -124,40 +152,46 @@ def _lines(
     verbs: tuple[RequestVerb, ...],
     now: datetime,
     look: Look,
+    *,
+    driven: bool,
+    paused: bool,
 ) -> Iterator[str]:
-    step, verbal = as_shown(step, observed), step.phase
+    verbal, paused = step.phase, paused or observed.marks.suspended is not None
+    step = counted(as_shown(step, observed), rollout.delivery, now, driven=driven, paused=paused)
     words = words_of(step.phase, rollout.delivery)
     if step.because.startswith(words) or (step.phase is Phase.IDLE and step.health is not RolloutHealth.HEALTHY):
         words = phrase(step, rollout.delivery)
-    sign = look.paint(f"{look.sign(SIGNS[step.health])} {words}", COLORS[step.health])
-    release = f"   release {step.release[:6]}" if step.release else ""
+    head = [(str(rollout.address), "bold"), (f"{look.sign(SIGNS[step.health])} {words}", COLORS[step.health])]
+    if step.release:
+        head.append((f"release {short(step.release)}", ""))
     known = rollout.subject.release
-    commit = f"   {known.commit[:7]}" if known.commit and step.release == known.id else ""
-    yield f"{look.paint(str(rollout.address), 'bold')}   {sign}{release}{commit}"
+    if known.commit and step.release == known.id:
+        head.append((known.commit[:7], ""))
+    yield look.flow(head)
     if step.because and step.because != words:
-        yield f"  {step.because}"
+        yield "  " + look.flow([(step.because, "")])
     if observed.waits and observed.waits not in step.because:
         yield look.paint(f"  the new version is waiting: {observed.waits}", "yellow")
     elif _queued(observed, step):
-        yield look.paint(f"  {observed.wanted[:6]} is waiting for this rollout to end", "yellow")
+        yield look.paint(f"  {short(observed.wanted)} is waiting for this rollout to end", "yellow")
     rejection = observed.marks.rejection_of(observed.wanted)
     if rejection and rejection not in step.because:
-        yield look.paint(f"  {observed.wanted[:6]} was {rejection}", "yellow")
+        yield "  " + look.flow([(f"{short(observed.wanted)} was {rejection}", "yellow")])
     yield from _verdicts(observed, step)
     if step.phase in ORDER and rollout.delivery.moves_traffic:
         back = observed.marks.rollback_target
         going_back = back is not None and back.release == step.release
         yield "  " + _timeline(rollout.delivery, step, now, look, going_back=going_back)
     if rollout.delivery.moves_traffic:
-        yield from _traffic(rollout.delivery, observed, look)
+        yield _traffic(rollout.delivery, observed, look)
     if observed.sets:
-        yield from _table(observed)
+        yield from version_table(observed, colors=rollout.delivery.moves_traffic)
     if observed.marks.suspended is not None and observed.marks.suspended.by not in step.because:
-        yield look.paint(f"  suspended by {observed.marks.suspended.by}", "yellow")
+        yield look.paint(f"  suspended by {observed.marks.suspended}", "yellow")
     hold = observed.marks.hold_of(step.release)
     if hold is not None:
         held = "removal of the previous version" if step.phase in PROMOTED else "promotion"
-        yield look.paint(f"  {held} on hold by {hold.by}", "yellow")
+        yield look.paint(f"  {held} on hold by {hold}", "yellow")
     since = observed.scale_in_suspended_since
     if since is not None:
         yield f"  scale-in suspended since {since:%d %b %H:%M} UTC, until the rollout ends; scale-out continues"
@@ -167,8 +201,8 @@ def _lines(
     offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND, RequestVerb.RESTART)]
     if offered and verbal is not Phase.IDLE:
         first, *others = offered
-        more = "".join(f" {look.sign('dot')} {_typed(verb)}" for verb in others)
-        yield look.paint(f"  reconciler {first} {rollout.delivery.name}{more}", "dim")
+        typed = [f"reconciler {first} {rollout.delivery.name}", *(_typed(verb) for verb in others)]
+        yield "  " + look.flow([(one, "dim") for one in typed], between=f" {look.sign('dot')} ", indent="    ")
 
 
 def _verdicts(observed: ObservedService, step: RolloutStep) -> Iterator[str]:
@@ -181,7 +215,7 @@ def _verdicts(observed: ObservedService, step: RolloutStep) -> Iterator[str]:
     for release in several[:MOST_VERDICTS]:
         verdict = observed.marks.verdict_of(release)
         if verdict is not None:
-            yield f"  {release[:6]} {STOPPED[verdict.outcome]} {verdict.at:%d %b %H:%M} UTC: {plain(verdict.why)}"
+            yield f"  {short(release)} {STOPPED[verdict.outcome]} {verdict.at:%d %b %H:%M} UTC: {plain(verdict.why)}"
 
 
 def _queued(observed: ObservedService, step: RolloutStep) -> bool:
@@ -217,24 +251,24 @@ def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look, *
     for phase, words in stages:
         place = ORDER.index(phase)
         if place < at:
-            parts.append(look.paint(f"{look.sign('ok')} {words}", "green"))
+            parts.append((f"{look.sign('ok')} {words}", "green"))
         elif place == at:
             left = f" {_left(step.until, now)}" if step.until is not None and step.until > now else ""
-            parts.append(look.paint(f"{look.sign('wait')} {words}{left}", "yellow"))
+            parts.append((f"{look.sign('wait')} {words}{left}", "yellow"))
         else:
-            parts.append(look.paint(f"{look.sign('dot')} {words}", "dim"))
-    return "   ".join(parts)
+            parts.append((f"{look.sign('dot')} {words}", "dim"))
+    return look.flow(parts)
 
 
 def _left(until: datetime, now: datetime) -> str:
     return f"({duration.format(until - now)} left)"
 
 
-def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> Iterator[str]:
+def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> str:
     parts = [_listener(spec.ports[0], observed, observed.production, look)]
     if observed.has_test:
         parts.append(_listener(spec.ports[1], observed, observed.test, look))
-    yield "  " + "      ".join(parts)
+    return "  " + look.flow([(part, "") for part in parts], between="      ")
 
 
 def _listener(port: int | str, observed: ObservedService, weights: Weights | None, look: Look) -> str:
@@ -251,25 +285,7 @@ def _listener(port: int | str, observed: ObservedService, weights: Weights | Non
 
 def _who(observed: ObservedService, slot: int) -> str:
     here = [task_set for task_set in observed.alive if task_set.slot == slot]
-    return f"{_color(observed, here[-1])} {here[-1].release[:6]}" if here else "(no tasks)"
-
-
-def _color(observed: ObservedService, task_set: TaskSet) -> str:
-    """Blue is the older of two versions, green the newer."""
-    alive = observed.alive
-    return "green" if len(alive) > 1 and task_set is alive[-1] else "blue"
-
-
-def _table(observed: ObservedService) -> Iterator[str]:
-    yield f"  {'':9}{'release':10}{'revision':24}{'desired':>8}{'running':>8}{'healthy':>8}{'failed':>7}"
-    for task_set in sorted(observed.sets, key=lambda task_set: (task_set.born, task_set.id)):
-        label = "DRAINING" if task_set.draining else _color(observed, task_set).upper()
-        healthy = "-" if task_set.healthy is None else str(task_set.well)
-        desired = 0 if task_set.draining else task_set.needed(observed.desired)
-        yield (
-            f"  {label:9}{task_set.release[:6]:10}{task_set.task_definition:24}"
-            f"{desired:>8}{task_set.running:>8}{healthy:>8}{task_set.failed:>7}"
-        )
+    return f"{color_of(observed, here[-1])} {short(here[-1].release)}" if here else "(no tasks)"
 
 
 def result_line(result: StepResult, look: Look) -> str:

@@ -7,7 +7,9 @@ escaped here but those of our own styles. A random mark tells the two apart.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -24,10 +26,11 @@ ASCII = {"arrow": "->", "dot": "-", "roll": ">>", "warn": "!", "wait": "||", "ok
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Style of one output stream."""
+    """Style of one output stream. `columns` is the width of a terminal; other output is not wrapped."""
 
     color: bool = False
     unicode: bool = True
+    columns: int | None = None
 
     def sign(self, name: str) -> str:
         return (UNICODE if self.unicode else ASCII)[name]
@@ -42,6 +45,26 @@ class Look:
         before, after = sample.replace("\x1b", _STYLE).split("|")
         return f"{before}{text}{after}"
 
+    def flow(self, parts: Iterable[tuple[str, str]], *, between: str = "   ", indent: str = "  ") -> str:
+        """Parts of text, each with its style or "", on as few lines as the columns allow; further lines are indented.
+
+        A part that is longer than a line is broken between its words.
+        """
+        lines, width = [""], 0
+        most = (self.columns or sys.maxsize) - len(indent)
+        for text, style in parts:
+            gap = between if width else ""
+            if width and width + len(gap) + len(text) > most:
+                lines.append(indent)
+                gap, width = "", 0
+            first, *rest = _broken(text, most - width) if len(text) > most - width else [text]
+            lines[-1] += gap + self.paint(first, style)
+            width += len(gap) + len(first)
+            for more in rest:
+                lines.append(indent + self.paint(more, style))
+                width = len(more)
+        return "\n".join(lines)
+
 
 def look_of(stream: TextIO, color: str = "auto") -> Look:
     """`color` is the value of --color; with auto, NO_COLOR, FORCE_COLOR and then the stream decide."""
@@ -52,7 +75,14 @@ def look_of(stream: TextIO, color: str = "auto") -> Look:
     else:
         wanted = color == "always"
     encoding = (getattr(stream, "encoding", None) or "ascii").lower()
-    return Look(wanted, encoding.replace("-", "").startswith("utf"))
+    columns = shutil.get_terminal_size().columns if terminal else None
+    return Look(wanted, encoding.replace("-", "").startswith("utf"), columns)
+
+
+def _broken(text: str, most: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, max(most, 20), break_long_words=False, break_on_hyphens=False)
 
 
 def printed(text: str, *, commands: bool = False) -> str:

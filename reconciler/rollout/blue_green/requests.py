@@ -231,7 +231,7 @@ def _restore_weights(s: RolloutContext, request: Request, why: str) -> Answer:
 def _hold(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:
     if s.shape not in (TrafficState.BEFORE, TrafficState.SHARED, TrafficState.SWITCHED) or not s.flight:
         return NO_ROLLOUT
-    return _does(s, ordinary, request, hold=Pause(who(request), s.flight))
+    return _does(s, ordinary, request, hold=Pause(who(request), s.flight, request.at))
 
 
 def _extend(s: RolloutContext, ordinary: RolloutStep, request: Request) -> Answer:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.local.scheduled_actions import next_time
+from reconciler.model.schedules import next_time
 
 NOW = datetime(2026, 3, 27, 18, 30, tzinfo=UTC)
 """A Friday; summer time begins in Europe on the Sunday."""
