@@ -2,6 +2,8 @@
 
 The standard chain is left as it is (`AWS_PROFILE`, SSO, container credentials, `AWS_ENDPOINT_URL`). Clients are made
 when they are first needed, from one session: each loads its service model, which is what start-up time is made of.
+
+It is one module because all of it is what a call needs of boto3's session.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.response import StreamingBody
 from botocore.utils import get_environ_proxies
 
 from reconciler import __version__, errors
@@ -126,7 +129,7 @@ class Boto:
                 shape = client.meta.service_model.operation_model(call.operation).output_shape
                 return _whole(client.get_paginator(method).paginate(**call.params), shape)
             answer: dict[str, Any] = getattr(client, method)(**call.params)
-            return answer
+            return _read_whole(answer)
         except (BotoCoreError, ClientError, OSError, *GARBLED) as error:
             raise translate(call, error) from error
 
@@ -292,6 +295,11 @@ def _whole(pages: Any, shape: Any) -> dict[str, Any]:
         if member is not None and member.type_name == "list":
             whole.setdefault(key.expression, [])
     return whole
+
+
+def _read_whole(answer: dict[str, Any]) -> dict[str, Any]:
+    """An object of S3 comes as a stream: it is read within the limits of this exchange."""
+    return {name: value.read() if isinstance(value, StreamingBody) else value for name, value in answer.items()}
 
 
 def _pages_by_hand(call: Call) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ from reconciler.controller.revisions import ActiveRevision, FixedRevision
 from reconciler.controller.schedule import COMMAND
 from reconciler.controller.until import Observer
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.resource import Address
+from reconciler.model.resource import Address, Observed, existing
 from reconciler.queries import versions
 from reconciler.queries.containers import failed_containers, optional_containers
 from reconciler.queries.outputs import listener_url
@@ -160,8 +161,8 @@ def reporting_controller(stack: Stack) -> Controller:
 
 def reach_of(endpoint: str | None, world: ObservedState) -> Reach:
     """URLs of listeners: the local AWS emulator is asked for them, a real load balancer has a DNS name."""
-    names = {balancer.id: balancer.facts.get("dns_name", "") for balancer in world.found.get("load-balancer", ())}
-    listeners = {listener.id: listener.spec for listener in world.found.get("listener", ())}
+    names = {one.id: one.facts.get("dns_name", "") for one in _of(world, "load-balancer")}
+    listeners = {one.id: one.spec for one in _of(world, "listener")}
 
     def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
         assert target.test is not None, "a strategy with tests has a test listener"
@@ -170,8 +171,13 @@ def reach_of(endpoint: str | None, world: ObservedState) -> Reach:
         if url is not None:
             return url
         listener = listeners.get(arn)
-        protocol = "HTTP" if listener is None else listener.protocol
+        protocol, port = ("HTTP", spec.ports[1]) if listener is None else (listener.protocol, listener.port)
         balancer = arn.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
-        return listener_url(protocol, names.get(balancer, ""), spec.ports[1])
+        return listener_url(protocol, names.get(balancer, ""), port)
 
     return reach
+
+
+def _of(world: ObservedState, kind: str) -> Iterable[Observed[Any]]:
+    """Those of the stack, and those that others own."""
+    return (*world.found.get(kind, ()), *world.found.get(existing(kind), ()))

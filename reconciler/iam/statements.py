@@ -152,6 +152,8 @@ class _Maker:
         yield from self._reads_roles()
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
         yield from self._examines(here)
+        values, published = self._actions(Binding.READ_BY_NAME), self._named(Binding.READ_BY_NAME)
+        yield Statement("LookUpValues", "the specs name these values of others", values, published)
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
 
     def _examines(self, here: Condition) -> Iterator[Statement]:
@@ -174,6 +176,8 @@ class _Maker:
         yield Statement("LookAtRoles", why, self._actions(Binding.READ_GLOBAL, Binding.READ_PATH))
         bound = self._actions(Binding.READ_BELOW_PATH, Binding.READ_ROLE)
         yield Statement("LookIntoRoles", "the stack's are below it", bound, (self._arn("iam", f"role/{path}/*"),))
+        why = "roles of others that the specs name are looked up"
+        yield Statement("LookAtNamedRoles", why, self._actions(Binding.READ_ROLE), self._named(Binding.READ_ROLE))
 
     def _makes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._asked_as_ours}
@@ -237,7 +241,7 @@ class _Maker:
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
         for one in self._on_behalf():
             account = "" if one.public else self.place.account
-            arns = tuple(self._arn(*arn, account=account) for arn in one.arns)
+            arns = tuple(self._arn(arn[0], arn[1], account) for arn in one.arns)
             yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
 
     def _records(self) -> Iterator[Statement]:

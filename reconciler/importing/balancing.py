@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconciler.importing.decision import Choice
+from reconciler.importing.decision import Choice, managed_by
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, sends_to
 from reconciler.importing.tasks import seconds
+from reconciler.model import ownership
 from reconciler.model.duration import format as duration_text
 from reconciler.resources._elb import attributes
 from reconciler.resources._elb_actions import Action, read_action
@@ -71,12 +72,28 @@ def production(inventory: Inventory, service: ServiceFound, choices: Mapping[str
     if len(balancers) != 1:
         return None, "no load balancer sends requests to its target group"
     choice = choices[balancers[0].id]
+    for entry in entries(inventory, group.id):
+        if not _only(entry, group.id) or (entry.rule is not None and not stateable(entry.rule)):
+            continue
+        if choice.own or not not_referable(inventory, choice, entry, group):
+            return entry, ""
     if not choice.own:
         return None, f"the load balancer {choice.thing.name} is not owned: {choice.because}"
-    for entry in entries(inventory, group.id):
-        if _only(entry, group.id) and (entry.rule is None or stateable(entry.rule)):
-            return entry, ""
     return None, "no single listener or rule that the specs have words for sends requests to its target group alone"
+
+
+def not_referable(inventory: Inventory, choice: Choice, entry: Entry, *groups: Thing) -> str:
+    """Why a service cannot come in there through a load balancer that is not owned; empty if it can.
+
+    The stack owns the rule and the target groups, and nothing else of it.
+    """
+    if choice.thing.item["Type"] != "application" or entry.rule is None:
+        return "the stack writes rules only"
+    owner = next((owner for thing in (entry.rule, *groups) if (owner := ownership.owner(thing.tags))), None)
+    if owner is not None:
+        return f"a rule or target group belongs to the stack {owner}"
+    managers = (managed_by(inventory, thing) for thing in (entry.rule, *groups))
+    return next((manager for manager in managers if manager), "")
 
 
 def _only(entry: Entry, group: str) -> bool:
@@ -96,12 +113,16 @@ def traffic_block(
     names: Mapping[str, str],
     groups: tuple[str, ...] = (),
     test: Entry | None = None,
+    *,
+    owned: bool = True,
 ) -> Block:
-    """`groups` and `test` are of a service whose traffic is shifted: both target groups, and where it is tested."""
+    """`groups` and `test` are of a service whose traffic is shifted: both target groups, and where it is tested.
+    `owned`: whether there is a document of the load balancer; otherwise it is referred to."""
     target = (service.spec.load_balancers or ())[0]
     group, *others = (inventory.things[arn] for arn in groups or (str(target.target_group),))
     block = Block()
-    block.put("load_balancer", names[entry.listener.item["LoadBalancerArn"]])
+    balancer = inventory.things[entry.listener.item["LoadBalancerArn"]]
+    block.put("load_balancer", names[balancer.id] if owned else {"name": balancer.name})
     block.put("container", target.container)
     assert service.definition is not None, "a refused service has no documents"
     ports = [port for port in service.definition.containers[target.container].ports if port.protocol == "tcp"]
@@ -113,8 +134,9 @@ def traffic_block(
     delay = attributes(group.more["attributes"] or {"Attributes": ()}).get("deregistration_delay.timeout_seconds", "")
     if delay and delay != str(int(Traffic.model_fields["deregistration_delay"].default.total_seconds())):
         block.put("deregistration_delay", seconds(int(delay)))
-    block.put("listener", listener_name(entry.listener))
-    block.put("test_listener", listener_name(test.listener) if test is not None else None)
+    for field, place in (("listener", entry), ("test_listener", test)):
+        if place is not None:
+            block.put(field, listener_name(place.listener) if owned else place.listener.item["Port"])
     if entry.rule is not None:
         block.put("match", match(read(entry.listener.id, entry.rule.item)))
     for other in entries(inventory, group.id) if test is None else ():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from reconciler.importing.balancing import Entry, stateable
+from reconciler.importing.balancing import Entry, not_referable, stateable
 from reconciler.importing.decision import Choice
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, sends_to
 from reconciler.importing.tasks import seconds
@@ -51,13 +51,13 @@ def shifted(inventory: Inventory, service: ServiceFound, choices: Mapping[str, C
     )
     if isinstance(found, str):
         return found
-    return next(_obstacles(found, choices), "") or found
+    return next(_obstacles(inventory, found, choices), "") or found
 
 
-def _obstacles(found: Shifted, choices: Mapping[str, Choice]) -> Iterator[str]:
+def _obstacles(inventory: Inventory, found: Shifted, choices: Mapping[str, Choice]) -> Iterator[str]:
     balancer = found.production.listener.item["LoadBalancerArn"]
     choice = choices.get(balancer)
-    if choice is None or not choice.own:
+    if choice is None or (not choice.own and _not_referable(inventory, found, choice)):
         why = f": {choice.because}" if choice is not None else ""
         yield f"its rollouts write the listeners of a load balancer that is not owned{why}"
     if found.test.listener.item["LoadBalancerArn"] != balancer:
@@ -70,6 +70,11 @@ def _obstacles(found: Shifted, choices: Mapping[str, Choice]) -> Iterator[str]:
             yield "the specs have no words for the conditions of its rules"
         elif _conditions(rules[0]) != _conditions(rules[1]):
             yield "its rules have other conditions or priorities on the test listener, and the specs state them once"
+
+
+def _not_referable(inventory: Inventory, found: Shifted, choice: Choice) -> bool:
+    groups = [inventory.things[group] for group in found.groups if group in inventory.things]
+    return any(not_referable(inventory, choice, entry, *groups) for entry in (found.production, found.test))
 
 
 def _conditions(rule: Thing) -> ListenerRuleSpec:

@@ -171,7 +171,10 @@ def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
     for entry in (found.production, found.test):
         writing.taken[(entry.rule or entry.listener).id] = entry
     names, inventory = writing.names, writing.inventory
-    block.put("traffic", traffic_block(inventory, service, found.production, names, found.groups, found.test))
+    owned = writing.owned(found.production.listener.item["LoadBalancerArn"])
+    block.put(
+        "traffic", traffic_block(inventory, service, found.production, names, found.groups, found.test, owned=owned)
+    )
     block.put("deployment", _strategy(writing, found.strategy, found.remark))
 
 
@@ -179,7 +182,8 @@ def _rolling(block: Block, writing: Writing, service: ServiceFound) -> None:
     entry, why = production(writing.inventory, service, writing.choices)
     if entry is not None:
         writing.taken[(entry.rule or entry.listener).id] = entry
-        block.put("traffic", traffic_block(writing.inventory, service, entry, writing.names))
+        owned = writing.owned(entry.listener.item["LoadBalancerArn"])
+        block.put("traffic", traffic_block(writing.inventory, service, entry, writing.names, owned=owned))
     elif why:
         block.note(f"`traffic` is not stated, so that its target groups and listeners stay as they are: {why}.")
     _deployment(block, writing, service)

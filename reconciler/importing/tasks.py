@@ -133,7 +133,7 @@ def _environment(block: Block, container: Container) -> None:
     """All variables, or none: a field that is stated is stated as a whole."""
     if not container.environment:
         return
-    found = dict(sorted(container.environment.items()))
+    found = {key: str(value) for key, value in sorted(container.environment.items())}
     hidden = [name for name, value in found.items() if secrecy.looks_secret(name, value)]
     invalid = [name for name, value in found.items() if not (_valid(_NAMES, name) and _writable(value))]
     if not hidden and not invalid:

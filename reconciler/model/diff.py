@@ -35,7 +35,7 @@ class Change:
 
     `release`: the specs name something that is looked up, an image by its tag, or something that has revisions, and
     what it stands for is new. `loss`: it removes from an adopted resource what its document does not mention, and the
-    document accepts that.
+    document accepts that. `origin` is the lookup that the new value comes from, for people.
     """
 
     path: tuple[str, ...]
@@ -47,6 +47,7 @@ class Change:
     release: bool = False
     loss: bool = False
     event: bool = False
+    origin: str = ""
 
     @property
     def field(self) -> str:

@@ -13,8 +13,8 @@ from enum import Enum, auto
 Operation = tuple[str, str]
 """Service and operation, as in `Call`."""
 
-NamedArn = tuple[str, str]
-"""Service and resource part of an ARN, whose partition, region and account are the stack's."""
+NamedArn = tuple[str, str] | tuple[str, str, str]
+"""Service and resource part of an ARN, whose partition, region and account are the stack's; or with its account."""
 
 
 class Binding(Enum):
@@ -28,6 +28,7 @@ class Binding(Enum):
     READ_ROLE = auto()  # that path; nothing where they have none
     READ_ZONES = auto()  # nothing: the service is in no region; left out without domains
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
+    READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
     MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches

@@ -138,6 +138,7 @@ class RefusalCode(StrEnum):
     PROTECTED = "protected"  # it carries `reconciler:protect`
     GUARD = "guard"  # too many deletions at once
     MISSING = "missing"  # a looked-up resource does not exist
+    UNFIT = "unfit"  # a looked-up resource is of another type, or in another network, than what uses it
     READ_FAILED = "read-failed"  # a type could not be read; unknown is not absent
     SUSPENDED = "suspended"  # the stack is suspended
     UNKNOWN_FORMAT = "unknown-format"  # a newer version has stored what this one cannot read

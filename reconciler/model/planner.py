@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.model import adoption, moves, obstacles, ordering, ownership, unusable
 from reconciler.model.adoption import adopted, immutable_changes
 from reconciler.model.diff import Change, declared, diff, value_at
+from reconciler.model.lookups import Lookups
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange, tag_changes
 from reconciler.model.plan import Action, Consequence, Note, Plan, Refusal, RefusalCode, Verb
@@ -69,6 +70,7 @@ class _Planner:
         self.extra: list[Observed[Any]] = []
         self.doubtful: set[Address] = set()  # unowned, and there are several of them
         self.ids: dict[Address, str] = {}  # known now, and still true once this plan is done
+        self.lookups = Lookups(self.desired, self.found, kinds, self.ids)
         self.held: set[Address] = set()  # will have no id that can be relied on when this plan is done
         self.actions: list[Action] = []
         self.refusals: list[Refusal] = []
@@ -101,7 +103,7 @@ class _Planner:
             waiting=tuple(self.waiting),
             unsettled=tuple(self.unsettled),
             failed=tuple(self.failed),
-            names={found.id: found.address for found in self.found.values()},
+            names=self.lookups.names(),
             unchanged=self.unchanged,
         )
 
@@ -189,13 +191,14 @@ class _Planner:
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:
             self._refuse(RefusalCode.MISSING, want, "it does not exist")
-        elif found.health is not ResourceHealth.READY:
+        elif found.health is not ResourceHealth.READY and not self.lookups.follows(want.address):
             self.warnings.append(Note(want.address, found.reason))
 
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:
         kind, owner = self.kinds[want.address.kind], ownership.owner(found.tags)
         what = kind.excludes(want.spec, found.spec) or "that name"
-        hints = ["" if owner else kind.adopted_by, kind.instead(want.spec, found)]
+        theirs = owner or self.lookups.among_others(want.address)
+        hints = ["" if theirs else kind.adopted_by, kind.instead(want.spec, found)]
         because = f"{found.id} already has {what} and {obstacles.foreign(found.tags)}"
         self._refuse(RefusalCode.CONFLICT, want, because, ", or ".join(filter(None, hints)))
 
@@ -249,7 +252,9 @@ class _Planner:
     def _of_release(self, raw: Desired[Any], change: Change) -> Change:
         named = value_at(raw.spec, change.path)
         kind = self.kinds[named.address.kind] if isinstance(named, Ref) else None
-        return change if kind is None or not (kind.lookup or kind.revisions) else replace(change, release=True)
+        if kind is None or not (kind.lookup or kind.revisions):
+            return change
+        return replace(change, release=True, origin=str(named) if kind.id_is_value else "")
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         kind, address = self.kinds[want.address.kind], want.address
@@ -279,16 +284,11 @@ class _Planner:
             self._act(action, new_id=True)
 
     def _act(self, action: Action, *, new_id: bool) -> None:
-        """Add the action, unless it would only fail later: AWS will refuse it, or its image is known not to exist."""
-        for ref in self.desired[action.address].refs():
-            found = self.found.get(ref)
-            if found is not None and self.kinds[ref.kind].lookup and found.health is ResourceHealth.DEGRADED:
-                assert action.new is not None
-                self._refuse(RefusalCode.MISSING, action.new, found.reason)
-                return
-        refusal = obstacles.obstacle(action, self.kinds, self.world, self.desired, self.ids, self.stack)
+        """Add the action, unless it would only fail later: AWS will refuse it, or something that it uses is missing."""
+        refusal = self.lookups.refusal(self.desired[action.address])
+        refusal = refusal or obstacles.obstacle(action, self.kinds, self.world, self.desired, self.ids, self.stack)
         if refusal is not None:
-            self.refusals.append(refusal)
+            self.refusals += [] if refusal in self.refusals else [refusal]
             self._hold(action.address)
             return
         self.actions.append(action)

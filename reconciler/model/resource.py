@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from reconciler.model.requirement import Requirement
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Spec")
@@ -42,6 +45,11 @@ class Address(NamedTuple):
         if not (kind and slash and name):
             raise ValueError(f"not an address: {text!r} (expected kind/name)")
         return cls(kind, name)
+
+
+def existing(kind: str) -> str:
+    """The type of those that others own, and that are looked up."""
+    return f"existing-{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +211,7 @@ class Desired(Generic[S]):
     it is not created for an adopted resource that keeps another one. `accept_loss` are the losses that the document
     accepts. `known_as`: the id of what it adopts, which has no unique name. `moved`: it had another name before.
     `meanwhile`: what is wanted until something else exists, of which `held_until` names what is not there yet.
+    `requires` is what has to hold of what it uses and others own.
     """
 
     address: Address
@@ -221,6 +230,7 @@ class Desired(Generic[S]):
     moved: Move | None = None
     meanwhile: Meanwhile | None = None
     held_until: Address | None = None
+    requires: tuple[Requirement, ...] = ()
     _refs: list[frozenset[Address]] = field(default_factory=list, init=False, repr=False, compare=False)
     _resolved: dict[tuple[str | None, ...], Desired[S]] = field(
         default_factory=dict, init=False, repr=False, compare=False

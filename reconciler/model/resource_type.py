@@ -25,7 +25,7 @@ from reconciler.model import ownership
 from reconciler.model.other_tools import KnownElsewhere
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.quota import Quota
-from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S
+from reconciler.model.resource import Address, Batch, Calls, Desired, Link, Observed, Path, S, existing
 from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
@@ -169,7 +169,13 @@ class ResourceType(KnownElsewhere[S], ABC):
     """It changes without a write: a fast pass reads it too, and `observe` respects `Depth.FAST`."""
 
     lookup: ClassVar[bool] = False
-    """Only looked up, never created or deleted (`LookedUpType`)."""
+    """Only looked up, never created or deleted (model/looked_up_type.py)."""
+
+    of_others: ClassVar[bool] = False
+    """Others create and own it, and the specs refer to it: what is missing of it is refused where they do."""
+
+    id_is_value: ClassVar[bool] = False
+    """The id of one is a value that others publish, and is not shown as its address."""
 
     runs_to_completion: ClassVar[bool] = False
     """It does its work once and ends. One that is DEGRADED has failed, and is done again only on request; one that is
@@ -275,7 +281,7 @@ class ResourceType(KnownElsewhere[S], ABC):
             return None
         name, kind = self.inside
         link = str(getattr(found.spec, name) or "")
-        candidates = (other for other in others if other.address.kind == kind)
+        candidates = (other for other in others if other.address.kind in (kind, existing(kind)))
         return next((one.address for one in candidates if link in (one.id, one.id.rpartition("/")[2])), None)
 
     def arns(self, spec: S) -> Mapping[Binding, tuple[NamedArn, ...]]:
@@ -283,10 +289,8 @@ class ResourceType(KnownElsewhere[S], ABC):
         return {}
 
     def records(self, spec: S) -> Mapping[str, tuple[str, ...]]:
-        """The DNS records that it writes: their names, in which `*` stands for any characters, and types.
-
-        They are in the zone in its field `zone`, which is reached by the role in its field `role`.
-        """
+        """The DNS records that it writes: names, in which `*` stands for any characters, and types. They are in
+        the zone in its field `zone`, which is reached by the role in its field `role`."""
         return {}
 
     @abstractmethod

@@ -44,7 +44,7 @@ def outputs(
     return dict(sorted(values.items()))
 
 
-def listener_url(protocol: str, host: str, port: int) -> str:
+def listener_url(protocol: str, host: str, port: int | str) -> str:
     scheme = protocol.lower()
     return f"{scheme}://{host}" if port == PORTS.get(scheme) else f"{scheme}://{host}:{port}"
 

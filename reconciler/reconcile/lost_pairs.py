@@ -7,21 +7,18 @@ rolls back the next deployment (rollout/engines/ecs_native/pair.py). The role it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Note, Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.expectations import UNSEEN
-from reconciler.resources.service import lost_parts
+from reconciler.resources.service import PAIR_TYPES, lost_parts
 from reconciler.rollout import observe_engine
 from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.engine_change import OVER_ROLLING
 from reconciler.rollout.spec import RolloutSpec
-
-READ: Final = frozenset({"listener", "listener-rule", "target-group"})
-"""The types of what ECS has by its ARN."""
 
 
 def lost_pairs(
@@ -50,9 +47,9 @@ def _by_arn(
     service: Observed[Any], world: ObservedState, kinds: ResourceTypes, declared: set[Address]
 ) -> Iterator[str]:
     """`declared` are the listeners of which it gets all requests, whatever somebody has made of their actions."""
-    if READ & world.unreadable.keys():
+    if PAIR_TYPES & world.unreadable.keys():
         return
-    there = [one for one in world if one.address.kind in READ and UNSEEN not in one.facts]
+    there = [one for one in world if one.address.kind in PAIR_TYPES and UNSEEN not in one.facts]
     known = frozenset(one.id for one in there)
     used = kinds["service"].in_use(service)
     rules = frozenset(one.id for one in there if one.address.kind == "listener-rule")

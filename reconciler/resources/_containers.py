@@ -75,7 +75,7 @@ class Container(Whole):
     cpu: int = 0
     memory: int = 0
     ports: Annotated[tuple[Port, ...], FieldMark.UNORDERED] = ()
-    environment: dict[str, str] = {}
+    environment: dict[str, Link] = {}
     secrets: dict[str, str] = {}
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()

@@ -172,6 +172,10 @@ def rule_arns(entries: Iterable[str]) -> Calls[dict[str, str]]:
     return found
 
 
+PAIR_TYPES: Final = frozenset({"listener", "listener-rule", "target-group"})
+"""The types of what ECS has by its ARN of a service whose traffic it shifts."""
+
+
 def lost_parts(
     item: Mapping[str, Any], known: Collection[str], rules: Collection[str], answering: Collection[str]
 ) -> tuple[str, ...]:

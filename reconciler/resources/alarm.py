@@ -53,7 +53,7 @@ class Alarm(ResourceType[AlarmSpec]):
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("cloudwatch", "PutMetricAlarm"): Binding.MAKE_BY_NAME}, tagging="TagResource"
     )
-    observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "existing-load-balancer", "target-group")
 
     def arns(self, spec: AlarmSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("cloudwatch", f"alarm:{spec.name}"),)}

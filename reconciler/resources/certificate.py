@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from reconciler.model import resource
-from reconciler.model.looked_up import LookedUpType
+from reconciler.model.looked_up_type import LookedUpType
 from reconciler.model.resource import Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Scope
 

@@ -9,12 +9,13 @@ which has the zone in its tags and outlives them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar
 
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM, TerraformImport
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
@@ -41,6 +42,10 @@ class DnsRecordSpec(resource.Spec):
 class DnsRecord(ResourceType[DnsRecordSpec]):
     kind: ClassVar[str] = "dns-record"
     Spec = DnsRecordSpec
+    not_exported: ClassVar[Mapping[str, str]] = {
+        TERRAFORM: "the TXT record that names the owner is in no block",
+        CLOUDFORMATION: "AWS::Route53::RecordSet cannot be imported",
+    }
     indexed: ClassVar[bool] = False
     creates: ClassVar[tuple[str, ...]] = ("ChangeResourceRecordSets",)
     observe_after: ClassVar[tuple[str, ...]] = ("domain-certificate", "load-balancer")
@@ -53,6 +58,10 @@ class DnsRecord(ResourceType[DnsRecordSpec]):
 
     def records(self, spec: DnsRecordSpec) -> Mapping[str, tuple[str, ...]]:
         return {spec.name: _dns.ADDRESSES, _dns.owner_name(spec.name): ("TXT",)}
+
+    def in_terraform(self, found: Observed[DnsRecordSpec]) -> Iterator[TerraformImport]:
+        for kind in found.spec.types:
+            yield TerraformImport("aws_route53_record", f"{found.spec.zone}_{found.spec.name}_{kind}", kind)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[DnsRecordSpec]]]:
         wanted = {

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
+from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
@@ -51,6 +52,11 @@ class DomainCertificateSpec(resource.Spec):
 class DomainCertificate(ResourceType[DomainCertificateSpec]):
     kind: ClassVar[str] = "domain-certificate"
     Spec = DomainCertificateSpec
+    terraform: ClassVar[str] = "aws_acm_certificate"
+    not_exported: ClassVar[Mapping[str, str]] = {
+        TERRAFORM: "the record that validates it is in the zone, and in no block",
+        CLOUDFORMATION: "AWS::CertificateManager::Certificate cannot be imported",
+    }
     creates: ClassVar[tuple[str, ...]] = ("RequestCertificate", "ChangeResourceRecordSets")
     may_duplicate: ClassVar[bool] = True
     observe_after: ClassVar[tuple[str, ...]] = ("hosted-zone",)

@@ -25,6 +25,8 @@ class EgressOnlyInternetGatewaySpec(resource.Spec):
 class EgressOnlyInternetGateway(ResourceType[EgressOnlyInternetGatewaySpec]):
     kind: ClassVar[str] = "egress-only-internet-gateway"
     Spec = EgressOnlyInternetGatewaySpec
+    terraform: ClassVar[str] = "aws_egress_only_internet_gateway"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::EgressOnlyInternetGateway", "Id")
     creates: ClassVar[tuple[str, ...]] = ("CreateEgressOnlyInternetGateway",)
     adopted_by_id: ClassVar[bool] = True
     may_duplicate: ClassVar[bool] = True
@@ -51,6 +53,9 @@ class EgressOnlyInternetGateway(ResourceType[EgressOnlyInternetGatewaySpec]):
                 blocking=_alike,
             )
         ]
+
+    def required_properties(self, found: Observed[EgressOnlyInternetGatewaySpec]) -> Mapping[str, Any]:
+        return {"VpcId": found.spec.vpc}
 
     def excludes(self, want: EgressOnlyInternetGatewaySpec, found: EgressOnlyInternetGatewaySpec) -> str:
         return f"the egress-only internet gateway of {want.vpc}" if want.vpc == found.vpc else ""

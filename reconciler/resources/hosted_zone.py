@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from reconciler.model import resource
-from reconciler.model.looked_up import LookedUpType
+from reconciler.model.looked_up_type import LookedUpType
 from reconciler.model.permissions import Binding, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Scope

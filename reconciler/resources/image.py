@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any, ClassVar
 
 from reconciler.model import image_tags, resource
-from reconciler.model.looked_up import LookedUpType
+from reconciler.model.looked_up_type import LookedUpType
 from reconciler.model.resource import Address, Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Depth, Scope
 from reconciler.resources import _gone

@@ -59,7 +59,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateRule",)
     inside: ClassVar[tuple[str, str] | None] = ("listener", "listener")
-    observe_after: ClassVar[tuple[str, ...]] = ("listener", "target-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("listener", "existing-listener", "target-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     exchanges: ClassVar[bool] = True
@@ -230,7 +230,7 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
 def _listeners(scope: Scope) -> list[str]:
     """Whose rules to read: of our own listeners, those that the specs name, and those with a rule known as ours."""
     ours = {found.id for found in scope.ours("listener")}
-    named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str)}
+    named = {link for want in scope.wanted if isinstance(link := want.spec.listener, str) and link.startswith("arn:")}
     rules = scope.swept_arns("elasticloadbalancing", "listener-rule/app/")
     return sorted(ours | named | {elb_actions.listener_of(arn) for arn in rules})
 

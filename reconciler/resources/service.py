@@ -334,6 +334,7 @@ def _swept(scope: Scope) -> set[tuple[str, str]]:
 
 
 lost_parts = _service_deployment.lost_parts
+PAIR_TYPES = _service_deployment.PAIR_TYPES
 
 
 def pair_changes(

@@ -70,7 +70,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
         passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},
     )
-    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "role", "log-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "lookup", "role", "log-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True

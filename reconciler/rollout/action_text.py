@@ -21,6 +21,7 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.pre_deployment import PreDeployment
+from reconciler.rollout.release import Ports
 from reconciler.rollout.state import WHOLE, ObservedService, all_on
 
 BLUE: Final = "v1"
@@ -28,9 +29,7 @@ GREEN: Final = "v2"
 """The releases of a simulated rollout."""
 
 
-def action_text(
-    action: RolloutAction, seen: ObservedService, ports: tuple[int, int], task: PreDeployment | None
-) -> str:
+def action_text(action: RolloutAction, seen: ObservedService, ports: Ports, task: PreDeployment | None) -> str:
     """What `action` does, in a few words; empty where a reader would not miss it."""
     production, test = ports
     match action:
@@ -60,7 +59,7 @@ def action_text(
             return ""
 
 
-def _share(seen: ObservedService, weights: tuple[int, int], port: int) -> str:
+def _share(seen: ObservedService, weights: tuple[int, int], port: int | str) -> str:
     green = next((one.slot for one in seen.alive if one.release == GREEN), 0)
     share = weights[green]
     if share == WHOLE:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from reconciler.rollout import verdicts
 from reconciler.rollout.attempts import TaskRun
+from reconciler.rollout.release import Ports
 from reconciler.rollout.state import ObservedService, Weights
 from reconciler.rollout.stored_state import FIELDS, StoredState
 from reconciler.rollout.strategy import SmokeTest
@@ -152,7 +153,7 @@ class EngineAction(ABC):
         """The observed state once it was carried out. Raises `errors.StalePlan` if AWS would refuse it."""
 
     @abstractmethod
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         """What it does, in a few words; `ports` are those of the production and of the test listener."""
 
 

@@ -25,7 +25,7 @@ from reconciler.rollout.actions import EngineAction, RolloutAction, WriteState
 from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY
 from reconciler.rollout.change_facts import ChangeFacts
 from reconciler.rollout.engine import Controller, Engine, Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting
-from reconciler.rollout.release import Version
+from reconciler.rollout.release import Ports, Version
 from reconciler.rollout.state import UNNAMED, ObservedService
 from reconciler.rollout.stored_state import EngineChange
 from reconciler.rollout.strategy import Strategy
@@ -150,7 +150,7 @@ class TakeStep(EngineAction):
         assert seen.change is not None, "the step was decided from these facts"
         return replace(seen, change=taken(self.step, self.goal, seen.change))
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         return TEXTS[self.step]
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from reconciler.model import elb_actions
 
 ID_LENGTH: Final = 12
+
+Ports: TypeAlias = tuple[int | str, int | str]
+"""The ports of the production and of the test listener, for people; "?" of one that is known by its ARN only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.engine import Phase, RolloutStep, TrafficShifter, Waiting, engines
 from reconciler.rollout.pre_deployment import Found, PreDeployment
-from reconciler.rollout.release import Version
+from reconciler.rollout.release import Ports, Version
 from reconciler.rollout.requests import Request, RequestVerb
 from reconciler.rollout.state import WHOLE, ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
@@ -75,7 +75,7 @@ def simulate(
     fail_at: Phase | None = None,
     first: bool = False,
     start: datetime = MORNING,
-    ports: tuple[int, int] = (80, 9000),
+    ports: Ports = (80, 9000),
     task: str = "",
 ) -> tuple[Row, ...]:
     """The timeline of a new version, from the step that detects it to the last action.
@@ -96,7 +96,7 @@ class Simulation:
     fail_at: Phase | None = None
     first: bool = False
     start: datetime = MORNING
-    ports: tuple[int, int] = (80, 9000)
+    ports: Ports = (80, 9000)
     task: PreDeployment | None = None
     now: datetime = field(init=False)
     seen: ObservedService = field(init=False)
@@ -271,7 +271,7 @@ def _spread(count: int) -> tuple[tuple[str, int], ...]:
     return tuple((zone, number) for zone, number in halves if number)
 
 
-def timeline_sentence(policy: Strategy, desired: int, *, ports: tuple[int, int] = (80, 9000), task: str = "") -> str:
+def timeline_sentence(policy: Strategy, desired: int, *, ports: Ports = (80, 9000), task: str = "") -> str:
     """The timeline in one line, with its duration if nothing fails."""
     rows = simulate(policy, desired, ports=ports, task=task)
     whole = rows[-1].after

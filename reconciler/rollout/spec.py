@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import Controller, Engine, TrafficShifter, engines
-from reconciler.rollout.release import HealthCheck
+from reconciler.rollout.release import HealthCheck, Ports
 from reconciler.rollout.strategy import Promotion, Strategy
 
 
@@ -42,7 +42,7 @@ class RolloutSpec:
     groups: tuple[Address, ...] = ()
     production: Address | None = None
     test: Address | None = None
-    ports: tuple[int, int] = (80, 9000)
+    ports: Ports = (80, 9000)
     health: HealthCheck | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.model.resource import Address, Observed
+from reconciler.model.resource import Address, Observed, existing
 from reconciler.model.type_registry import discover
 from reconciler.rollout.release import RolloutTarget, TrafficEntry
 from reconciler.rollout.spec import RolloutSpec
@@ -50,6 +50,20 @@ def slots_of(
     for slot, group in zip(free, sorted(used & of_stack - set(slots)), strict=False):
         slots[slot] = group
     return tuple(slots)
+
+
+def with_ports(delivery: RolloutSpec, context: ResolutionContext) -> RolloutSpec:
+    """The rollout spec with the ports of the listeners that it names by their ARNs, as far as they were looked up."""
+    known = {one.id: one.spec.port for at, one in context.found.items() if at.kind == existing("listener")}
+    if not known:
+        return delivery
+    production, test = (
+        known.get(str(getattr(context.found[entry].spec, "listener", "")), port)
+        if entry is not None and entry in context.found
+        else port
+        for entry, port in zip((delivery.production, delivery.test), delivery.ports, strict=True)
+    )
+    return replace(delivery, ports=(production, test))
 
 
 def target_groups(found: Mapping[Address, Observed[Any]]) -> frozenset[str]:

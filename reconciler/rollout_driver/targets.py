@@ -37,7 +37,7 @@ from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.restarts import without_gates
 from reconciler.rollout_driver.standing import Standing, standing
-from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_traffic
+from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_ports, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
 from reconciler.rollout_driver.wanted_release import wanted_release, whole_members
 
@@ -120,7 +120,7 @@ def rollouts_of(
     missing: dict[Address, NotReady] = {}
     present = {one.address for one in world if UNSEEN not in one.facts}
     context = context_of(current(desired, present), world, stack, made)
-    for declared in (delivery.current(present) for delivery in deliveries):
+    for declared in (with_ports(one.current(present), context) for one in deliveries):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         stands = standing(delivery, context, refused=bool(left))

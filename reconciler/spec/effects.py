@@ -163,7 +163,8 @@ def _compiled(every: Iterable[Document]) -> _Compiled | None:
     if not specs.ok:
         return None
     try:
-        resources = {want.address: want for want in compile_specs(specs, account=ACCOUNT)}
+        wants = compile_specs(specs, account=ACCOUNT)
+        resources = {want.address: want for want in wants if not discover()[want.address.kind].of_others}
     except SpecInvalid:
         return None
     deliveries = {str(one.service): repr(one.policy) for one in compile_deliveries(specs)}

@@ -11,6 +11,7 @@ from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer,
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
 from reconciler.spec.documents.values import literal
@@ -20,15 +21,24 @@ LONGEST_PORT_NAME: Final = 64
 
 
 def is_subnet_id(reference: str) -> bool:
-    return literal(reference, "subnet-")
+    return literal(reference, "subnet-", LOOKUP)
 
 
 def is_group_id(reference: str) -> bool:
-    return literal(reference, "sg-")
+    return literal(reference, "sg-", LOOKUP)
+
+
+def is_vpc_id(reference: str) -> bool:
+    return literal(reference, "vpc-", LOOKUP)
 
 
 def is_arn(reference: str) -> bool:
     return literal(reference, "arn:")
+
+
+def is_outside(reference: str) -> bool:
+    """Whether a reference is no name of a document, but the ARN or the name in AWS of something that others own."""
+    return literal(reference, "arn:", NAMED)
 
 
 def strategy(specs: Specs, service: Service) -> DeploymentStrategy | None:
@@ -68,6 +78,26 @@ def balancer(specs: Specs, traffic: Forwarding | None) -> LoadBalancer | None:
     return specs.get(LoadBalancer, traffic.load_balancer) if traffic is not None else None
 
 
+def entries(specs: Specs, traffic: Forwarding) -> dict[str, str]:
+    """The listeners that have a rule or the requests of the service, by the field that names each."""
+    fields = ("listener", "test_listener") if isinstance(traffic, Traffic) else ("listener",)
+    found: dict[str, str] = {}
+    for field in fields:
+        listener = getattr(traffic, field)
+        if has_listener(specs, traffic, listener) and listener not in found.values():
+            found[field] = listener
+    return found
+
+
+def has_listener(specs: Specs, traffic: Forwarding, name: str) -> bool:
+    """Whether the load balancer of some traffic has a listener of that name; of one that others own, whether it is
+    named by its port or its ARN, by which it is looked up."""
+    if traffic.outside:
+        return name.isdigit() or is_arn(name)
+    found = balancer(specs, traffic)
+    return found is not None and name in found.listeners
+
+
 def listeners(specs: Specs, service: Service, traffic: Forwarding) -> tuple[str, ...]:
     """The listeners that requests arrive at: with a test listener, where versions are tested before production."""
     if not isinstance(traffic, Traffic) or switching(specs, service) is None:
@@ -87,7 +117,12 @@ def served_by_listener(specs: Specs) -> dict[tuple[str, str], list[Service]]:
 def cluster_name(specs: Specs, workload: Service | Task) -> str:
     """The name in AWS of a workload's cluster."""
     declared = specs.get(Cluster, workload.cluster)
-    return workload.cluster.rpartition("/")[2] if declared is None else declared.name_in_aws
+    return name_in_arn(workload.cluster) if declared is None else declared.name_in_aws
+
+
+def name_in_arn(reference: str) -> str:
+    """The name in AWS of what a reference names by its ARN or its name."""
+    return reference.removeprefix(NAMED).rpartition("/")[2] if is_outside(reference) else reference
 
 
 def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:

@@ -162,6 +162,37 @@ def test_what_other_services_use_is_referred_to(hand: Account) -> None:
     assert set(applied(hand)) <= {"TagResource"}
 
 
+def test_a_rule_of_a_load_balancer_that_others_use_is_imported_with_references(hand: Account) -> None:
+    """The service owns its rule and its target group, and the load balancer stays as it is. An apply writes tags."""
+    balancer, (web_group, api_group) = hand.balancer("edge", "web", "api")
+    hand.service("web", container=PORT, **attached(web_group))
+    hand.service("api", container=PORT, **attached(api_group))
+    hand.stage.laptop.advance(120)
+    found = decisions(hand.imported("--service", "api", "-o", "json"))
+    assert found["load-balancer"][0] is False
+    text = hand.text("services/api.yaml")
+    for line in ("load_balancer: {name: edge}", "listener: 80", "match: {path: /api/*, priority: 1}"):
+        assert line in text
+    assert set(applied(hand)) <= TAGS_ONLY
+    elb = hand.client("elbv2")
+    listener = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"][0]["ListenerArn"]
+    (rule,) = (one for one in elb.describe_rules(ListenerArn=listener)["Rules"] if not one["IsDefault"])
+    tags = elb.describe_tags(ResourceArns=[balancer, listener, web_group, api_group, rule["RuleArn"]])
+    ours = {one["ResourceArn"] for one in tags["TagDescriptions"] if one["Tags"]}
+    assert ours == {api_group, rule["RuleArn"]}
+
+
+def test_a_rule_that_another_tool_manages_is_not_imported(hand: Account) -> None:
+    _, (web_group, api_group) = hand.balancer("edge", "web", "api")
+    hand.service("web", container=PORT, **attached(web_group))
+    hand.service("api", container=PORT, **attached(api_group))
+    tags = [{"Key": "ManagedBy", "Value": "Terraform"}]
+    hand.client("elbv2").add_tags(ResourceArns=[api_group], Tags=tags)
+    hand.stage.laptop.advance(120)
+    decisions(hand.imported("--service", "api", "-o", "json"))
+    assert "traffic:" not in hand.text("services/api.yaml")
+
+
 def test_two_services_behind_one_load_balancer_are_imported_together(hand: Account) -> None:
     """One takes the requests of a rule, and the other those that no rule takes."""
     _, (web_group, api_group) = hand.balancer("edge", "web", "api")

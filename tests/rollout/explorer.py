@@ -256,7 +256,7 @@ def _went_on(state: State) -> None:
     kept, marks = state.ghosts.kept, state.seen.marks
     stopped = marks.hold is not None or marks.suspended is not None or bool(state.seen.withdrawn)
     there = any(one.release == kept for one in state.seen.alive)
-    if kept and not there and not stopped and kept not in state.ghosts.quarantine:
+    if kept and not there and not stopped and kept not in {state.ghosts.interrupted, *state.ghosts.quarantine}:
         raise Broken(f"L5: {kept} was abandoned for a version that cannot be started")
 
 

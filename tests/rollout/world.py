@@ -73,6 +73,7 @@ class Ghosts(NamedTuple):
     streak: tuple[str, int] = ("", 0)  # looks in a row that found the newest set well
     asked: int = 0  # intents so far
     kept: str = ""  # the release that was under way when one was wanted that is not ready
+    interrupted: str = ""  # the release that its engine takes back because all its tasks were taken away
     blamed: bool = False  # something happened that may be held against a version
 
 

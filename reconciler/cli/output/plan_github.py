@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from reconciler.cli.output.values import path, sides
 from reconciler.model.diff import Change
 from reconciler.model.plan import Plan
@@ -31,10 +33,14 @@ def _changes(changes: tuple[Change, ...], plan: Plan) -> str:
     return "\n".join(rows) or "run `reconciler diff` for details"
 
 
+_PLACE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+
+
 def row(level: str, where: str, title: str, message: str) -> str:
     """One annotation, at its place in the specs if it has one."""
-    file, _, line = where.rpartition(":")
-    place = f"file={_escape(file, parameter=True)},line={line}," if file and line.isdigit() else ""
+    found = _PLACE.fullmatch(where)
+    place = "" if found is None else f"file={_escape(found['file'], parameter=True)},line={found['line']},"
+    place += f"col={found['column']}," if found is not None and found["column"] else ""
     return f"::{level} {place}title={_escape(title, parameter=True)}::{_escape(message)}"
 
 

@@ -237,7 +237,7 @@ def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> Iterat
     yield "  " + "      ".join(parts)
 
 
-def _listener(port: int, observed: ObservedService, weights: Weights | None, look: Look) -> str:
+def _listener(port: int | str, observed: ObservedService, weights: Weights | None, look: Look) -> str:
     if weights is None:
         return f":{port}  forwards to unmanaged targets"
     parts = []

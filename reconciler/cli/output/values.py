@@ -70,7 +70,7 @@ def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str
     old = None if change.old is ABSENT else show(change.old, names)
     new = None if change.new is ABSENT else show(change.new, names)
     if old != new:
-        return old, new
+        return old, f"{new} ({change.origin})" if change.origin else new
     known = names if _text(change.old, names) != _text(change.new, names) else {}
     return _apart(_text(change.old, known), _text(change.new, known))
 

@@ -16,6 +16,7 @@ RULE = "E4024"
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     first: dict[str, Served] = {}
+    yield from _of_others(specs)
     for balancer in specs.load_balancers:
         for one in domains.served(specs, balancer):
             if one.traffic.listener not in balancer.listeners:
@@ -24,6 +25,16 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             yield from _listener(specs, balancer, one)
             yield from _matched(specs, one)
             yield from _shared(specs, first.setdefault(one.domain.name, one), one)
+
+
+def _of_others(specs: Specs) -> Iterator[Diagnostic]:
+    """A certificate and a listener for HTTPS are the business of whoever owns the load balancer."""
+    for service in specs.services:
+        for path, traffic in service.forwardings:
+            if traffic.outside and traffic.domain:
+                message = "domain: others own the load balancer, and its certificates and records with it"
+                hint = "write the domain as `match: {host: …}`, and let its owner serve it"
+                yield Diagnostic(RULE, message, specs.where(service, *path, "domain"), hint=hint)
 
 
 def _balancer(specs: Specs, balancer: LoadBalancer, one: Served) -> Iterator[Diagnostic]:

@@ -30,6 +30,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         for path, traffic in service.forwardings:
             behind[traffic.load_balancer].append((service, traffic, path))
             yield from _conditions(specs, service, traffic.match, *path, "match")
+    for services in list(behind.values()):
+        if services[0][1].outside:
+            yield from _shared_outside(specs, services)
     for balancer in specs.load_balancers:
         yield from _rules(specs, balancer)
         yield from _shared(specs, balancer, behind[balancer.name])
@@ -91,6 +94,19 @@ def _shared(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Ite
             yield from found
             if found:
                 break
+
+
+def _shared_outside(specs: Specs, services: list[Behind]) -> Iterator[Diagnostic]:
+    """Rules of the stack on one listener that others own; theirs are known once it is looked up."""
+    taken = _Taken()
+    for service, traffic, path in services:
+        if traffic.match.priority is not None:
+            place = specs.where(service, *path, "match", "priority")
+            for listener in queries.entries(specs, traffic).values():
+                found = list(taken.priority(listener, traffic.match.priority, service.name, place))
+                yield from found
+                if found:
+                    break
 
 
 def _quotas(specs: Specs, balancer: LoadBalancer, services: list[Behind]) -> Iterator[Diagnostic]:

@@ -59,7 +59,7 @@ def _network(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
         return
     for index, name in enumerate(balancer.subnets):
         part = known.get(name)
-        outside = literal(balancer.network, "vpc-") or specs.get(Network, balancer.network) is not None
+        outside = queries.is_vpc_id(balancer.network) or specs.get(Network, balancer.network) is not None
         if part is not None and outside and part.network.name != balancer.network:
             message = f"{shown(name)} is a subnet of {shown(part.network.name)}, not of {shown(balancer.network)}"
             yield Diagnostic("E3014", message, specs.where(balancer, "subnets", index))

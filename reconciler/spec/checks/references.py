@@ -18,7 +18,6 @@ from reconciler.spec.documents import (
     Task,
 )
 from reconciler.spec.documents.service import Forwarding
-from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Path, Position
 from reconciler.spec.specs import Specs
@@ -39,7 +38,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         yield from _rules(specs, network)
         yield from _tables(specs, network)
     for balancer in specs.load_balancers:
-        if balancer.network is not None and not literal(balancer.network, "vpc-"):
+        if balancer.network is not None and not queries.is_vpc_id(balancer.network):
             yield from _document(specs, balancer, ("network",), Network, balancer.network)
         yield from _subnets(specs, balancer, ("subnets",), balancer.subnets)
         yield from _groups(specs, balancer, ("security_groups",), balancer.security_groups)
@@ -51,7 +50,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             if capacity.role is not None and not queries.is_arn(capacity.role):
                 yield from _document(specs, cluster, (*path, "role"), Role, capacity.role)
     for workload in specs.workloads:
-        if not queries.is_arn(workload.cluster):
+        if not queries.is_outside(workload.cluster):
             yield from _document(specs, workload, ("cluster",), Cluster, workload.cluster)
         for field in ("role", "execution_role"):
             role = getattr(workload.task, field)
@@ -86,13 +85,7 @@ def _service(specs: Specs, service: Service) -> Iterator[Diagnostic]:
 
 
 def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -> Iterator[Diagnostic]:
-    if queries.is_arn(traffic.load_balancer):
-        message = "load_balancer: rollouts change its listeners, so it must be in the specs"
-        place = specs.where(service, *at, "load_balancer")
-        yield Diagnostic(
-            "E2006", message, place, hint="declare it as a LoadBalancer, with adopt: true if it already exists"
-        )
-    else:
+    if not traffic.outside:
         yield from _document(specs, service, (*at, "load_balancer"), LoadBalancer, traffic.load_balancer)
     balancer = queries.balancer(specs, traffic)
     if balancer is not None and traffic.listener not in balancer.listeners:

@@ -50,13 +50,17 @@ def _two_sides(
         message = f"a {strategy.type} deployment needs a second target group"
         yield Diagnostic("E6010", message, specs.where(service, "traffic", "target_groups"), notes=(note,))
     balancer = queries.balancer(specs, traffic)
-    if balancer is None:
+    if balancer is None and not traffic.outside:
         return
     if traffic.test_listener == traffic.listener:
         message = f"test_listener: {traffic.listener} is the production listener"
         field = "test_listener" if "test_listener" in traffic.model_fields_set else "listener"
         yield Diagnostic("E6009", message, specs.where(service, "traffic", field), notes=(note,))
-    elif traffic.test_listener not in balancer.listeners:
+    elif balancer is None and "test_listener" not in traffic.model_fields_set:
+        message = f"a {strategy.type} deployment needs a test listener"
+        hint = "add test_listener: with the port of a listener that only tests go through"
+        yield Diagnostic("E6009", message, specs.where(service, "traffic", key=True), hint=hint, notes=(note,))
+    elif balancer is not None and traffic.test_listener not in balancer.listeners:
         lacking = f"{shown(balancer.name)} has no {shown(traffic.test_listener)}"
         message = f"a {strategy.type} deployment needs a test listener, and {lacking}"
         place = specs.where(balancer, "listeners", key=True)

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.model import secrecy
 from reconciler.spec import node
 from reconciler.spec.diagnostics import Diagnostic
+from reconciler.spec.documents.container import LookedUp
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Node, Path, Scalar, Sequence
 from reconciler.spec.specs import Specs
@@ -96,12 +97,15 @@ def _containers(specs: Specs) -> Iterator[Diagnostic]:
         for name, container in workload.task.containers.items():
             for variable, value in container.environment.items():
                 place = specs.where(workload, "task", "containers", name, "environment", variable)
-                if value.startswith(("ssm:/", "secretsmanager:", "arn:aws:secretsmanager:", "arn:aws:ssm:")):
+                looked_up = isinstance(value, LookedUp)
+                if not looked_up and value.startswith(
+                    ("ssm:/", "secretsmanager:", "arn:aws:secretsmanager:", "arn:aws:ssm:")
+                ):
                     message = (
                         f"{shown(variable)} is passed to the container as literal text, not as the secret it refers to"
                     )
                     yield Diagnostic("W7001", message, place, hint="move it to 'secrets'")
-                elif secrecy.secret_value(value):
+                elif not looked_up and secrecy.secret_value(value):
                     message = f"the value of {shown(variable)} looks like a secret; the task definition shows it"
                     yield Diagnostic("E7001", message, place, hint=f"store it in SSM: secrets: {{{variable}: ssm:/…}}")
                 elif secrecy.secret(variable, value):

@@ -106,7 +106,8 @@ def _port(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) -
     """The container that receives requests must have the port that they are sent to."""
     container = service.task.containers.get(traffic.container)
     chosen = queries.traffic_port(service, traffic)
-    if container is not None and [port.port for port in container.all_ports].count(chosen or 0) > 1:
+    protocols = {} if container is None else {port.protocol for port in container.all_ports if port.port == chosen}
+    if len(protocols) > 1:  # two of one protocol are an error of their own
         message = f"ECS takes a port with one protocol for a target group, and {chosen} has two"
         place = specs.where(service, "task", "containers", traffic.container, "ports")
         yield Diagnostic("E5005", message, place, hint="one of them is enough: the network interface takes both")

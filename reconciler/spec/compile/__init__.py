@@ -13,7 +13,18 @@ from typing import Any
 from reconciler.errors import SpecInvalid
 from reconciler.model.resource import Address, Desired
 from reconciler.spec import moves
-from reconciler.spec.compile import alarm, cluster, load_balancer, network, registry, role, service, store, task
+from reconciler.spec.compile import (
+    alarm,
+    cluster,
+    existing,
+    load_balancer,
+    network,
+    registry,
+    role,
+    service,
+    store,
+    task,
+)
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.delivery import compile_deliveries
 from reconciler.spec.documents import Alarm, Document, Store
@@ -37,7 +48,7 @@ def compile_specs(specs: Specs, *, account: str, partition: str = "aws") -> tupl
         wants = step(context, document)
         if renames:
             wants = moves.moved(wants, step(replace(context, specs=before), earlier[document.address]), renames)
-        for want in wants:
+        for want in existing.with_lookups(context, document, wants):
             first = found.setdefault(want.address, want)
             if first.spec != want.spec:
                 raise SpecInvalid(f"{want.where} and {first.where} declare {want.address} differently")

@@ -8,7 +8,8 @@ from typing import Any, Final
 from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources.alarm import AlarmSpec
 from reconciler.spec import names, queries
-from reconciler.spec.compile.context import Context, link, unstated, whole_seconds
+from reconciler.spec.compile import existing
+from reconciler.spec.compile.context import Context, unstated, whole_seconds
 from reconciler.spec.documents import Alarm, Service
 
 MISSING: Final = {"not_breaching": "notBreaching"}
@@ -68,7 +69,7 @@ def standard_alarms(context: Context, service: Service) -> Iterator[Desired[Any]
         yield _standard(context, service, what, ("AWS/ECS", metric, "Average"), own, (90.0, 5), text)
     for traffic, group in ((one, group) for _, one in service.forwardings for group in one.target_groups):
         behind: dict[str, Link] = {
-            "LoadBalancer": link("load-balancer", traffic.load_balancer, literal="arn:"),
+            "LoadBalancer": Ref(existing.balancer_address(traffic)),
             "TargetGroup": Ref(Address("target-group", group.name)),
         }
         for what in queries.standard_target_alarms(traffic):

@@ -76,8 +76,8 @@ def namespace_address(cluster: Cluster) -> Address:
 
 
 def cluster_link(name: str) -> Link:
-    """A cluster outside the specs is given by its ARN; its name is what ECS takes everywhere."""
-    return name.rpartition("/")[2] if name.startswith("arn:") else Ref(Address("cluster", name))
+    """A cluster that others own is given by its ARN or its name, and its name is what ECS takes everywhere."""
+    return queries.name_in_arn(name) if queries.is_outside(name) else Ref(Address("cluster", name))
 
 
 def capacity(context: Context, workload: Any) -> dict[str, Any]:

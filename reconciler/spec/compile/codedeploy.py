@@ -16,11 +16,10 @@ from reconciler.rollout.engine import engines
 from reconciler.rollout.engines.codedeploy.configuration import configuration
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import domains, members, names, queries
-from reconciler.spec.compile import role
+from reconciler.spec.compile import existing, role
 from reconciler.spec.compile.context import Context
-from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.workload import task_definition
-from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
+from reconciler.spec.documents import DeploymentStrategy, Service
 
 PRINCIPAL = "codedeploy.amazonaws.com"
 READS = (
@@ -30,11 +29,13 @@ READS = (
     "elasticloadbalancing:DescribeRules",
     "elasticloadbalancing:DescribeTargetGroups",
 )
+DEFAULT_ACTION = "elasticloadbalancing:ModifyListener"
+"""Of a listener that others own, CodeDeploy changes the stack's rules only."""
 WRITES = (
     "ecs:CreateTaskSet",
     "ecs:DeleteTaskSet",
     "ecs:UpdateServicePrimaryTaskSet",
-    "elasticloadbalancing:ModifyListener",
+    DEFAULT_ACTION,
     "elasticloadbalancing:ModifyRule",
 )
 HOOKS = ("lambda:InvokeFunction", "s3:GetObject", "s3:GetObjectVersion", "sns:Publish")
@@ -46,8 +47,7 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
     if traffic is None:
         return
     strategy = context.specs.get(DeploymentStrategy, service.deployment)
-    balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
-    listeners = balancer.listeners if balancer is not None else {}
+    entries = queries.entries(context.specs, traffic)
     cluster, own = queries.cluster_name(context.specs, service), service.name_in_aws
     application = codedeploy_names.application(cluster, own)
     named = None if strategy is None else strategy.role
@@ -65,16 +65,14 @@ def compile_deployment_group(context: Context, service: Service, delivery: Rollo
         role=Ref(generated.address) if generated is not None else context.role(named or ""),
         config=configuration(delivery.policy),
         target_groups=tuple(Ref(group) for group in delivery.groups),
-        production=Ref(listener_address(traffic.load_balancer, secure)),
-        test=Ref(listener_address(traffic.load_balancer, traffic.test_listener))
-        if traffic.test_listener in listeners
-        else None,
+        production=Ref(existing.listener_address(traffic, secure)),
+        test=Ref(existing.listener_address(traffic, entries["test_listener"])) if "test_listener" in entries else None,
         ready_wait=int(limits.stops_after.total_seconds() // 60),
         termination_wait=int(limits.bake.total_seconds() // 60),
         alarms=tuple(sorted(delivery.policy.alarms)),
         aws={} if strategy is None else members.said(strategy),
     )
-    before = {"production": Ref(listener_address(traffic.load_balancer, traffic.listener))}
+    before = {"production": Ref(existing.listener_address(traffic, traffic.listener))}
     until = delivery.production
     yield context.desired(
         service,
@@ -90,7 +88,9 @@ def _role(context: Context, service: Service, application: str) -> Desired[Any]:
     """The statements of AWSCodeDeployRoleForECS; it passes the roles of this service's tasks only."""
     spec = task_definition(context, service)
     roles = [one for one in (spec.execution_role, spec.task_role) if one]
-    statements = [role.allow(READS, ["*"]), role.allow(WRITES, ["*"])]
+    assert service.traffic is not None, "there is traffic to shift"
+    writes = [one for one in WRITES if one != DEFAULT_ACTION or not service.traffic.outside]
+    statements = [role.allow(READS, ["*"]), role.allow(writes, ["*"])]
     if roles:
         passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         passing = {"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": roles, "Condition": passed}

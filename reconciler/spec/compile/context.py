@@ -12,11 +12,13 @@ from pydantic import BaseModel
 
 from reconciler.model import ownership
 from reconciler.model.members import FIELD, digests, stated_tag
+from reconciler.model.requirement import Requirement
 from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Meanwhile, Path, Ref, Spec
 from reconciler.resources._ecs import Strategy
 from reconciler.spec.documents import Network, Stack
 from reconciler.spec.documents.base import Document
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.documents.references import LOOKUP
 from reconciler.spec.specs import Specs
 
 
@@ -43,11 +45,13 @@ class Context:
         kept: Mapping[Path, Keep] = NOTHING,
         members: Mapping[Path, Keep] = NOTHING,
         meanwhile: Meanwhile | None = None,
+        requires: tuple[Requirement, ...] = (),
     ) -> Desired[Any]:
         """`spec` as a resource of `document`; `path` leads to what declares it, `name` is its `Name` tag in EC2.
 
         `kept` are the fields in which `spec` has defaults: an adopted resource keeps what it has there. `members` are
-        those of its API's members, of which every resource keeps what its document does not state.
+        those of its API's members, of which every resource keeps what its document does not state. `requires` is what
+        has to hold of what others own.
         """
         api, said = getattr(type(spec), "api", None), getattr(spec, FIELD, None)
         hidden = digests(api, said, address) if api is not None and said else {}
@@ -66,6 +70,7 @@ class Context:
             where=self.specs.where(document, *path).place,
             origins=origins or {},
             meanwhile=None if meanwhile is None or meanwhile.spec == spec else meanwhile,
+            requires=requires,
         )
 
     # -- references, by name or by literal id
@@ -100,7 +105,14 @@ def unstated(block: BaseModel, **fields: str | Path) -> dict[Path, Keep]:
 
 def link(kind: str, name: str, *, literal: str) -> Link:
     """A reference by the name in the specs, or `name` itself where it begins as AWS's ids of that kind do."""
+    if name.startswith(LOOKUP):
+        return Ref(lookup_address(name))
     return name if name.startswith((literal, "arn:")) else Ref(Address(kind, name))
+
+
+def lookup_address(reference: str) -> Address:
+    """Where the value of `{lookup: …}` is found."""
+    return Address("lookup", reference.removeprefix(LOOKUP))
 
 
 def seconds(value: timedelta | None) -> int | None:

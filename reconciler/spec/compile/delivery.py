@@ -9,13 +9,12 @@ from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.spec import RolloutSpec, fitting, fitting_headers
 from reconciler.spec import domains, queries
-from reconciler.spec.compile import registry
+from reconciler.spec.compile import existing, registry
 from reconciler.spec.compile.context import Context
-from reconciler.spec.compile.load_balancer import listener_address
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
-from reconciler.spec.documents import Alarm, DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents import Alarm, DeploymentStrategy, Service, Task
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.specs import Specs
 
@@ -41,29 +40,17 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
     )
     if traffic is None:
         return plain
-    balancer = specs.get(LoadBalancer, traffic.load_balancer)
     secure = domains.secure(specs, traffic)
-    found = _with_traffic(specs, plain, service, traffic, balancer, secure)
+    found = _with_traffic(specs, plain, service, traffic, secure)
     if secure == traffic.listener or found.engine.shifts_traffic is TrafficShifter.ECS:
         return found
-    http = _with_traffic(specs, plain, service, traffic, balancer, traffic.listener)
+    http = _with_traffic(specs, plain, service, traffic, traffic.listener)
     return replace(found, meanwhile=replace(http, successor=found.production))
 
 
-def _with_traffic(
-    specs: Specs,
-    plain: RolloutSpec,
-    service: Service,
-    traffic: Traffic,
-    balancer: LoadBalancer | None,
-    entrance: str,
-) -> RolloutSpec:
+def _with_traffic(specs: Specs, plain: RolloutSpec, service: Service, traffic: Traffic, entrance: str) -> RolloutSpec:
     """With the requests that come in by the listener `entrance`."""
-    listeners = domains.listeners(specs, balancer) if balancer is not None else {}
-    production, test = (
-        listeners[name].port if name in listeners else otherwise
-        for name, otherwise in ((entrance, 80), (traffic.test_listener, 9000))
-    )
+    tested = queries.has_listener(specs, traffic, traffic.test_listener)
     return replace(
         plain,
         container=traffic.container,
@@ -72,12 +59,21 @@ def _with_traffic(
             Address("target-group", group.name) for _, one in service.forwardings for group in one.target_groups
         ),
         production=entry(service, traffic, entrance),
-        test=entry(service, traffic, traffic.test_listener) if traffic.test_listener in listeners else None,
-        ports=(production, test),
+        test=entry(service, traffic, traffic.test_listener) if tested else None,
+        ports=(_port(specs, traffic, entrance, 80), _port(specs, traffic, traffic.test_listener, 9000)),
         health=health_check(traffic),
         headers=fitting_headers(traffic.match.host, traffic.match.header),
         query=fitting(traffic.match.query),
     )
+
+
+def _port(specs: Specs, traffic: Forwarding, listener: str, otherwise: int) -> int | str:
+    """The port of a listener, for people; one that others own may be known by its ARN only."""
+    if traffic.outside:
+        return int(listener) if listener.isdigit() else "?" if queries.is_arn(listener) else otherwise
+    balancer = queries.balancer(specs, traffic)
+    listeners = {} if balancer is None else domains.listeners(specs, balancer)
+    return otherwise if listener not in listeners else listeners[listener].port
 
 
 def _pre_deployment(specs: Specs, task: Task) -> Desired[Any]:
@@ -92,8 +88,10 @@ def strategy_of(specs: Specs, service: Service) -> DeploymentStrategy | None:
 def entry(service: Service, traffic: Forwarding, listener: str) -> Address:
     """Where requests of the service come in: its own rule, or all of a listener. No service's name has a dot."""
     if not traffic.match.given:
-        return listener_address(traffic.load_balancer, listener)
+        return existing.listener_address(traffic, listener)
     further = "" if traffic is service.traffic else f".{traffic.target_groups[0].name}"
+    if traffic.outside:
+        listener = "test" if existing.is_for_tests(traffic, listener) else "production"
     return Address("listener-rule", f"{service.name}{further}-{listener}")
 
 

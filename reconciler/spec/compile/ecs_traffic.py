@@ -15,7 +15,7 @@ from reconciler.resources.service import Deployment, FunctionHook, Pair, hook_de
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.strategy import Strategy
 from reconciler.spec import members, names
-from reconciler.spec.compile import role
+from reconciler.spec.compile import existing, role
 from reconciler.spec.compile.context import Context
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 
@@ -79,13 +79,14 @@ def _generated(context: Context, service: Service) -> Desired[Any]:
     of_elb = "elasticloadbalancing"
     groups = [context.arn(of_elb, f"targetgroup/{group.name_in_aws}/*") for group in traffic.target_groups]
     found = context.specs.get(LoadBalancer, traffic.load_balancer)
-    balancer = traffic.load_balancer if found is None else found.name_in_aws
+    balancer = existing.balancer_name(traffic.load_balancer) if found is None else found.name_in_aws
     part = "net" if traffic.of_connections else "app"
     listener, rule = (context.arn(of_elb, f"{kind}/{part}/{balancer}/*") for kind in ("listener", "listener-rule"))
+    default_action = [role.allow(["elasticloadbalancing:ModifyListener"], [listener])]
     statements = [
         role.allow(READS, ["*"]),
         role.allow(TARGETS, groups),
-        role.allow(["elasticloadbalancing:ModifyListener"], [listener]),
+        *(() if traffic.outside else default_action),
     ]
     if not traffic.of_connections:
         statements.append(role.allow(["elasticloadbalancing:ModifyRule"], [rule]))

@@ -10,6 +10,7 @@ from reconciler.model.resource import Address, Desired, Link, Ref
 from reconciler.resources._scaling_fields import CUSTOM, OURS, Query
 from reconciler.resources.scaling import Policy, ScalingSpec, ScheduledAction
 from reconciler.spec import members, names, queries
+from reconciler.spec.compile import existing
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.documents import Service
 from reconciler.spec.documents.scaling import Scaling
@@ -137,6 +138,6 @@ def _label(service: Service, metric: str) -> dict[str, Link]:
     if metric != "requests" or service.traffic is None:
         return {}
     return {
-        "load_balancer": Ref(Address("load-balancer", service.traffic.load_balancer)),
+        "load_balancer": Ref(existing.balancer_address(service.traffic)),
         "target_group": Ref(Address("target-group", service.traffic.target_groups[0].name)),
     }

@@ -19,8 +19,8 @@ from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.spec import domains, members
-from reconciler.spec.compile import ecs_traffic, kept, service_members
+from reconciler.spec import domains, members, queries
+from reconciler.spec.compile import ecs_traffic, existing, kept, service_members
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
@@ -31,7 +31,6 @@ from reconciler.spec.compile.load_balancer import (
     changes_listeners,
     conditions,
     forward,
-    listener_address,
     shifted,
     stated_regexes,
     unstated_conditions,
@@ -41,9 +40,8 @@ from reconciler.spec.compile.service_connect import compile_service_connect
 from reconciler.spec.compile.target_group import compile_target_groups, container_port
 from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.compile.workload import compile_workload, placement
-from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents import Service
 from reconciler.spec.documents.deployment_strategy import Rolling
-from reconciler.spec.documents.service import Traffic
 
 
 def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]]:
@@ -118,15 +116,12 @@ def _shifted_by_ecs(
 def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desired[Any]]:
     strategy = strategy_of(context.specs, service)
     for path, traffic in service.forwardings:
-        balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
-        if balancer is None or not traffic.match.given:
+        yield from existing.compile_balancer(context, service, traffic, path)
+        if not traffic.match.given:
             continue
-        test = [traffic.test_listener] if isinstance(traffic, Traffic) else []
-        secure, known = domains.secure(context.specs, traffic), domains.listeners(context.specs, balancer)
-        for listener in dict.fromkeys((secure, traffic.listener, *test)):
-            if listener not in known:
-                continue
-            at = Ref(listener_address(traffic.load_balancer, listener))
+        secure, entries = domains.secure(context.specs, traffic), queries.entries(context.specs, traffic)
+        for field, listener in (entries if secure == traffic.listener else {"domain": secure, **entries}).items():
+            at = Ref(existing.listener_address(traffic, listener))
             action = shifted(traffic, strategy) if ours else {"action": forward(traffic)}
             spec = ListenerRuleSpec(listener=at, **conditions(traffic.match), **action)
             meanwhile = None
@@ -144,6 +139,7 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
                 kept=unstated_conditions(traffic.match),
                 tags=stated_regexes(traffic.match),
                 meanwhile=meanwhile,
+                requires=existing.of_rule(context, service, traffic, path, field),
             )
 
 

@@ -23,7 +23,7 @@ from reconciler.resources.target_group import (
 )
 from reconciler.rollout import release
 from reconciler.spec import members
-from reconciler.spec.compile import kept
+from reconciler.spec.compile import existing, kept
 from reconciler.spec.compile.context import Context, link, seconds, whole_seconds
 from reconciler.spec.documents import LoadBalancer, Service
 from reconciler.spec.documents.service import Forwarding
@@ -84,6 +84,7 @@ def _of(
             number,
             tags=stated_tag(dict.fromkeys(stated, Keep.STATED)),
             kept=kept.of_target_group(traffic),
+            requires=existing.of_target_group(context, service, traffic, path),
         )
 
 
@@ -136,6 +137,8 @@ def _sticky(stickiness: Stickiness) -> dict[str, str]:
 
 
 def _vpc(context: Context, service: Service, traffic: Forwarding) -> Link:
+    if traffic.outside and context.network_of(service.placement.subnets) is None:
+        return existing.vpc(traffic)
     balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
     if balancer is not None and balancer.network is not None:
         return link("vpc", balancer.network, literal="vpc-")

@@ -15,9 +15,10 @@ from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.spec import members, names, queries
 from reconciler.spec.compile import kept, registry, role, secret, task_members
 from reconciler.spec.compile.cluster import exec_statements
-from reconciler.spec.compile.context import Context, seconds, whole_seconds
+from reconciler.spec.compile.context import Context, lookup_address, seconds, whole_seconds
 from reconciler.spec.compile.execution_role import TASKS, Workload, execution_role, execution_role_link, tasks
 from reconciler.spec.documents import Registry
+from reconciler.spec.documents.container import LookedUp
 from reconciler.spec.documents.logs import AWSLOGS
 from reconciler.spec.documents.task_definition import DISTINCT, Choice
 
@@ -130,7 +131,10 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
         "cpu": container.cpu or alone.cpu,
         "memory": container.memory or alone.memory,
         "ports": _ports(workload, name, aws.get("portMappings") or ()),
-        "environment": dict(container.environment),
+        "environment": {
+            key: Ref(lookup_address(value)) if isinstance(value, LookedUp) else value
+            for key, value in container.environment.items()
+        },
         "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
         "command": container.command,
         "entrypoint": container.entrypoint,

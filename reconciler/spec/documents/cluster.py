@@ -8,12 +8,12 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.logs import LogGroupName
+from reconciler.spec.documents.references import RoleReference
 from reconciler.spec.documents.values import (
     Architecture,
     Flag,
     KmsKey,
     Many,
-    RoleReference,
     Whole,
     Words,
     matching,

@@ -6,13 +6,14 @@ It is one module because these are the fields of one block, with the rules that 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.logs import ContainerLogs, Firelens
+from reconciler.spec.documents.references import LOOKUP_SCHEMA, looked_up
 from reconciler.spec.documents.secret import Credentials, Secret, SecretReference
 from reconciler.spec.documents.values import (
     Duration,
@@ -108,6 +109,25 @@ class ContainerPort(Block):
     @classmethod
     def _plain(cls, value: Any) -> Any:
         return value if isinstance(value, dict | ContainerPort) else {"port": value}
+
+
+class LookedUp(str):
+    """A value of a variable that others publish, by its source."""
+
+
+def _variable(value: Any) -> str:
+    if isinstance(value, LookedUp):
+        return value
+    found = looked_up(value) if isinstance(value, dict) else value
+    return LookedUp(found) if isinstance(value, dict) and isinstance(found, str) else text(found)
+
+
+Variable: TypeAlias = Annotated[
+    str,
+    PlainValidator(_variable),
+    WithJsonSchema({"anyOf": [{"type": ["string", "number", "boolean"]}, LOOKUP_SCHEMA]}),
+]
+"""The value of a variable, or where it is looked up."""
 
 
 class ContainerHealthCheck(Block):
@@ -229,8 +249,9 @@ class Container(Block):
     """Overrides the command of the image: a list of arguments."""
     entrypoint: tuple[Text, ...] = ()
     """Overrides the entry point of the image."""
-    environment: dict[VariableName, Text] = Field(default_factory=dict)
-    """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets."""
+    environment: dict[VariableName, Variable] = Field(default_factory=dict)
+    """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets. A value that others
+    publish is written as `{lookup: ssm:/path}` or `{lookup: "cloudformation:EXPORT"}`."""
     secrets: dict[VariableName, Secret] = Field(default_factory=dict)
     """ssm:/path, secretsmanager:name[:json-key[:version-stage[:version-id]]] or an ARN. Read by ECS when a task
     starts."""

@@ -10,12 +10,12 @@ from pydantic_core import CoreSchema
 from reconciler.model import duration
 from reconciler.rollout.engine import Controller, default_engine, engines
 from reconciler.spec.documents.base import Block, Document, Members
+from reconciler.spec.documents.references import RoleReference
 from reconciler.spec.documents.values import (
     Clock,
     Duration,
     Flag,
     Percent,
-    RoleReference,
     Text,
     Whole,
     Words,

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block
-from reconciler.spec.documents.values import Flag, RoleReference, literal, matching, no_repeats, problem
+from reconciler.spec.documents.references import RoleReference
+from reconciler.spec.documents.values import Flag, literal, matching, no_repeats, problem
 
 DOMAIN = r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}"
 DomainName = Annotated[str, *matching(DOMAIN, 253, "a domain name in lower case, such as example.com")]

@@ -7,10 +7,28 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Members
-from reconciler.spec.documents.values import ONE_OR_MANY, AnyCidr, Port, Text, Whole, matching, no_repeats, problem
+from reconciler.spec.documents.references import LISTENER_ARN
+from reconciler.spec.documents.values import (
+    ONE_OR_MANY,
+    AnyCidr,
+    Port,
+    Text,
+    Whole,
+    matching,
+    no_repeats,
+    problem,
+)
 
 LISTENER = r"[a-z][a-z0-9-]*"
 ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
+ListenerReference = Annotated[
+    str,
+    *matching(
+        rf"{LISTENER}|[1-9]\d{{0,4}}|{LISTENER_ARN}",
+        256,
+        "lower-case letters, digits and '-'; of a load balancer that others own, its port or its ARN",
+    ),
+]
 Pattern = Annotated[str, *matching(r"[\x21-\x7e]+", 128, "printable characters without spaces")]
 Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
 Method = Annotated[str, *matching(r"[A-Z_-]+", 40, "upper-case letters, '-' and '_' only, such as POST")]

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.domain import DomainName
 from reconciler.spec.documents.listener_rule import Answer, ListenerName, ListenerRule
+from reconciler.spec.documents.references import IdReference, Ids
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
     Line,
-    Many,
     Port,
     Reference,
     Words,
@@ -108,11 +108,11 @@ class LoadBalancer(Document):
     """An application load balancer routes requests of HTTP; a network load balancer, connections of TCP."""
     scheme: Literal["internet-facing", "internal"] = "internet-facing"
     """`internal` has addresses in its network only."""
-    network: Reference | None = None
+    network: IdReference | None = None
     """Default: the network of its subnets. Use a vpc-… id for a network outside the specs."""
-    subnets: Many
+    subnets: Ids
     """Subnets of at least two availability zones, by name or subnet-… id."""
-    security_groups: Annotated[Many, Field(max_length=5)] = ()
+    security_groups: Annotated[Ids, Field(max_length=5)] = ()
     """Security groups of the load balancer, by name or sg-… id. A network load balancer may have none; AWS cannot add
     any to one that was created without."""
     listeners: dict[ListenerName, Listener]

@@ -12,13 +12,13 @@ from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
 from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.domain import Domains
-from reconciler.spec.documents.listener_rule import ListenerName, Match
+from reconciler.spec.documents.listener_rule import ListenerReference, Match
+from reconciler.spec.documents.references import LOOKUP, NAMED, ClusterReference, LoadBalancerReference
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
-    ClusterReference,
     Duration,
     Flag,
     Line,
@@ -26,6 +26,7 @@ from reconciler.spec.documents.values import (
     Reference,
     Whole,
     lasting,
+    literal,
     no_repeats,
     problem,
 )
@@ -38,8 +39,9 @@ class Forwarding(Block):
 
     api = "target_group"
 
-    load_balancer: Reference
-    """The LoadBalancer document."""
+    load_balancer: LoadBalancerReference
+    """The LoadBalancer document; or one that others own, by its ARN or as `{name: …}`. The stack adds rules to the
+    listeners of that one, for which it needs a `match`, and writes nothing else of it."""
     container: ContainerName
     """The container that receives the requests."""
     port: Port | None = None
@@ -75,10 +77,15 @@ class Forwarding(Block):
     domain: Domains = ()
     """Domains by which users reach the service, such as app.example.com: their certificates, records in Route 53, and
     HTTPS. If `listener` uses HTTP, it sends requests to HTTPS from then on."""
-    listener: ListenerName = "production"
-    """The listener for production traffic."""
+    listener: ListenerReference = "production"
+    """The listener for production traffic. Of a load balancer that others own: its port, or its ARN."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `TargetType`."""
+
+    @property
+    def outside(self) -> bool:
+        """Whether others own the load balancer and its listeners."""
+        return literal(self.load_balancer, "arn:", NAMED, LOOKUP)
 
     @property
     def of_connections(self) -> bool:
@@ -126,8 +133,9 @@ class Traffic(Forwarding):
 
     target_groups: Annotated[tuple[TargetGroup, ...], AfterValidator(no_repeats), Field(min_length=1, max_length=2)]
     """One for rolling deployments; two for blue/green, canary and linear ones, which alternate between them."""
-    test_listener: ListenerName = "test"
-    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear."""
+    test_listener: ListenerReference = "test"
+    """Where a new version is tested before it receives production traffic; for blue/green, canary and linear. Of a load
+    balancer that others own: its port, or its ARN."""
 
 
 class Service(Document):
@@ -144,7 +152,7 @@ class Service(Document):
     aws_name: EcsName | None = None
     """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
     cluster: ClusterReference
-    """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
+    """The Cluster that it runs in; or one that others own, by its ARN or as `{name: …}`."""
     task: TaskDefinition
     """Its task definition."""
     desired_count: Annotated[Whole, Field(ge=0, le=5000)] = 1

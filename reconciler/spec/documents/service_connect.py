@@ -8,7 +8,8 @@ from pydantic import Field
 
 from reconciler.spec.documents.base import Block
 from reconciler.spec.documents.container import ContainerName
-from reconciler.spec.documents.values import Duration, Flag, Port, RoleReference, Words, lasting, matching
+from reconciler.spec.documents.references import RoleReference
+from reconciler.spec.documents.values import Duration, Flag, Port, Words, lasting, matching
 
 DiscoveryName = Annotated[str, *matching(r"[a-z0-9_][a-z0-9_-]*", 64, "lower-case letters, digits, '_' and '-' only")]
 DnsName = Annotated[

@@ -9,18 +9,10 @@ from pydantic import Field, model_validator
 from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Document, Members
 from reconciler.spec.documents.cluster import CapacityShares, EcsName
+from reconciler.spec.documents.references import ClusterReference
 from reconciler.spec.documents.service import PlatformVersion
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
-from reconciler.spec.documents.values import (
-    ClusterReference,
-    Duration,
-    Flag,
-    Reference,
-    Whole,
-    lasting,
-    matching,
-    problem,
-)
+from reconciler.spec.documents.values import Duration, Flag, Reference, Whole, lasting, matching, problem
 from reconciler.spec.documents.week import TimeZone
 from reconciler.spec.messages import shown
 

@@ -9,19 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.container import Container, ContainerName
 from reconciler.spec.documents.logs import Logs
+from reconciler.spec.documents.references import Ids, RoleReference
 from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.secret import SecretReference
-from reconciler.spec.documents.values import (
-    Architecture,
-    Flag,
-    KmsKey,
-    Many,
-    RoleReference,
-    Whole,
-    matching,
-    no_repeats,
-    problem,
-)
+from reconciler.spec.documents.values import Architecture, Flag, KmsKey, Whole, matching, no_repeats, problem
 from reconciler.spec.documents.volume import Volume, VolumeName
 from reconciler.spec.messages import shown
 
@@ -113,9 +104,9 @@ class Choice(Block):
 class Placement(Block):
     """The subnets and security groups of tasks, and on EC2 how instances are chosen for them."""
 
-    subnets: Annotated[Many, Field(min_length=1, max_length=16)]
+    subnets: Annotated[Ids, Field(min_length=1, max_length=16)]
     """Subnets of one network, by name or subnet-… id."""
-    security_groups: Annotated[Many, Field(min_length=1, max_length=5)]
+    security_groups: Annotated[Ids, Field(min_length=1, max_length=5)]
     """Security groups of the tasks, by name or sg-… id."""
     public_ip: Flag = False
     """Gives tasks a public address. Without it, a task in a public subnet cannot reach the internet. Only on Fargate.

@@ -202,20 +202,6 @@ def matching(pattern: str, longest: int, rule: str, shortest: int = 1) -> tuple[
     return BeforeValidator(line), AfterValidator(named(pattern, longest, rule, shortest)), WithJsonSchema(schema)
 
 
-def _or_arn(pattern: str, what: str) -> tuple[Any, ...]:
-    """The metadata of a reference to a document, or by its ARN to one thing outside the specs: IAM takes `*` and `?`
-    in a policy for any characters."""
-    arn = re.compile(pattern, re.ASCII)
-
-    def check(value: str) -> str:
-        if literal(value, "arn:") and not arn.fullmatch(value):
-            raise problem("E1109", f"{shown(value)} is not the ARN of {what}")
-        return value
-
-    schema = {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": f"^(?:(?!arn:).*|{pattern})$"}
-    return AfterValidator(check), WithJsonSchema(schema)
-
-
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _DURATION_SCHEMA = {"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "2h"]}
 
@@ -264,14 +250,6 @@ KmsKey: TypeAlias = Annotated[
 ]
 Reference: TypeAlias = Annotated[str, BeforeValidator(line), StringConstraints(min_length=1, max_length=2048)]
 """The name of another document or a part of one; an AWS id or ARN for a resource outside the specs."""
-RoleReference: TypeAlias = Annotated[
-    Reference, *_or_arn(r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+", "an IAM role")
-]
-"""The name of a Role, or the ARN of a role outside the specs."""
-ClusterReference: TypeAlias = Annotated[
-    Reference, *_or_arn(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9_-]+", "a cluster")
-]
-"""The name of a Cluster, or the ARN of a cluster outside the specs."""
 Architecture = Literal["X86_64", "ARM64"]
 Many: TypeAlias = Annotated[
     tuple[Reference, ...], AfterValidator(no_repeats), WithJsonSchema({"type": "array", "items": {"type": "string"}})

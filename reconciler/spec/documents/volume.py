@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from reconciler.spec.documents.base import Block
-from reconciler.spec.documents.values import Flag, KmsKey, Port, Reference, RoleReference, Whole, matching, problem
+from reconciler.spec.documents.references import RoleReference
+from reconciler.spec.documents.values import Flag, KmsKey, Port, Reference, Whole, matching, problem
 
 VolumeName = Annotated[str, *matching(r"[A-Za-z0-9_-]+", 255, "letters, digits, '_' and '-' only")]
 AbsolutePath = Annotated[str, *matching(r"/[^\x00-\x1f]*", 1024, "an absolute path, beginning with /")]

@@ -223,7 +223,8 @@ class EcsNative(Model):
     # -- at a price
 
     def disturbances(self, state: State) -> Iterator[tuple[str, State]]:
-        yield from world.disturbances(state)
+        for event, after in world.disturbances(state):
+            yield event, _interrupted(state, after)
         state = world.not_only_a_wish(state)
         yield from _expiries(state)
         truth = _of(state)
@@ -251,6 +252,19 @@ class EcsNative(Model):
             if hook.waits:
                 yield f"somebody continues {hook.id} by hand", _vouched(state, truth, active, hook)
                 yield f"somebody rolls back at {hook.id} by hand", _undone(state, _going_back(truth, active))
+
+
+def _interrupted(state: State, after: State) -> State:
+    """Once production has moved, ECS takes back a version without tasks as a whole, and it is started again while it is
+    wanted.
+    """
+    truth = _of(after)
+    green, production = truth.green, truth.production
+    if green is None or green.well or production is None or not production[green.slot]:
+        return after
+    if _of(state).green == green:
+        return after
+    return after._replace(ghosts=after.ghosts._replace(interrupted=green.release))
 
 
 def _serving(state: State) -> State:

@@ -11,6 +11,7 @@ from reconciler.model import codedeploy_names
 from reconciler.rollout.action_text import tasks_text
 from reconciler.rollout.actions import DeleteTaskSet, EngineAction, RolloutAction, SetWeights
 from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deployment, Stage, Status
+from reconciler.rollout.release import Ports
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet, all_on
 
 
@@ -46,7 +47,7 @@ class CreateDeployment(EngineAction):
         versions = (*seen.versions, (green.id, made.id))
         return replace(seen, sets=(*seen.sets, green), active=made, ours=made, versions=versions)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         return f"CodeDeploy starts green: {tasks_text(math.ceil(seen.desired))}"
 
 
@@ -75,7 +76,7 @@ class ShiftTraffic(EngineAction):
         shifting = replace(found, status=Status.IN_PROGRESS, stage=Stage.SHIFTING)
         return replace(seen, active=shifting, ours=shifting)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         return f"CodeDeploy shifts :{ports[0]}"
 
 
@@ -105,7 +106,7 @@ class TerminateOriginal(EngineAction):
         sets = tuple(one if one is green else replace(one, draining=True, running=0, healthy=()) for one in seen.sets)
         return replace(seen, sets=sets, active=None, ours=done)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         return "CodeDeploy removes blue"
 
 
@@ -138,7 +139,7 @@ class StopDeployment(EngineAction):
         back = all_on(blue.slot) if blue is not None else (WHOLE, 0)
         return replace(seen, sets=sets, production=back, test=back, active=rollback, ours=stopped)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         found = seen.active if isinstance(seen, DeployedService) else None
         back = f"switch :{ports[0]} back to blue and " if found is not None and found.shifts else ""
         return f"CodeDeploy rolls back: {back}remove green" if back else "CodeDeploy removes green"

@@ -14,6 +14,7 @@ from reconciler.rollout.engines.ecs_native.facts import (
     Status,
     native,
 )
+from reconciler.rollout.release import Ports
 from reconciler.rollout.state import ObservedService, TaskSet, all_on
 from reconciler.rollout.strategy import Function
 
@@ -48,7 +49,7 @@ class StartDeployment(EngineAction):
         made = replace(made, stage="SCALE_UP", target=green.id, task_definition=definition, declared=self.hooks)
         return replace(found, sets=(*seen.sets, green), deployment=made, shifting_since=None)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         called = f"; it calls {', '.join(map(str, self.functions))}" if self.functions else ""
         return f"ECS starts green: {tasks_text(seen.desired)}{called}"
 
@@ -84,7 +85,7 @@ class ContinueDeployment(EngineAction):
             return ()
         return (SetWeights("production", all_on(green.slot), seen.production),)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         return f"ECS shifts :{ports[0]}" if self.at_gate else ""
 
 
@@ -116,7 +117,7 @@ class StopDeployment(EngineAction):
             return ()
         return (SetWeights("production", all_on(1 - green.slot), production),)
 
-    def text(self, seen: ObservedService, ports: tuple[int, int]) -> str:
+    def text(self, seen: ObservedService, ports: Ports) -> str:
         active = native(seen).active
         back = f"switch :{ports[0]} back to blue and " if active is not None and active.shifts else ""
         return f"ECS rolls back: {back}remove green" if back else "ECS removes green"

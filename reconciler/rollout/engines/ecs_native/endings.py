@@ -124,7 +124,8 @@ def giving_way(policy: Strategy, seen: NativeService, now: datetime) -> RolloutS
         return None
     if not _gives_way(policy, ours, due):
         return None
-    because = "all tasks of green were interrupted; it starts again once ECS has rolled the deployment back"
+    then = "it starts again afterwards" if ours.release == seen.wanted else "another version is wanted by now"
+    because = f"all tasks of green were interrupted, and ECS rolls the deployment back; {then}"
     return RolloutStep(Phase.SCALING_UP, (), now + POLL_EVERY, because, RolloutHealth.DEGRADED, ours.release)
 
 

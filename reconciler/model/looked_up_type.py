@@ -1,4 +1,4 @@
-"""Resource type that is only looked up: what stands behind it is made and changed outside the specs."""
+"""Looked-up type: the interface of a type that is only read, because others create and own it."""
 
 from __future__ import annotations
 

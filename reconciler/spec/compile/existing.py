@@ -1,0 +1,250 @@
+"""Compilation of what others own and documents refer to: it is looked up, checked, and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from reconciler.model.requirement import Requirement
+from reconciler.model.resource import Address, Desired, Link, Ref, Spec, existing
+from reconciler.resources._existing_in_ec2 import ExistingInEc2Spec
+from reconciler.resources.existing_cluster import ExistingClusterSpec
+from reconciler.resources.existing_listener import ExistingListenerSpec
+from reconciler.resources.existing_load_balancer import ExistingLoadBalancerSpec
+from reconciler.resources.existing_role import ExistingRoleSpec
+from reconciler.resources.existing_vpc import ExistingVpcSpec
+from reconciler.resources.lookup import LookupSpec
+from reconciler.spec import queries
+from reconciler.spec.compile import load_balancer
+from reconciler.spec.compile.context import Context, link, lookup_address
+from reconciler.spec.documents import Document, LoadBalancer, Service, Task
+from reconciler.spec.documents.references import LOOKUP, NAMED
+from reconciler.spec.documents.service import Forwarding, Traffic
+from reconciler.spec.node import Path
+from reconciler.spec.outside import Outside, outside
+
+IN_VPC = ("subnet", "security-group")
+"""Types of which each is in one VPC."""
+
+
+def name_of(reference: str) -> str:
+    """The name or ARN in AWS that a reference to something outside the specs gives, or where it is looked up."""
+    return reference.removeprefix(NAMED).removeprefix(LOOKUP)
+
+
+def short(reference: str) -> str:
+    """The same without the service, region and account of an ARN, for addresses: `app/shared/50dc6c495c0c9188`."""
+    name = name_of(reference)
+    return name.split(":", 5)[5].partition("/")[2] if name.startswith("arn:") else name
+
+
+def with_lookups(context: Context, document: Document, wants: Iterable[Desired[Any]]) -> Iterator[Desired[Any]]:
+    """The resources of a document after what others own and they name, which is looked up first.
+
+    The id stays in them as the document gives it; what is missing holds back what names it.
+    """
+    found = {_literal(one): (one, _lookup(context, one)) for one in outside(context.specs, document)}
+    yield from _values(context, document)
+    yield from (want for one, want in found.values() if one.kind != "lookup")
+    vpc = _vpc_of(context, document) if found else None
+    if isinstance(vpc, Desired):
+        yield vpc
+    for want in wants:
+        texts = (
+            [*_texts(want.spec), *(LOOKUP + ref.name for ref in want.refs() if ref.kind == "lookup")] if found else []
+        )
+        used = [found[text] for text in dict.fromkeys(texts) if text in found]
+        after = want.after | {looked_up.address for _, looked_up in used}
+        requires = (
+            *want.requires,
+            *(_within(one, at, vpc) for one, at in used if vpc is not None and one.kind in IN_VPC),
+        )
+        yield replace(want, after=after, requires=requires) if used else want
+
+
+def _literal(one: Outside) -> str:
+    """What resources have in the place of a reference."""
+    return queries.name_in_arn(one.text) if one.kind == "cluster" else one.text
+
+
+def _lookup(context: Context, one: Outside) -> Desired[Any]:
+    if one.kind == "lookup":
+        return _looked_up(context, one.document, lookup_address(one.text), _source(one.text), *one.path)
+    at = Address(existing(one.kind), short(one.text) if queries.is_arn(one.text) else _literal(one))
+    id = link(one.kind, one.text, literal=one.text)
+    at = at if isinstance(id, str) else Address(at.kind, id.address.name)
+    spec: Spec
+    match one.kind:
+        case "cluster":
+            spec = ExistingClusterSpec(name=_literal(one))
+        case "role":
+            spec = ExistingRoleSpec(arn=one.text)
+        case "vpc":
+            spec = ExistingVpcSpec(of=id)
+        case _:
+            spec = ExistingInEc2Spec(id=id)
+    return _looked_up(context, one.document, at, spec, *one.path)
+
+
+def _values(context: Context, document: Document) -> Iterator[Desired[Any]]:
+    """The values of others that a document names, once each."""
+    found: dict[Address, Desired[Any]] = {}
+    for one in outside(context.specs, document):
+        if one.text.startswith(LOOKUP):
+            at = lookup_address(one.text)
+            found.setdefault(at, _looked_up(context, one.document, at, _source(one.text), *one.path))
+    yield from found.values()
+
+
+def _source(reference: str) -> LookupSpec:
+    return LookupSpec(source=reference.removeprefix(LOOKUP))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a spec, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _texts(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _texts(item)
+
+
+# -- networks
+
+
+def _vpc_of(context: Context, document: Document) -> Desired[Any] | Link | None:
+    """The VPC that the subnets and security groups of a document have to be in: that of its load balancer or its
+    network, or of its first subnet, which is then looked up."""
+    if isinstance(document, LoadBalancer):
+        named, subnets = document.network, document.subnets
+    elif isinstance(document, Service | Task):
+        traffic = document.traffic if isinstance(document, Service) else None
+        if traffic is not None and traffic.outside:
+            return vpc(traffic)
+        balancer = queries.balancer(context.specs, traffic)
+        named, subnets = None if balancer is None else balancer.network, document.placement.subnets
+    else:
+        return None
+    network = context.network_of(subnets)
+    if network is not None:
+        return Ref(Address("vpc", network.name))
+    if named is not None:
+        return link("vpc", named, literal="vpc-")
+    if not subnets or not queries.is_subnet_id(subnets[0]):
+        return None
+    name = subnets[0].removeprefix(LOOKUP)
+    spec = ExistingVpcSpec(of=Ref(Address(existing("subnet"), name)))
+    return context.desired(document, Address(existing("vpc"), name), spec)
+
+
+def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Requirement:
+    link: Link = Ref(vpc.address) if isinstance(vpc, Desired) else vpc
+    whose = f"the load balancer {one.document.name}" if isinstance(one.document, LoadBalancer) else one.document.name
+    because = f"{one.text} is in {{}}, which is not the VPC of {whose}"
+    return Requirement(at.address, "vpc", (link,), because, at.where)
+
+
+def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
+    """Where it is missing, the very reference is wrong, so that its column is said, too."""
+    found = context.desired(document, address, spec)
+    return replace(found, where=str(context.specs.where(document, *path)))
+
+
+# -- load balancers
+
+
+def balancer_name(reference: str) -> str:
+    """The name of a load balancer, which its ARN has before its id; `*` if it is looked up."""
+    if reference.startswith(LOOKUP):
+        return "*"
+    return short(reference).split("/")[1] if queries.is_arn(reference) else name_of(reference)
+
+
+def balancer_address(traffic: Forwarding) -> Address:
+    """The load balancer that requests come through, whoever owns it."""
+    if not traffic.outside:
+        return Address("load-balancer", traffic.load_balancer)
+    return Address(existing("load-balancer"), short(traffic.load_balancer))
+
+
+def listener_address(traffic: Forwarding, listener: str) -> Address:
+    """A listener of the load balancer, by its name there, or by its port or ARN if others own it."""
+    if not traffic.outside:
+        return load_balancer.listener_address(traffic.load_balancer, listener)
+    within = listener.rpartition("/")[2]
+    return Address(existing("listener"), f"{short(traffic.load_balancer)}:{within}")
+
+
+def vpc(traffic: Forwarding) -> Ref:
+    """The VPC of a load balancer that others own."""
+    return Ref(Address(existing("vpc"), short(traffic.load_balancer)))
+
+
+def compile_balancer(context: Context, service: Service, traffic: Forwarding, path: Path) -> Iterator[Desired[Any]]:
+    """The load balancer of a service's traffic, if others own it, with its VPC and the listeners that are used."""
+    if not traffic.outside:
+        return
+    at = balancer_address(traffic)
+    if traffic.load_balancer.startswith(LOOKUP):
+        place = lookup_address(traffic.load_balancer)
+        yield _looked_up(context, service, place, _source(traffic.load_balancer), *path, "load_balancer")
+        spec = ExistingLoadBalancerSpec(name=Ref(place))
+    else:
+        spec = ExistingLoadBalancerSpec(name=name_of(traffic.load_balancer))
+    yield _looked_up(context, service, at, spec, *path, "load_balancer")
+    yield _looked_up(context, service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
+    for field, listener in queries.entries(context.specs, traffic).items():
+        address = listener_address(traffic, listener)
+        found = ExistingListenerSpec(load_balancer=Ref(at), listener=listener)
+        yield _looked_up(context, service, address, found, *path, field)
+
+
+def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path, field: str) -> tuple[Requirement, ...]:
+    """What a rule requires of a load balancer and a listener that others own."""
+    if not traffic.outside:
+        return ()
+    listener = getattr(traffic, field)
+    name, where = name_of(traffic.load_balancer), str(context.specs.where(service, *path, "load_balancer"))
+    protocols: tuple[Link, ...] = ("HTTPS",) if traffic.protocol_version != "HTTP1" else ("HTTP", "HTTPS")
+    able = " or ".join(map(str, protocols))
+    return (
+        Requirement(
+            balancer_address(traffic),
+            "type",
+            ("application",),
+            f"{name} is a {{}} load balancer; only the listeners of application load balancers have rules",
+            where,
+        ),
+        Requirement(
+            listener_address(traffic, listener),
+            "protocol",
+            protocols,
+            f"the listener {listener} of {name} uses {{}}, and {service.name} needs {able}",
+            str(context.specs.where(service, *path, field)),
+        ),
+    )
+
+
+def of_target_group(context: Context, service: Service, traffic: Forwarding, path: Path) -> tuple[Requirement, ...]:
+    """Tasks in a network of the specs are reached only from within it."""
+    network = context.network_of(service.placement.subnets)
+    if not traffic.outside or network is None:
+        return ()
+    name = name_of(traffic.load_balancer)
+    because = f"{name} is in {{}}, and the tasks of {service.name} are in the network {network.name}"
+    allowed = (Ref(Address("vpc", network.name)),)
+    where = str(context.specs.where(service, *path, "load_balancer"))
+    return (Requirement(balancer_address(traffic), "vpc", allowed, because, where),)
+
+
+def is_for_tests(traffic: Forwarding, listener: str) -> bool:
+    return isinstance(traffic, Traffic) and listener == traffic.test_listener != traffic.listener

@@ -1,0 +1,103 @@
+"""References to what others own: what they compile to, and what is refused without a call of AWS."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.resource import Address, Ref
+from reconciler.spec.compile import compile_deliveries
+from tests.spec import folder
+from tests.spec.test_start import compiled
+
+SERVICE = """kind: Service
+name: my-app-frontend
+traffic:
+  load_balancer: {name: shared}
+  listener: 443
+  test_listener: 9000
+  match: {host: shop.example.com, priority: 120}
+"""
+OF_ELB = "arn:aws:elasticloadbalancing:us-west-2:123456789012:"
+BALANCER = f"{OF_ELB}loadbalancer/app/shared/0123456789abcdef"
+LISTENER = f"{OF_ELB}listener/app/shared/0123456789abcdef/fedcba9876543210"
+
+
+def test_a_load_balancer_of_others_is_looked_up_with_the_listeners_that_are_used() -> None:
+    """And the rules on them are the stack's."""
+    wants = compiled(SERVICE)
+    at = Address("existing-load-balancer", "shared")
+    found = {want.address.name: want.spec for want in wants.values() if want.address.kind == "existing-listener"}
+    assert {name: (spec.load_balancer, spec.listener) for name, spec in found.items()} == {
+        "shared:443": (Ref(at), "443"),
+        "shared:9000": (Ref(at), "9000"),
+    }
+    assert (wants[at].spec.name, wants[at].where) == ("shared", "case.yaml:4:3")
+    for name, port in (("production", 443), ("test", 9000)):
+        rule = wants[Address("listener-rule", f"my-app-frontend-{name}")]
+        assert rule.spec.listener == Ref(Address("existing-listener", f"shared:{port}"))
+    (delivery,) = compile_deliveries(folder.lay(SERVICE))
+    assert delivery.ports == (443, 9000)
+
+
+def test_by_arn_they_are_the_same() -> None:
+    text = SERVICE.replace("{name: shared}", BALANCER).replace("443", LISTENER)
+    wants = compiled(text)
+    at = Address("existing-load-balancer", "app/shared/0123456789abcdef")
+    assert wants[at].spec.name == BALANCER
+    listener = Address("existing-listener", "app/shared/0123456789abcdef:fedcba9876543210")
+    assert wants[listener].spec.listener == LISTENER
+    assert wants[Address("listener-rule", "my-app-frontend-production")].spec.listener == Ref(listener)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{name: shared}", "name:shared", "E1109 case.yaml 4:18 name:shared"),
+        ("{name: shared}", "{id: shared}", "E1105 case.yaml 4:3 load_balancer"),
+        ("{name: shared}", "{name: a b}", "E1109 case.yaml 4:3 load_balancer"),
+        ("{name: shared}", f"{OF_ELB}loadbalancer/shared", f"E1109 case.yaml 4:18 {OF_ELB}loadbalancer/shared"),
+        (
+            "{name: shared}",
+            BALANCER.replace("us-west-2", "eu-west-1"),
+            f"E2016 case.yaml 4:18 {BALANCER.replace('us-west-2', 'eu-west-1')}",
+        ),
+        ("{name: shared}", BALANCER.replace("app", "net"), f"E2006 case.yaml 4:18 {BALANCER.replace('app', 'net')}"),
+        ("  match: {host: shop.example.com, priority: 120}\n", "", "E2006 case.yaml 4:3 load_balancer"),
+        ("  listener: 443\n", "", "E4025 case.yaml 4:3 load_balancer"),
+        ("listener: 443", "listener: production", "E4025 case.yaml 5:13 production"),
+        ("listener: 443", "listener: 70000", "E4025 case.yaml 5:13 70000"),
+        (
+            "listener: 443",
+            f"listener: {LISTENER.replace('shared', 'other')}",
+            f"E4025 case.yaml 5:13 {LISTENER.replace('shared', 'other')}",
+        ),
+        ("  test_listener: 9000\n", "", "E6009 base.yaml 49:1 traffic"),
+        ("listener: 9000", "listener: 443", "E6009 case.yaml 6:18 443"),
+        ("priority: 120}\n", "priority: 120}\n  protocol: TCP\n", "E2006 case.yaml 8:13 TCP"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_its_place(old: str, new: str, told: str) -> None:
+    """Without any call of AWS, and nothing else is said."""
+    assert old in SERVICE
+    found = [folder.told(one) for one in folder.lay(SERVICE.replace(old, new, 1)).diagnostics]
+    assert told in found
+    assert {one.split()[0] for one in found} - {"E1112"} == {told.split()[0]}
+
+
+def test_two_services_do_not_share_a_priority_on_a_listener_of_others() -> None:
+    """Those of others are only known once the listener is looked up."""
+    other = """---
+kind: Service
+name: other
+cluster: my-app-cluster
+task: {cpu: 256, memory: 512, containers: {web: {image: {registry: my-app-frontend, tag: v1}, port: 80}}}
+placement: {subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}
+traffic:
+  load_balancer: {name: shared}
+  listener: 443
+  container: web
+  target_groups: [other]
+  match: {path: /other, priority: 120}
+"""
+    assert folder.rules(folder.lay(SERVICE + other)) == {"E4011"}
+    assert folder.rules(folder.lay(SERVICE + other.replace("120", "121"))) == set()
