@@ -33,6 +33,10 @@ def passes_exit_code(function: F) -> F:
             echo(explain(error), err=True)
         except errors.ReconcilerError as error:
             echo(f"error: {error}", err=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # of this machine, such as a port that is taken
+            echo(f"error: {error.strerror or error}", err=True)
         return Exit.NOT_RUN
 
     return cast(F, command)

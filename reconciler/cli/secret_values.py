@@ -66,6 +66,9 @@ def named(specs: Specs, name: str) -> DeclaredSecret:
     """The secret that the specs refer to by `name`, with or without its service. Raises `click.UsageError`."""
     every = declared(specs)
     found = [one for one in every if name in (str(one), one.id, one.id.lstrip("/"))]
+    if not found:
+        service, _, rest = name.partition(":")
+        found = [one for one in every if one.service == service and _bare(one.id) == rest.lstrip("/")]
     if len(found) == 1:
         return found[0]
     known = [str(one) for one in every]
@@ -79,22 +82,35 @@ def named(specs: Specs, name: str) -> DeclaredSecret:
 
 def value_of(secret: DeclaredSecret) -> str:
     """What is typed or piped, without the newline at its end. Raises `errors.ReconcilerError` if it cannot be used."""
-    if sys.stdin.isatty():
-        text: str = click.prompt(f"Value of {secret}", hide_input=True, confirmation_prompt=True, err=True)
+    most = LONGEST[secret.service]
+    if sys.stdin is not None and sys.stdin.isatty():
+        typed: str = click.prompt(f"Value of {secret}", hide_input=True, confirmation_prompt=True, err=True)
+        data = typed.encode(errors="surrogateescape")
+    elif sys.stdin is None:
+        data = b""
     else:
-        text = sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    size = len(text.encode())
-    if not text:
+        data = sys.stdin.buffer.read(most + len(b"\r\n") + 1).removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
         raise errors.ReconcilerError("the value is empty; pipe it in, or type it at the prompt")
-    if size > LONGEST[secret.service]:
-        most = LONGEST[secret.service]
-        raise errors.ReconcilerError(f"the value has {size} bytes, and {secret.service} takes {most}")
+    if len(data) > most:
+        raise errors.ReconcilerError(f"the value has more than the {most} bytes that {secret.service} takes")
+    text = _text(data)
     missing = sorted(set(secret.keys) - _keys(text)) if secret.keys else []
     if missing:
         raise errors.ReconcilerError(
             f"the specs read the keys {', '.join(missing)} of {secret}, as JSON, which it lacks"
         )
     return text
+
+
+def _text(data: bytes) -> str:
+    """A value that an environment variable can hold."""
+    if b"\0" in data:
+        raise errors.ReconcilerError("the value has a NUL character, which no environment variable can hold")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:  # its text shows bytes of the value
+        raise errors.ReconcilerError("the value is not UTF-8: encode what is binary, for example as Base64") from None
 
 
 def put(stack: Stack, secret: DeclaredSecret, value: str) -> tuple[str, bool]:
@@ -163,6 +179,11 @@ def _check_owner(id: str, tags: Any, stack: str) -> None:
 
 def _id(reference: SecretReference) -> str:
     return reference.arn or reference.name
+
+
+def _bare(id: str) -> str:
+    """The name in an ARN, without a first slash, which the ARN of a parameter leaves out."""
+    return id.rpartition(":secret:")[2].rpartition(":parameter/")[2].lstrip("/")
 
 
 def _keys(text: str) -> set[str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 LONGEST = 16 * 1024  # bytes
 FLUSH_EVERY = 0.2  # real seconds that a line may wait for others
+MOST_LINES = 10_000  # of one call. Source: CloudWatch Logs API reference, PutLogEvents
+MOST_BYTES = 1024 * 1024
 
 
 class LogLines:
@@ -30,7 +32,10 @@ class LogLines:
 
 
 class Log:
-    """A container's output on its way out. Lines wait a moment for others: a call for each would be dear."""
+    """A container's output on its way out. Lines wait a moment for others: a call for each would be dear.
+
+    A program that writes faster than that waits in its turn, as with the log driver's mode `blocking`.
+    """
 
     def __init__(self, write: Callable[[tuple[tuple[int, str], ...]], None], *, now: Callable[[], int]) -> None:
         """`write` takes lines with their milliseconds since 1970, which `now` says."""
@@ -38,13 +43,16 @@ class Log:
         self._now = now
         self._lines = LogLines()
         self._waiting: list[tuple[int, str]] = []
+        self._bytes = 0
         self._flushing: asyncio.TimerHandle | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Output has arrived. On an event loop's thread."""
+    def feed(self, data: bytes) -> float:
+        """Output has arrived; the seconds to wait before more of it is read. On an event loop's thread."""
         self._add(self._lines.feed(data))
+        self._bytes += len(data)
         if self._waiting and self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(FLUSH_EVERY, self._flush)
+        return FLUSH_EVERY if len(self._waiting) >= MOST_LINES or self._bytes >= MOST_BYTES else 0.0
 
     def end(self) -> None:
         self._add(self._lines.end())
@@ -61,6 +69,7 @@ class Log:
         if self._waiting:
             self._write(tuple(self._waiting))
         self._waiting.clear()
+        self._bytes = 0
 
 
 def _pieces(line: bytes) -> list[bytes]:

@@ -29,7 +29,7 @@ LAST_WORDS = 1.0  # seconds for output that is still in the pipe when its progra
 class Child(asyncio.SubprocessProtocol):
     """A process: its exit is known at once, also while children of its own still hold its output open."""
 
-    def __init__(self, on_output: Callable[[bytes], None] | None) -> None:
+    def __init__(self, on_output: Callable[[bytes], float] | None) -> None:
         self.pid = 0
         self.code: int | None = None
         self._on_output = on_output
@@ -44,7 +44,15 @@ class Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if self._on_output is not None:
-            self._on_output(data)
+            self._pause(fd, self._on_output(data))
+
+    def _pause(self, fd: int, seconds: float) -> None:
+        """Read nothing for a moment: the program waits once its pipe is full."""
+        assert self._transport is not None
+        pipe = self._transport.get_pipe_transport(fd)
+        if seconds and isinstance(pipe, asyncio.ReadTransport):
+            pipe.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, pipe.resume_reading)
 
     def process_exited(self) -> None:
         assert self._transport is not None
@@ -83,14 +91,15 @@ class Nursery:
         *,
         environment: Mapping[str, str],
         folder: str,
-        on_output: Callable[[bytes], None] | None = None,
+        on_output: Callable[[bytes], float] | None = None,
         inherit_output: bool = False,
         pass_fds: Sequence[int] = (),
         user: TaskUser | None = None,
     ) -> Child:
         """Start a program, as `user` where one is given. Raises OSError.
 
-        `on_output` gets its stdout and stderr; without it they are dropped, or this process's.
+        `on_output` gets its stdout and stderr, and says for how many seconds to read no more of it; without it they
+        are dropped, or this process's.
         """
         pairs = [f"{name}={value}" for name, value in environment.items()]
         if any("\0" in text for text in (folder, *pairs)):

@@ -69,6 +69,9 @@ def _append(changes: ChangeList, item: Any, append: Any = ChangeList.append) -> 
 ChangeList.append = _append  # type: ignore[assignment,method-assign]  # its own has no default
 """moto takes a record of Route 53 that was deleted for one that exists, where it is created again."""
 
+KEPT_LINES = 50_000
+"""Of one log stream, the newest: a task that writes without end must not take all memory of the machine."""
+
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
@@ -227,7 +230,10 @@ class Rest:
         found = self.state("logs").groups.get(group)
         if found is not None and stream in found.streams:
             self.changes += 1
-            found.streams[stream].put_log_events([{"timestamp": at, "message": text} for at, text in lines])
+            events = found.streams[stream]
+            events.put_log_events([{"timestamp": at, "message": text} for at, text in lines])
+            if len(events.events) > 2 * KEPT_LINES:
+                del events.events[:-KEPT_LINES]
 
 
 def forget_everything(seed: int = 0) -> None:

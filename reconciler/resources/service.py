@@ -98,8 +98,8 @@ class Service(ResourceType[ServiceSpec]):
     )
     Spec = ServiceSpec
     not_exported: ClassVar[Mapping[str, str]] = {
-        CLOUDFORMATION: "task sets belong to a deployment in progress; change the engine to rolling first, "
-        "and CloudFormation can deploy the service",
+        CLOUDFORMATION: "task sets, where the service has them, belong to a deployment: with a rolling engine, "
+        "CloudFormation can deploy it",
     }
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"

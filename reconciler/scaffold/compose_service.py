@@ -16,7 +16,7 @@ from reconciler.scaffold import compose_values as values
 from reconciler.scaffold.blueprint import App, Health, Use, fargate_size
 from reconciler.scaffold.compose_environment import read_environment
 from reconciler.scaffold.compose_values import PublishedPort, interpolated
-from reconciler.scaffold.containers import health_within_limits, image_named, with_dockerfile
+from reconciler.scaffold.containers import health_within_limits, image_named, unversioned, with_dockerfile
 from reconciler.scaffold.findings import Findings
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Entry, Node, Scalar, Sequence
@@ -142,6 +142,8 @@ class _Reader:
         image = self.value(node, "image")
         if image and not image_named(image):
             self.findings.add(node, f"{shown(image)} is not an image")
+        elif image and unversioned(image):
+            self.note(f"image: {shown(image)} is another one after every push; name a version, such as {image}:1.2.3")
         self.set(image=image)
 
     def read_build(self, node: Node) -> None:

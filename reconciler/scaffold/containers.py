@@ -30,6 +30,11 @@ def image_named(text: str) -> bool:
     return _accepted(TypeAdapter(ImageReference), text)
 
 
+def unversioned(image: str) -> bool:
+    """Whether `image` is another one after every push."""
+    return ImageReference(uri=image).pinned_tag == "latest"
+
+
 def reads_variable(name: str) -> bool:
     """Whether `name` is the name of a variable that a container can have."""
     return _accepted(_VARIABLE, name)
@@ -94,12 +99,15 @@ def described(app: App, found: dockerfile.Defaults) -> App:
     if found.volumes:
         notes.append("VOLUME: a task's files are gone when it stops; see volumes of the task for EFS and EBS")
     health = app.health
-    if health is None and found.health_check is not None:
+    another = not app.ports and bool(app.command or app.entrypoint)  # than the one that listens in this image
+    if another and health is None and found.health_check is not None:
+        notes.append("HEALTHCHECK: not carried over, as the service runs another command")
+    elif health is None and found.health_check is not None:
         health = _health(found.health_check)
         if any(secrecy.secret_value(word) for word in health.command):
             health = None
             notes.append("HEALTHCHECK: a part of it looks like a secret")
-    ports = app.ports or found.ports or _usual_port(found)
+    ports = app.ports or (() if another else found.ports or _usual_port(found))
     return replace(app, ports=ports, health=health, secrets=tuple(secrets), notes=tuple(notes))
 
 

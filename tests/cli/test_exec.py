@@ -15,6 +15,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.cli.emulator_client import containers_of
+from reconciler.cli.inside import passes_exit_code
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.task_session import SESSION, TaskSession, _relay
 from tests.cli.cli_runner import Typed, onstage
@@ -151,6 +152,12 @@ def test_only_the_emulators_own_answer_makes_an_endpoint_the_emulator() -> None:
         port = other.getsockname()[1]
         threading.Thread(target=lambda: other.accept()[0].close(), daemon=True).start()
         assert containers_of(f"http://127.0.0.1:{port}", "9c1b") is None
+
+
+def test_a_port_that_is_taken_is_not_an_exit_code_of_the_task() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        forwarded = passes_exit_code(lambda: _relay(taken.getsockname()[1], ("127.0.0.1", 1), threading.Event()))
+        assert forwarded() == Exit.NOT_RUN
 
 
 def test_a_connection_is_relayed_both_ways_to_its_end() -> None:

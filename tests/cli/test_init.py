@@ -41,6 +41,16 @@ def test_the_files_are_those_that_are_named() -> None:
     assert Path(".gitignore").read_text(encoding="utf-8") == ".reconciler/\n"
 
 
+def test_an_image_without_a_version_is_carried_over_and_said() -> None:
+    """Compose files are full of them, and they are valid in specs."""
+    Path("compose.yaml").write_text("services: {web: {image: nginx, ports: ['80:80']}}\n", encoding="utf-8")
+    ran = init()
+    assert (ran.code, ran.err) == (Exit.DONE, "")
+    assert "nginx:1.2.3" in ran.out
+    assert "image: nginx" in Path("specs/services/web.yaml").read_text(encoding="utf-8")
+    assert not [one for one in load(Path("specs")).diagnostics if one.rule.startswith("E")]
+
+
 def test_each_file_names_the_schema() -> None:
     """In its first line, by the way from the file to it."""
     init("--template", "web")

@@ -35,10 +35,28 @@ def type_(stage: EmulatedStack) -> Iterator[Typed]:
 
 
 def put(type_: Typed, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> Ran:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(value))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(value.encode())))
     ran = type_("secret", "put", name)
     assert value.strip() == "" or value.strip() not in ran.out + ran.err
     return ran
+
+
+@pytest.mark.parametrize("stdin", [b"caf\xe9", b"a\0b", b"\xff" * 5000, b"", None])
+def test_what_is_no_text_is_an_error_of_the_value(
+    stdin: bytes | None, type_: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None if stdin is None else io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
+    ran = type_("secret", "put", "ssm:/prod/db")
+    assert (ran.code, ran.out) == (Exit.FAILED, "")
+    assert "the value " in ran.err
+
+
+def test_a_value_without_end_is_not_read_to_its_end(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/zero", encoding="utf-8") as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+        ran = type_("secret", "put", "ssm:/prod/db")
+    assert ran.code == Exit.FAILED
+    assert "4096" in ran.err
 
 
 def parameter(stage: EmulatedStack, name: str) -> dict[str, Any]:
@@ -58,6 +76,11 @@ def test_a_parameter_is_created_encrypted_and_then_has_versions(
     assert {one["Key"]: one["Value"] for one in tags}[ownership.STACK] == stage.desired_state.place.stack
     assert put(type_, "prod/db", "another", monkeypatch).code == Exit.DONE
     assert (parameter(stage, "/prod/db")["Value"], parameter(stage, "/prod/db")["Version"]) == ("another", 2)
+
+
+def test_a_parameter_has_the_name_that_doctor_gives_it(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ARN leaves out a first slash, so that `doctor` writes one."""
+    assert put(type_, "ssm:/plain", VALUE, monkeypatch).out.startswith("ssm:plain: version 1 created.")
 
 
 def test_a_secret_is_created_and_has_the_keys_that_are_read(
@@ -103,7 +126,7 @@ def test_the_value_is_in_no_log(stage: EmulatedStack, type_: Typed, monkeypatch:
     from reconciler.local.faults import Fault
 
     stage.laptop.aws.faults.add(Fault("denied", operation="PutParameter"))
-    monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(VALUE.encode())))
     ran = type_("secret", "put", "ssm:/prod/db", "-vv")
     assert ran.code == Exit.FAILED
     assert VALUE not in ran.out + ran.err

@@ -183,6 +183,22 @@ def test_a_dockerfile_says_what_the_compose_file_leaves_out(tmp_path: Path) -> N
     assert found.apps[0].context == "web"
 
 
+def test_the_health_check_of_an_image_is_for_its_own_command(tmp_path: Path) -> None:
+    """A service that shares the image of another, with a command of its own and no port, would fail it for ever."""
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python:3.12\nEXPOSE 9000\nHEALTHCHECK CMD curl -f http://localhost:9000/ || exit 1\n", encoding="utf-8"
+    )
+    found = read(
+        tmp_path,
+        "services:\n  api: {build: ., ports: ['80:9000'], command: serve}\n  jobs: {build: ., command: work}\n",
+    )
+    specs = specs_of(found)
+    assert service(specs, "shop-api").task.containers["api"].health_check is not None
+    jobs = service(specs, "shop-jobs").task.containers["jobs"]
+    assert (jobs.health_check, jobs.port) == (None, None)
+    assert [note for app in found.apps for note in app.notes if "HEALTHCHECK" in note]
+
+
 def test_a_dockerfile_outside_of_the_folder_is_not_read(tmp_path: Path) -> None:
     """Nor one behind a link."""
     (tmp_path / "inner").mkdir()

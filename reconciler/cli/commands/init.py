@@ -161,10 +161,12 @@ def _asked(question: str, default: str) -> str:
 
 
 def _check(texts: dict[str, str], folder: Path) -> None:
-    """Raises `errors.SpecInvalid` unless the specs are valid, without warnings."""
+    """Raises `errors.SpecInvalid` unless the specs are valid. Warnings are `validate`'s to show."""
+    from reconciler.spec.diagnostics import Severity
     from reconciler.spec.load import Source, load_sources
 
     sources = [Source(path, f"{folder.name}/{path}", text.encode()) for path, text in texts.items()]
     specs = load_sources(sources, folder=folder.name)
-    if specs.diagnostics:
-        raise errors.SpecInvalid("; ".join(f"{one.message} ({one.position})" for one in specs.diagnostics))
+    wrong = [one for one in specs.diagnostics if one.severity is Severity.ERROR]
+    if wrong:
+        raise errors.SpecInvalid("; ".join(f"{one.message} ({one.position})" for one in wrong))

@@ -50,14 +50,14 @@ def _lines(
     if ci is not None:
         yield "  replace OWNER and COMMIT in the workflow, and set the variables that it names"
     for secret in _secrets(blueprint):
-        yield f"  aws ssm put-parameter --type SecureString --name {secret} --value …"
+        yield f"  reconciler secret put {secret}{_option(folder)}"
     yield from (f"  {command}" for command in _next(blueprint, folder))
 
 
 def _secrets(blueprint: Blueprint) -> Iterator[str]:
     """The names of the parameters that have to exist."""
     for app in blueprint.apps:
-        yield from (parameter(blueprint, app, name).removeprefix("ssm:") for name in app.secrets)
+        yield from (parameter(blueprint, app, name) for name in app.secrets)
 
 
 def _next(blueprint: Blueprint, folder: Path) -> Iterator[str]:
@@ -71,8 +71,12 @@ def _next(blueprint: Blueprint, folder: Path) -> Iterator[str]:
         yield f"reconciler apply{specs}"
 
 
+def _option(folder: Path) -> str:
+    return "" if folder.as_posix() == "specs" else f" --specs {folder.as_posix()}"
+
+
 def _push(blueprint: Blueprint, app: App, folder: Path) -> Iterator[str]:
-    option = "" if folder.as_posix() == "specs" else f" --specs {folder.as_posix()}"
+    option = _option(folder)
     uri = f"$(reconciler output repository/{full_name(blueprint, app.name)}.uri{option})"
     platform = "linux/arm64" if app.arm else "linux/amd64"
     yield f"docker build --platform {platform} -t {uri}:{FIRST_TAG} {app.context}"

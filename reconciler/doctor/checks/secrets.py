@@ -55,7 +55,7 @@ def _secret(
 ) -> Calls[list[Finding]]:
     short = name.partition(":secret:")[2] or name
     if answer is None:
-        fix = f"create it: aws secretsmanager create-secret --name {short} --secret-string file://…"
+        fix = f"create it: reconciler secret put secretsmanager:{short}"
         return [_finding(use, "secret-missing", f"the secret {short} does not exist", fix) for use in uses]
     if isinstance(answer, errors.AwsError):
         return [not_checked(f"secret {short}", answer)]
@@ -121,7 +121,7 @@ def _parameters(uses: list[SecretUse]) -> Calls[list[Finding]]:
             use,
             "parameter-missing",
             f"the parameter {spellings(use.name)[0]} does not exist",
-            f"create it: aws ssm put-parameter --type SecureString --name {spellings(use.name)[0]} --value file://…",
+            f"create it: reconciler secret put ssm:{spellings(use.name)[0]}",
         )
         for use in uses
         if there.isdisjoint(spellings(use.name))

@@ -142,3 +142,18 @@ def test_threads_share_one_client_of_a_service(laptop: Laptop, monkeypatch: pyte
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(4)))) == 1
+
+
+def test_a_log_stream_keeps_its_newest_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that writes without end does not fill the memory of the machine."""
+    monkeypatch.setattr("reconciler.local.rest.KEPT_LINES", 10)
+    with laptop_session() as laptop:
+        logs = laptop.client("logs")
+        logs.create_log_group(logGroupName="g")
+        logs.create_log_stream(logGroupName="g", logStreamName="s")
+        rest = laptop.aws.regions.world("us-west-2").rest
+        for number in range(35):
+            rest.put_logs("g", "s", ((1_000 + number, str(number)),))
+        found = logs.get_log_events(logGroupName="g", logStreamName="s", startFromHead=True)["events"]
+        assert len(found) <= 20
+        assert found[-1]["message"] == "34"

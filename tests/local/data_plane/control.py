@@ -25,6 +25,7 @@ class Recorder:
         self.usage: list[dict[str, Usage]] = []
         self.traffic: list[tuple[Traffic, ...]] = []
         self.lines: list[tuple[str, str, str]] = []
+        self.batches: list[int] = []
         self._news = threading.Condition()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -91,6 +92,7 @@ class Recorder:
 
     def write_logs(self, region: str, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
         with self._news:
+            self.batches.append(len(lines))
             self.lines.extend((group, stream, text) for _, text in lines)
             self._news.notify_all()
 

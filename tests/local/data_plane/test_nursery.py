@@ -24,7 +24,7 @@ def test_the_end_leaves_nothing_open(waited_for: bool, before_the_end: Callable[
     nursery = Nursery()
     background = Background("test", nursery.let_go)
     child = background.run(
-        nursery.spawn(("/bin/sleep", "60"), environment={}, folder="/", on_output=lambda _: None)
+        nursery.spawn(("/bin/sleep", "60"), environment={}, folder="/", on_output=lambda _: 0.0)
     ).result(10)
     if waited_for:
         background.run(nursery.ended(child))

@@ -14,6 +14,7 @@ from reconciler.local import containers, programs, usage
 from reconciler.local.addresses import Addresses
 from reconciler.local.container_options import Mount, RestartPolicy
 from reconciler.local.data_plane import DataPlane
+from reconciler.local.logs import MOST_LINES
 from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
 from tests.local.data_plane.control import Recorder
 from tests.local.data_plane.stage import alive
@@ -99,6 +100,14 @@ def test_output_becomes_log_lines_before_the_exit_is_told(plane: DataPlane, cont
     plane.runner.start(task(shell("echo one; echo two >&2; echo; printf three")))
     control.until(lambda: control.exits)
     assert control.lines == [("/logs", "stream/main", text) for text in ("one", "two", "three")]
+
+
+def test_a_flood_of_output_is_read_no_faster_than_it_is_written(plane: DataPlane, control: Recorder) -> None:
+    """Its program waits for its log, and no call has many more lines than AWS takes; none is lost."""
+    plane.runner.start(task(shell("yes | head -n 60000")))
+    control.until(lambda: control.exits)
+    assert len(control.lines) == 60_000
+    assert max(control.batches) < MOST_LINES + 64 * 1024  # what the pipe holds comes at once
 
 
 def test_a_task_sees_nothing_of_this_environment(

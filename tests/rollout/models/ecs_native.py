@@ -195,7 +195,7 @@ class EcsNative(Model):
         if truth.active is not None:
             after = _next(truth, truth.active)
             if after is not truth:
-                yield f"ECS goes on with {truth.active.id}", _moved(state, after)
+                yield f"ECS goes on with {truth.active.id}", _interrupted(state, _moved(state, after))
 
     def timers(self, state: State, idle: Callable[[], bool]) -> Iterator[tuple[str, State]]:
         truth = _of(state)
@@ -258,13 +258,16 @@ def _interrupted(state: State, after: State) -> State:
     """Once production has moved, ECS takes back a version without tasks as a whole, and it is started again while it is
     wanted.
     """
-    truth = _of(after)
-    green, production = truth.green, truth.production
-    if green is None or green.well or production is None or not production[green.slot]:
-        return after
-    if _of(state).green == green:
+    green = _of(after).green
+    if green is None or not _is_empty_in_production(after) or _is_empty_in_production(state):
         return after
     return after._replace(ghosts=after.ghosts._replace(interrupted=green.release))
+
+
+def _is_empty_in_production(state: State) -> bool:
+    truth = _of(state)
+    green, production = truth.green, truth.production
+    return green is not None and not green.well and production is not None and production[green.slot] > 0
 
 
 def _serving(state: State) -> State:
