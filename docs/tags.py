@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from reconciler.model import formats, image_tags, ownership
 from reconciler.model.resource import Address
@@ -13,6 +13,7 @@ from reconciler.resources import _dns, _task_runs, domain_certificate, task, tas
 from reconciler.rollout import state_tags, stored_state
 from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
 from reconciler.rollout.engines import task_sets
+from reconciler.rollout.fallback_state import Fallback, FallbackPhase
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, RequestVerb, Response
 from reconciler.rollout.stored_state import (
@@ -70,6 +71,7 @@ def _stored() -> Mapping[str, str]:
         retry=Retry(RELEASE, 2, AT),
         cleared=(BEFORE, RELEASE),
         engine_change=EngineChange("rolling", "ecs_native", AT),
+        fallback=Fallback(FallbackPhase.RETURNING, AT, AT + timedelta(hours=2)),
         restart=Version(RELEASE, "shop-web:8"),
     )
     return state_tags.written(StoredState(), state)[0]
@@ -270,6 +272,13 @@ GROUPS = (
                 "`FROM:TO:TIME`: the last change of the service's engine, and when it began",
                 NOBODY,
                 "`history` does not show the change any more.",
+            ),
+            _state(
+                "fallback",
+                "`lacking:-:TIME`, `running:SINCE:-` or `returning:SINCE:TIME`: since when tasks run on demand, and "
+                "when they start or stop; services that run what another one lacks only",
+                NOBODY,
+                "The time begins again, so that tasks start or stop later and never sooner.",
             ),
             _state(
                 "task_run",

@@ -32,6 +32,7 @@ SOURCE_UNREACHABLE: Final = "source.unreachable"  # once at the start; the last 
 SOURCE_REACHABLE: Final = "source.reachable"
 ROLLOUT_PHASE: Final = "rollout.phase"  # a rollout has changed its phase
 ENGINE_STEP: Final = "engine.step"  # a step of a service from one engine to another was taken
+FALLBACK: Final = "fallback.count"  # the number of tasks that run on demand for lack of Spot capacity has changed
 REVISION_TAKEN: Final = "revision.taken"  # another revision is active from now on
 REVISION_RESTORED: Final = "revision.restored"  # the newest cannot be read: the last accepted one is active
 COPY_UNUSABLE: Final = "revision.copy_unusable"  # the last accepted revision is not stored, or cannot be used

@@ -89,6 +89,9 @@ def _check(stack: Stack, spec: RolloutSpec) -> None:
     if rule is not None and rule.mode is DriftMode.IGNORE:
         because = f"{where}: `drift` of the Stack ignores {COUNT} ({rule.match}), so change it in ECS instead"
         raise errors.Refused(because, code="drift-ignored")
+    if spec.fallback is not None:
+        because = f"{where}: it runs what {spec.fallback.main} lacks; scale that, or `reconciler suspend {spec.name}`"
+        raise errors.Refused(because, code="fallback")
     if stack.target.wanted[spec.service].spec.desired_count is None:
         because = f"{where}: the specs state no {COUNT} to go back to; state it first, or change it in ECS"
         raise errors.Refused(because, code="not-declared")

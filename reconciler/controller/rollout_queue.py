@@ -17,6 +17,7 @@ from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.rollout import describe, read_only
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.engine_change import TakeStep
+from reconciler.rollout.fallback import SetCount
 from reconciler.rollout_driver import restarts
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, restricted, rollouts_of
@@ -165,6 +166,8 @@ class RolloutQueue:
         for action in result.done:
             if isinstance(action, TakeStep):
                 self.recorder.emit(events.ENGINE_STEP, address, action.message, action.details)
+            if isinstance(action, SetCount):
+                self.recorder.emit(events.FALLBACK, address, action.message, action.details)
         was = before.step.phase if before is not None and before.step is not None else None
         quiet = bool(result.seen.marks.unreadable) or (was is None and result.at_rest)
         if result.step.phase is not was and not quiet:

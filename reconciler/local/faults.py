@@ -37,13 +37,16 @@ TASK_FAULTS = frozenset(
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`service` and `operation` are patterns over boto3's client names and AWS's operations; for task faults `service`
-    is the ECS service's name or the task's family, `image` a pattern over its images. `count` None: until removed.
+    is the ECS service's name or the task's family, `image` a pattern over its images. `provider` is a pattern over the
+    capacity provider of `no_capacity` and of what takes tasks away, FARGATE for a launch type. `count` None: until
+    removed.
     """
 
     kind: FaultKind
     service: str = "*"
     operation: str = "*"
     image: str = "*"
+    provider: str = "*"
     count: int | None = None
     probability: float = 1.0
     after: float = 0.0
@@ -108,13 +111,16 @@ class Faults:
     def watches_staleness(self) -> bool:
         return any(fault.kind == "stale" for fault in self._active)
 
-    def for_task(self, kind: FaultKind, names: tuple[str, ...], images: tuple[str, ...]) -> Fault | None:
+    def for_task(
+        self, kind: FaultKind, names: tuple[str, ...], images: tuple[str, ...], provider: str = ""
+    ) -> Fault | None:
         """The fault of this kind that hits a task, known by its service's and family's names and its images."""
         return self._take(
             lambda fault: (
                 fault.kind == kind
                 and any(fnmatch.fnmatchcase(name, fault.service) for name in names)
                 and any(fnmatch.fnmatchcase(image, fault.image) for image in images)
+                and fnmatch.fnmatchcase(provider or "FARGATE", fault.provider)
             )
         )
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from reconciler.local.container_options import Mount, RestartPolicy
 from reconciler.local.inside import Inside, Usage
@@ -144,7 +144,7 @@ class TargetGroupSettings:
     timeout: float = 5.0
     healthy_threshold: int = 5
     unhealthy_threshold: int = 2
-    matcher: str = "200"  # "200,204" or "200-299"
+    matcher: str = "200"  # "200,204" or "200-299"; of gRPC its own codes
     deregistration_delay: float = 300.0
     slow_start: float = 0.0
     algorithm: str = "round_robin"
@@ -274,20 +274,20 @@ class ListenerRoutes:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Requests to a listener that ended alike; `group_arn` is "" where no target group was chosen.
-
-    `by` says whether the target or the load balancer itself gave this status. `seconds` is how long the target took.
-    """
+    """Requests to a listener that ended alike; `group_arn` is "" where no target group was chosen."""
 
     listener_arn: str
     group_arn: str
     status: int
-    by: Literal["target", "elb"]
+    by: Literal["target", "elb"]  # who gave this status: the target, or the load balancer itself
     requests: int = 1
-    seconds: float | None = None
+    seconds: float | None = None  # how long the target took
 
 
 class LoadBalancing(Protocol):
+    protocol_versions: ClassVar[frozenset[str]]
+    """What it speaks to targets of HTTP and HTTPS, by ELB's names. Target groups of other versions are refused."""
+
     @property
     def metered(self) -> bool:
         """Whether anything is to be measured at all."""

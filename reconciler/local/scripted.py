@@ -10,6 +10,7 @@ import fnmatch
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from reconciler.local.inside import Inside, Usage
 from reconciler.local.ports import (
@@ -290,6 +291,7 @@ class ScriptedListeners:
     `requests` says what has been asked, and how it ended, since it was called before; None: nothing is measured.
     """
 
+    protocol_versions: ClassVar = frozenset({"HTTP1", "HTTP2", "GRPC"})
     table: tuple[ListenerRoutes, ...] = ()
     history: list[tuple[ListenerRoutes, ...]] = field(default_factory=list)
     requests: Callable[[], Sequence[Traffic]] | None = None

@@ -179,6 +179,7 @@ class DeferralCode(StrEnum):
     REFERRED_TO = "referred-to"  # something of the stack still refers to it
     SENDS_REQUESTS = "sends-requests"  # a listener still sends requests to it
     NOT_HEALTHY = "not-healthy"  # what replaces it was never healthy
+    LACKS_TASKS = "lacks-tasks"  # it runs on demand what a service that stays lacks
     NOT_SERVED = "not-served"  # its requests are not served elsewhere
     TAKEN_LATER = "taken-later"  # another listener or rule does not take its requests yet
     TAKES_LATER = "takes-later"  # it takes requests once its targets are healthy

@@ -172,10 +172,10 @@ class _Deferral:
             if held or self.new:
                 yield one.id, (Code.UNKNOWN_FORMAT, one.address) if held else (Code.NOT_HEALTHY, self.new[0])
                 continue
-            its_own = self.uses[one.id] - self.proven
-            entry = next((each for each in self.entries.values() if each.receiving & its_own), None)
-            if entry is not None:
-                yield one.id, (Code.SENDS_REQUESTS, entry.found.address)
+            main, its_own = in_flight.lacking(one, self.services, self.desired), self.uses[one.id] - self.proven
+            senders = [each.found.address for each in self.entries.values() if each.receiving & its_own]
+            if main is not None or senders:
+                yield one.id, (Code.SENDS_REQUESTS, senders[0]) if main is None else (Code.LACKS_TASKS, main)
 
     # -- listeners and rules
 

@@ -18,6 +18,7 @@ TEXTS: Final[Mapping[Code, str]] = {
     Code.REFERRED_TO: "{} still refers to it",
     Code.SENDS_REQUESTS: "{} still sends requests to it",
     Code.NOT_HEALTHY: "waiting for {}, which is new, to become healthy",
+    Code.LACKS_TASKS: "{} does not run all of its tasks yet",
     Code.NOT_SERVED: "{} is not served anywhere else yet",
     Code.TAKEN_LATER: "{} does not take its requests yet",
     Code.TAKES_LATER: "takes these requests once its targets are healthy",

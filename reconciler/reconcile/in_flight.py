@@ -6,11 +6,13 @@ service's newest deployment only: of such a service, every group that no other s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from reconciler.model import ordering
-from reconciler.model.resource import Observed
+from reconciler.model.resource import Address, Observed
+from reconciler.rollout.fallback_state import on_demand
+from reconciler.rollout.stored_state import KEYS
 
 
 def needed(
@@ -44,3 +46,11 @@ def needed(
         found |= new
         todo += new
     return frozenset(found)
+
+
+def lacking(beside: Observed[Any], services: Iterable[Observed[Any]], staying: Container[Address]) -> Address | None:
+    """The service that stays and lacks tasks, which `beside`, one that leaves, runs on demand."""
+    if KEYS["fallback"] not in beside.tags:
+        return None
+    mains = (one for one in services if one.address in staying and on_demand(one.address) == beside.address)
+    return next((one.address for one in mains if one.facts["running"] < one.facts["desired"]), None)

@@ -37,13 +37,20 @@ def with_lack(one: TaskSet, desired: int, events: Iterable[Mapping[str, Any]], n
     """The task set, with what keeps ECS from placing its missing tasks. `events` are the service's, newest first."""
     if one.draining or one.running + one.pending >= one.needed(desired):
         return one
+    its_own = (
+        event
+        for event in events
+        if event["createdAt"] >= one.born and ("taskSet" not in event["message"] or f"{one.id})" in event["message"])
+    )
+    return replace(one, unplaced=reported(its_own, now))
+
+
+def reported(events: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """The lack of capacity that ECS reported last, unless it is resolved, or "". `events` come newest first."""
     for event in events:
-        at, message = event["createdAt"], event["message"]
-        if at < one.born or now - at > REPEATED_AFTER:
+        if now - event["createdAt"] > REPEATED_AFTER:
             break
-        if "taskSet" in message and f"{one.id})" not in message:
-            continue
-        lack = lack_in(message)
-        if lack or _RESOLVED in message:
-            return replace(one, unplaced=lack)
-    return one
+        lack = lack_in(event["message"])
+        if lack or _RESOLVED in event["message"]:
+            return lack
+    return ""

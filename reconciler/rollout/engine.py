@@ -102,13 +102,14 @@ class Prefetched:
     """Responses that a pass already has, so that `observe` need not read them again, as AWS returns them.
 
     `service`: from DescribeServices with TAGS. `actions`: of listeners and rules, `groups`: target groups, by ARN.
-    `scalable`: from DescribeScalableTargets.
+    `scalable`: from DescribeScalableTargets. `beside`: the service whose missing tasks it runs, as `service`.
     """
 
     service: Mapping[str, Any] | None = None
     actions: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, Any] = field(default_factory=dict)
     scalable: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] | None = None
 
 
 NOTHING = Prefetched()

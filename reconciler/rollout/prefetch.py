@@ -42,6 +42,7 @@ def prefetch_missing(wanted: Sequence[tuple[RolloutTarget, Prefetched]]) -> Call
             {**actions, **known.actions},
             {**groups, **known.groups},
             known.scalable if known.scalable is not None else targets.get(subject.scalable or ""),
+            known.beside,
         )
         for subject, known in wanted
     ]

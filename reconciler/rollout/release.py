@@ -85,6 +85,10 @@ class Release:
     aliases: tuple[str, ...] = ()
     commit: str = ""
 
+    @property
+    def on_fargate(self) -> bool:
+        return all(one.provider.startswith("FARGATE") for one in self.capacity)
+
 
 _OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "commit"})
 """Fields of a release that do not make its tasks what they are; of the task definition its hash counts."""

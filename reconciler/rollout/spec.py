@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import Controller, Engine, TrafficShifter, engines
+from reconciler.rollout.fallback_state import FallbackTerms
 from reconciler.rollout.release import HealthCheck, Ports
 from reconciler.rollout.strategy import Promotion, Strategy
 
@@ -31,7 +32,8 @@ class RolloutSpec:
     `production` and `test` are listeners or listener rules, `ports` their ports. `images` are looked up before any task
     is started from them. `headers` and `query` are those of a request that the service's listener rule matches.
     `pre_deployment` is the task that runs before each release, with references in place of ids; it is not a resource of
-    the plan. `meanwhile` is what is rolled out for as long as `production` does not exist; its `successor` is that one.
+    the plan. `fallback`: it runs on demand what another service lacks, in the version of that one. `meanwhile` is what
+    is rolled out for as long as `production` does not exist; its `successor` is that one.
     """
 
     service: Address
@@ -50,6 +52,7 @@ class RolloutSpec:
     scales: bool = False
     where: str = ""
     pre_deployment: Desired[Any] | None = None
+    fallback: FallbackTerms | None = None
     meanwhile: RolloutSpec | None = None
     successor: Address | None = None
 

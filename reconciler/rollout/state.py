@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from reconciler.rollout.change_facts import ChangeFacts
+from reconciler.rollout.fallback_state import MainService
 from reconciler.rollout.stored_state import StoredState
 
 WHOLE: Final = 100
@@ -98,7 +99,8 @@ class ObservedService:
     it is not ready; `wanted` is "" if its id is not known. `withdrawn`: why the specs do not contain the release any
     more that is being rolled out. `judges`: the digest of what its releases are judged by. `lacked`: the lack of
     capacity for which alone ECS gave up its deployment, or "".
-    `change` is observed only of a service whose engine changes. `stranded`: AWS has given up a rollback, and left the
+    `change` is observed only of a service whose engine changes, `main` of one that
+    runs on demand what that service lacks. `stranded`: AWS has given up a rollback, and left the
     tasks of the version, while another one has all of production.
 
     The last four are kept in memory and lost at a restart: `looks` in a row in which the newest task set was healthy
@@ -130,6 +132,7 @@ class ObservedService:
     lacked: str = ""
     judges: str = ""
     change: ChangeFacts | None = None
+    main: MainService | None = None
     looks: int = 0
     tested: SmokeTestOutcome | None = None
     missing_since: datetime | None = None

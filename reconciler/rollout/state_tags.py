@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from reconciler.model import formats
 from reconciler.model.tagging import VALUE_LENGTH, tag_value, unescaped
-from reconciler.rollout import attempts, requests
+from reconciler.rollout import attempts, fallback_state, requests
 from reconciler.rollout.release import Version
 from reconciler.rollout.stored_state import (
     KEYS,
@@ -153,5 +153,6 @@ _READ: Final[Mapping[str, Callable[[str], Any]]] = {
     **attempts.READ,
     "cleared": _releases,
     "engine_change": _engine_change,
+    "fallback": fallback_state.read,
     "restart": _version,
 }

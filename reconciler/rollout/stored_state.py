@@ -17,6 +17,7 @@ from typing import Any, Final
 from reconciler.model import ownership
 from reconciler.model.tagging import escaped, with_text
 from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
+from reconciler.rollout.fallback_state import Fallback
 from reconciler.rollout.release import Version, restart_id
 from reconciler.rollout.requests import Pause, Request, Response
 
@@ -147,9 +148,9 @@ class StoredState:
     wanted one, `live` the version ECS was last asked to run (where AWS runs the deployments only), `started` that of
     the deployment whose traffic ECS shifts, and `attempt` when its rollout began. `cleared` are releases whose
     pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
-    quarantined. `restart` is the release that was restarted, with the revision of its new tasks: where the specs
-    declare that release, its `restart_id` is wanted. `unreadable` is why not all of it can be read, or "", and is not
-    stored itself.
+    quarantined. `fallback` is of services that run on demand what another one lacks. `restart` is the release that was
+    restarted, with the revision of its new tasks: where the specs declare that release, its `restart_id` is wanted.
+    `unreadable` is why not all of it can be read, or "", and is not stored itself.
     """
 
     deadline: Deadline | None = None
@@ -169,6 +170,7 @@ class StoredState:
     retry: Retry | None = None
     cleared: tuple[str, ...] = ()
     engine_change: EngineChange | None = None
+    fallback: Fallback | None = None
     restart: Version | None = None
     verdicts: tuple[Verdict, ...] = ()
     unreadable: str = ""
@@ -277,6 +279,7 @@ KEYS: Final[Mapping[str, str]] = {
         "retry",
         "cleared",
         "engine_change",
+        "fallback",
         "restart",
     )
 }

@@ -52,7 +52,7 @@ class RolloutTracker:
     """`since`: the last write; before it, the start of the process or a later read that disagreed with the one before.
     `awaited`: writes that are not visible yet; `answered`: whether AWS responded to them. `kept`: writes that were
     visible, and when they were sent. `started`: the start of the process, whose last read showed `shape`. `production`
-    was read last, and `moved` says when it was first read so, and what it had been.
+    was read last, and `moved` says when it was first read so, and what it had been; `mover`: this process moved it.
 
     `missing_since`: when tasks of the newest task set were first seen to be missing, of `needed` ones. `failed_before`:
     how many of its tasks had failed when it was last complete, or when it was first observed.
@@ -65,6 +65,7 @@ class RolloutTracker:
     kept: tuple[tuple[datetime, RolloutAction], ...] = ()
     production: Weights | None = None
     moved: tuple[datetime, Weights | None] | None = None
+    mover: bool = False
     started: datetime | None = None
     shape: Hashable = None
     rereads: int = 0
@@ -89,9 +90,10 @@ class RolloutTracker:
 
     def _late(self, seen: ObservedService, now: datetime) -> bool:
         """Whether production is where it was before it moved, which may have been read from before that. A new process
-        does not know which was before.
+        does not know which was before, unless it moved it itself.
         """
-        if self.moved is None or self.began or self.started is not None or seen.production == self.production:
+        new = not self.mover and (self.began or self.started is not None)
+        if self.moved is None or new or seen.production == self.production:
             return False
         at, before = self.moved
         return before is not None and seen.production == before and now - at < LATEST
@@ -125,10 +127,10 @@ class RolloutTracker:
         if not decisions:
             return self
         kept = tuple((at, left) for at, one in self.kept if (left := left_of(one, decisions)) is not None)
-        moved = None if any(isinstance(one, SetWeights | EngineAction) for one in decisions) else self.moved
+        moves = any(isinstance(one, SetWeights | EngineAction) for one in decisions)
         return replace(
-            self, since=now, began=False, awaited=decisions, answered=answered, kept=kept, moved=moved, shape=None,
-            rereads=0,
+            self, since=now, began=False, awaited=decisions, answered=answered, kept=kept, shape=None, rereads=0,
+            moved=None if moves else self.moved, mover=moves or self.mover,
         )  # fmt: skip
 
     def learnt(self, tested: SmokeTestOutcome) -> RolloutTracker:

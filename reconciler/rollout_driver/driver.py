@@ -173,8 +173,7 @@ class RolloutDriver:
         now = self.aws.clock.now()
         policy = rollout.delivery.policy
         known = self.aws.run(engine_change.first_read(rollout.change, rollout.subject, known), urgent=True)
-        seen = self.aws.run(rollout.engine.observe(rollout.subject, policy, now, known), urgent=True)
-        seen = engine_change.observed(rollout.change, seen, known)
+        seen = self.aws.run(rollout.observe(known, now), urgent=True)
         _, seen, _ = RolloutTracker(now).look(seen, now)
         seen = replace(seen, looks=health.verdict(seen) * policy.looks)
         return seen, self._decided(rollout, seen, now)
@@ -187,10 +186,9 @@ class RolloutDriver:
             known = self.aws.run(engine_change.first_read(rollout.change, rollout.subject, known), urgent=True)
             if engine_change.outdated(rollout.change, rollout.engine, known):
                 return StepResult(rollout, now, settling=True, outdated=True)
-            seen = self.aws.run(rollout.engine.observe(rollout.subject, policy, now, known), urgent=True)
+            seen = self.aws.run(rollout.observe(known, now), urgent=True)
         except errors.AwsError as unread:
             return self._after(StepResult(rollout, now, error=unread))
-        seen = engine_change.observed(rollout.change, seen, known)
         self.aws.mine.add(*rollout.engine.owned(seen))
         memory, seen, free = memory.look(seen, now)
         self.trackers[rollout.address] = memory
@@ -226,8 +224,7 @@ class RolloutDriver:
         ordinary = rollout.engine.decide(rollout.delivery.policy, seen, now)
         if seen.marks.unreadable:
             return read_only.step(seen, ordinary)
-        found = self.task_runs.step(self.aws, rollout, seen, ordinary, now)
-        return found if rollout.change is None else rollout.change.step(found, seen, now)
+        return rollout.step(self.task_runs.step(self.aws, rollout, seen, ordinary, now), seen, now)
 
     def checked(self, rollout: ServiceRollout, seen: ObservedService, step: RolloutStep) -> RolloutStep:
         """`step`, or the one that refuses a rollback that is not possible. Writes nothing."""

@@ -52,13 +52,13 @@ def checked(
     try:
         answer = yield ecs.describe_task_definition(taskDefinition=runs.task_definition, include=["TAGS"])
     except errors.Gone:
-        return _refused(step, seen, f"ECS does not know {runs.task_definition} any more")
+        return refused(step, seen, f"ECS does not know {runs.task_definition} any more")
     tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()}
     if ownership.owner(ownership.without_aws(tags)) != stack:
-        return _refused(step, seen, f"{runs.task_definition} does not belong to this stack")
+        return refused(step, seen, f"{runs.task_definition} does not belong to this stack")
     lost = sorted(lost_with(read_spec(answer)))
     if lost:
-        return _refused(step, seen, f"{runs.task_definition} cannot be registered again with its {lost[0]}")
+        return refused(step, seen, f"{runs.task_definition} cannot be registered again with its {lost[0]}")
     if not register:
         return step
     new = Version(runs.release, revision_of((yield from restarted(answer, request.id, who(request)))))
@@ -67,10 +67,13 @@ def checked(
     return replace(step, decisions=tuple(stored if one is write else one for one in step.decisions))
 
 
-def _refused(step: RolloutStep, seen: ObservedService, why: str) -> RolloutStep:
+def refused(
+    step: RolloutStep, seen: ObservedService, why: str, code: RequestRefusalCode = RequestRefusalCode.NOT_REGISTERED
+) -> RolloutStep:
+    """`step` with the answer to the request that it would have accepted."""
     request = seen.marks.pending_request
     assert request is not None, "a restart is accepted on request only"
-    response = Response(request.id, RequestRefusal(RequestRefusalCode.NOT_REGISTERED, why))
+    response = Response(request.id, RequestRefusal(code, why))
     return replace(step, decisions=(WriteState(seen.marks, replace(seen.marks, response=response)),), because=why)
 
 

@@ -3,6 +3,8 @@
 The target is there as soon as the service and what routes requests to it are: it is enough to finish or to undo what
 is under way, which AWS shows. Until the wanted release is known (wanted_release.py) it is not ready, and the reason
 names what is missing.
+
+It is one module because every part of a target is resolved from the same context, and the driver takes it as one value.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from reconciler.model.type_registry import discover
 from reconciler.reconcile.expectations import UNSEEN
 from reconciler.rollout import observe_deployments, observe_engine
 from reconciler.rollout.actions import RolloutAction
-from reconciler.rollout.engine import Engine, Prefetched
+from reconciler.rollout.engine import Engine, Prefetched, RolloutStep
 from reconciler.rollout.engine_change import TakeStep, possible
+from reconciler.rollout.fallback import SetCount
+from reconciler.rollout.fallback_state import FallbackTerms
 from reconciler.rollout.release import (
     Attachment,
     Release,
@@ -29,9 +33,11 @@ from reconciler.rollout.release import (
     Version,
 )
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import KEYS
-from reconciler.rollout_driver import engine_change
+from reconciler.rollout_driver import engine_change, fallback
 from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
+from reconciler.rollout_driver.fallback import FallbackTarget
 from reconciler.rollout_driver.held_back import blocking_dependency, held_by, left_by, refused_in
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
@@ -64,7 +70,8 @@ class NotReady:
 class ServiceRollout:
     """One service to roll out, by addresses and by ids. `pre_deployment` is the task that runs before each release.
 
-    `change`: its engine is to be another one than `delivery` says, which is the one that runs it.
+    `change`: its engine is to be another one than `delivery` says, which is the one that runs it. `fallback`: it runs
+    on demand what another service lacks.
 
     `new_attempts`: whether a quarantined release is tried again once the specs judge it by something else.
     """
@@ -74,6 +81,7 @@ class ServiceRollout:
     pre_deployment: TaskTarget | None = None
     new_attempts: bool = True
     change: ServiceChange | None = None
+    fallback: FallbackTarget | None = None
 
     @property
     def engine(self) -> Engine:
@@ -83,10 +91,24 @@ class ServiceRollout:
     def address(self) -> Address:
         return self.delivery.service
 
+    def observe(self, known: Prefetched, now: datetime) -> Calls[ObservedService]:
+        """The service, as its engine, a change of the engine and a fallback need it."""
+        seen = yield from self.engine.observe(self.subject, self.delivery.policy, now, known)
+        seen = engine_change.observed(self.change, seen, known)
+        return (yield from fallback.observed(self.fallback, self.subject, seen, known, now))
+
+    def step(self, ordinary: RolloutStep, seen: ObservedService, now: datetime) -> RolloutStep:
+        """What its engine would do, or what comes before that."""
+        if self.change is not None:
+            return self.change.step(ordinary, seen, now)
+        return ordinary if self.fallback is None else self.fallback.step(ordinary, seen, now)
+
     def calls_of(self, action: RolloutAction) -> Calls[None]:
         """The calls that carry out an action of the engine, or a step to another one."""
         if self.change is not None and isinstance(action, TakeStep):
             return engine_change.apply(self.change, action)
+        if isinstance(action, SetCount):
+            return fallback.apply(self.subject, action)
         return self.engine.apply(action, self.subject)
 
 
@@ -137,6 +159,8 @@ def rollouts_of(
         if there is not None:
             stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
+        if declared.fallback is not None:
+            rollout = _beside(rollout, declared.fallback, rollouts, context)
         if changing and stands.absent is None and not held:
             whole = with_traffic(subject, declared, context)
             change = engine_change.change_of(declared, delivery.engine, whole, context, lack)
@@ -144,6 +168,22 @@ def rollouts_of(
             continue
         rollouts.append(restricted(rollout, withheld=withheld, withdrawn=withdrawn))
     return tuple(rollouts), missing
+
+
+def _beside(
+    rollout: ServiceRollout, terms: FallbackTerms, rollouts: Iterable[ServiceRollout], context: ResolutionContext
+) -> ServiceRollout:
+    """A service on demand, with the version that its main service serves with; it has none of its own.
+
+    While nothing of the main service is rolled out, because the specs are withheld or it waits, its count stays as it
+    is.
+    """
+    main = next((one for one in rollouts if one.address == terms.main), None)
+    version = None if main is None else fallback.followed(main.subject, context.found[terms.main])
+    if main is None or version is None or not version.task_definition:
+        return rollout
+    ready = replace(rollout, subject=replace(rollout.subject, not_ready=""))
+    return replace(pinned(ready, version), fallback=FallbackTarget(terms, main.subject.service))
 
 
 def _before_all(declared: RolloutSpec, there: Observed[Any] | None) -> str:
@@ -166,11 +206,14 @@ def restricted(rollout: ServiceRollout, *, withheld: str, withdrawn: str) -> Ser
 def known_of(rollouts: Iterable[ServiceRollout], world: ObservedState) -> dict[Address, Prefetched]:
     """What `world` holds of each service, so that its rollout need not read it again."""
     found = {one.id: one for one in world}
-    return {rollout.address: _known(rollout.subject, found) for rollout in rollouts}
+    return {rollout.address: _known(rollout, found) for rollout in rollouts}
 
 
-def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefetched:
-    service = found.get(subject.service)
+def _known(rollout: ServiceRollout, found: Mapping[str, Observed[Any]]) -> Prefetched:
+    subject = rollout.subject
+    service, beside = (
+        found.get(arn) for arn in (subject.service, "" if rollout.fallback is None else rollout.fallback.service)
+    )
     entries = [entry.arn for entry in (subject.production, subject.test) if entry is not None]
     scalable = found.get(subject.scalable or "")
     return Prefetched(
@@ -178,6 +221,7 @@ def _known(subject: RolloutTarget, found: Mapping[str, Observed[Any]]) -> Prefet
         actions={arn: found[arn].facts["actions"] for arn in entries if arn in found},
         groups={arn: found[arn].facts["item"] for arn in subject.groups if arn in found},
         scalable=None if scalable is None else scalable.facts["item"],
+        beside=None if beside is None else beside.facts["item"],
     )
 
 

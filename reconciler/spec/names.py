@@ -6,6 +6,8 @@ used in AWS as they are; the ones below are derived.
 
 from __future__ import annotations
 
+from reconciler.rollout.fallback_state import SUFFIX
+
 
 def vpc(network: str) -> str:
     return f"{network}-vpc"
@@ -40,6 +42,11 @@ def endpoint(network: str, service: str) -> str:
 def endpoint_group(network: str) -> str:
     """The security group of a network's interface endpoints: 443 from inside the network."""
     return f"{network}-endpoints"
+
+
+def on_demand(service: str) -> str:
+    """The second service of one that prefers Spot."""
+    return service + SUFFIX
 
 
 def log_group(workload: str) -> str:

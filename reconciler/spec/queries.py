@@ -19,6 +19,9 @@ from reconciler.spec.specs import Specs
 
 LONGEST_PORT_NAME: Final = 64
 
+SPOT: Final = "FARGATE_SPOT"
+"""The capacity provider of a service that prefers Spot capacity."""
+
 
 def is_subnet_id(reference: str) -> bool:
     return literal(reference, "subnet-", LOOKUP)
@@ -65,8 +68,8 @@ def most_tasks(specs: Specs, workload: Service | Task) -> int:
     if isinstance(workload, Task):
         return workload.count
     highest = max(workload.desired_count, workload.scaling.max if workload.scaling else 0)
-    figures = rolling(specs, workload)
-    return highest * 2 if figures is None else math.floor(highest * figures.max_percent / 100)
+    figures, on_demand = rolling(specs, workload), highest if workload.spot is not None else 0
+    return highest * 2 if figures is None else math.floor(highest * figures.max_percent / 100) + on_demand
 
 
 def pre_deployment(specs: Specs, service: Service) -> Task | None:
@@ -143,6 +146,8 @@ def providers(cluster: Cluster) -> tuple[str, ...]:
 
 def shares(specs: Specs, workload: Service | Task) -> tuple[CapacityShare, ...]:
     """The capacity providers of a workload: its own, or its cluster's default ones; none for plain Fargate."""
+    if isinstance(workload, Service) and workload.spot is not None:
+        return (CapacityShare(name=SPOT),)
     if workload.capacity_providers or workload.launch is not None:
         return workload.capacity_providers
     cluster = specs.get(Cluster, workload.cluster)

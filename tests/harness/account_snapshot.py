@@ -139,6 +139,35 @@ def _ecs(ecs: Any) -> dict[str, list[Any]]:
     return found
 
 
+def everything(perform: Perform) -> dict[str, list[str]]:
+    """A census with the types that few stacks have, asked through `perform`."""
+
+    def asked(service: str, operation: str, key: str, **params: Any) -> list[Any]:
+        found: list[Any] = getattr(Asking(perform, service), operation)(**params)[key]
+        return found
+
+    deploy = Asking(perform, "codedeploy")
+    applications = asked("codedeploy", "list_applications", "applications")
+    found = {
+        "alarm": asked("cloudwatch", "describe_alarms", "MetricAlarms"),
+        "auto-scaling-group": asked("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"),
+        "capacity-provider": asked("ecs", "describe_capacity_providers", "capacityProviders"),
+        "deployment-config": asked("codedeploy", "list_deployment_configs", "deploymentConfigsList"),
+        "deployment-group": [deploy.list_deployment_groups(applicationName=one) for one in applications],
+        "instance-profile": asked("iam", "list_instance_profiles", "InstanceProfiles"),
+        "launch-template": asked("ec2", "describe_launch_templates", "LaunchTemplates"),
+        "namespace": asked("servicediscovery", "list_namespaces", "Namespaces"),
+        "scheduled-action": asked(
+            "application-autoscaling", "describe_scheduled_actions", "ScheduledActions", ServiceNamespace="ecs"
+        ),
+        "table": asked("dynamodb", "list_tables", "TableNames"),
+    }
+    return census(perform) | {
+        kind: sorted(json.dumps(_quiet(item), sort_keys=True, default=str) for item in items)
+        for kind, items in found.items()
+    }
+
+
 def _lifecycle(ecr: Any, name: str) -> Any:
     try:
         return {name: ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]}

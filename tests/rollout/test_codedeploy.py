@@ -311,6 +311,11 @@ def test_the_app_spec_is_the_release() -> None:
     latest = replace(subject, release=replace(release, platform_version=None))
     properties = json.loads(app_spec(latest))["Resources"][0]["TargetService"]["Properties"]
     assert properties["PlatformVersion"] == "LATEST", "left out, it would stay what it is in production"
+    on_ec2 = replace(latest, release=replace(latest.release, capacity=(Capacity("my-instances"),)))
+    properties = json.loads(app_spec(on_ec2, "", capacity_of(on_ec2.release)))["Resources"][0]["TargetService"][
+        "Properties"
+    ]
+    assert "PlatformVersion" not in properties, "ECS refuses it for tasks that are not on Fargate"
     before = json.loads(app_spec(subject, "web:1"))["Resources"][0]["TargetService"]["Properties"]
     assert before == {
         "TaskDefinition": f"{arn}:task-definition/web:1",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
+    EngineAction,
     RolloutAction,
     RunTests,
     ScaleTaskSet,
@@ -20,6 +21,7 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.blue_green.context import LOOK_EVERY
+from reconciler.rollout.release import Ports
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
@@ -205,3 +207,28 @@ def test_production_that_was_moved_back_by_us_is_no_late_read() -> None:
     memory = KNOWING.look(before, NOW)[0].look(after, NOW + LOOK_EVERY)[0]
     memory = memory.wrote((SetWeights("production", (100, 0), (0, 100)),), NOW + LOOK_EVERY)
     assert memory.look(before, NOW + 2 * LOOK_EVERY)[2]
+
+
+class _Shift(EngineAction):
+    """An engine's own call for it."""
+
+    def visible(self, seen: ObservedService) -> bool:
+        return True
+
+    def after(self, seen: ObservedService, now: datetime) -> ObservedService:
+        return seen
+
+    def text(self, seen: ObservedService, ports: Ports) -> str:
+        return "shifts traffic"
+
+
+def test_a_new_process_knows_the_direction_of_what_it_has_moved_itself() -> None:
+    """It has not run for as long as AWS may answer late, and what it moved is not taken for moved back all the same."""
+    before, after = replace(WELL, production=(100, 0)), replace(WELL, production=(80, 20))
+    memory = FRESH.look(before, NOW)[0].look(before, NOW + SETTLE)[0]
+    memory = memory.wrote((_Shift(),), NOW + SETTLE).look(before, NOW + SETTLE)[0]
+    shifted = memory.look(after, NOW + 2 * SETTLE)[0].look(after, NOW + 3 * SETTLE)[0]
+    assert shifted.production == (80, 20)
+    late, _, free = shifted.look(before, NOW + 4 * SETTLE)
+    assert (late.production, free) == ((80, 20), False)
+    assert late.look(before, NOW + 2 * SETTLE + LATEST)[0].production == (100, 0), "then somebody has moved it"

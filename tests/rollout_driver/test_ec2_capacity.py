@@ -74,6 +74,28 @@ def test_a_service_runs_on_instances_that_are_made_and_removed_in_order() -> Non
         assert actions(stage) == []
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "codedeploy",
+        pytest.param("ecs_native", marks=pytest.mark.slow),
+        pytest.param("task_sets", marks=pytest.mark.slow),
+    ],
+)
+def test_a_new_version_replaces_the_one_on_instances(engine: str) -> None:
+    """Every engine that shifts traffic does it there as on Fargate."""
+    with emulated_stack(ON_EC2 | {"type: blue_green": f"type: blue_green\nengine: {engine}"}, SHORT) as stage:
+        stage.serving()
+        stage.spec(v1="v2")
+        assert not stage.apply(has_ended, patience=86_400.0).went_wrong
+        assert stage.phases[-1] == "idle"
+        task = _task(stage)
+        assert (task["capacityProviderName"], task["containers"][0]["imageDigest"]) == (
+            "my-app-instances",
+            stage.digest("v2"),
+        )
+
+
 def test_instances_go_once_nothing_runs_on_them() -> None:
     """Back on Fargate: they stay for as long as the previous version runs on them, and then go one after the other."""
     with emulated_stack(ON_EC2, SHORT) as stage:

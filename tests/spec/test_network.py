@@ -21,14 +21,20 @@ def compiled(text: str) -> dict[str, Desired[Any]]:
     return {str(want.address): want for want in compile_specs(specs, account="123456789012")}
 
 
-@pytest.mark.parametrize("endpoint", get_args(Endpoint))
-def test_every_endpoint_is_one_that_aws_has(endpoint: str) -> None:
+def test_every_endpoint_is_one_that_aws_has() -> None:
     """AWS refuses an endpoint to a service name that it does not know."""
-    needed = ", s3" if endpoint == "ecr" else ""
-    found = compiled(f"kind: Network\nname: my-workspace\nendpoints: [{endpoint}{needed}]\n")
+    found = compiled(f"kind: Network\nname: my-workspace\nendpoints: [{', '.join(get_args(Endpoint))}]\n")
     services = {want.spec.service for name, want in found.items() if name.startswith("vpc-endpoint/")}
-    assert services
+    assert len(services) == len(get_args(Endpoint)) + 1 + 2, "ECR has two, and ECS three"
     assert services <= names("us-west-2")
+
+
+@pytest.mark.parametrize("service", ["sqs", "sns", "events", "kinesis-firehose", "elasticfilesystem", "monitoring"])
+def test_what_tasks_call_is_reached_without_the_internet(service: str) -> None:
+    """A worker on a queue, a log router, a client of CloudWatch: not only what starts a task has an endpoint."""
+    found = compiled(f"kind: Network\nname: my-workspace\nendpoints: [{service}]\n")
+    spec = found[f"vpc-endpoint/my-workspace-{service}"].spec
+    assert (spec.service, spec.type, spec.private_dns) == (f"com.amazonaws.us-west-2.{service}", "Interface", True)
 
 
 def test_routes_to_other_networks_stand_beside_those_to_the_internet() -> None:

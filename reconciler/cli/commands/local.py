@@ -141,6 +141,7 @@ def function(name: str | None, answer: str | None, clear: bool, endpoint: str) -
 @click.option("--service", default="*", help="Pattern of AWS services (for calls) or of ECS service names (for tasks).")
 @click.option("--operation", default="*", help="Pattern of AWS operations.")
 @click.option("--image", default="*", help="Pattern of images.")
+@click.option("--provider", default="*", help="Pattern of capacity providers, for no_capacity and spot_interruption.")
 @click.option("--count", type=int, help="How many times. Default: until cleared.")
 @click.option("--probability", default=1.0)
 @click.option("--after", default=0.0, metavar="SECONDS", help="Delay, for crash and slow_start.")

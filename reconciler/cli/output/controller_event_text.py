@@ -29,6 +29,7 @@ SIGNS = {
     events.CONTESTED: ("bad", "red"),
     events.ROLLOUT_PHASE: ("roll", "cyan"),
     events.ENGINE_STEP: ("roll", "cyan"),
+    events.FALLBACK: ("warn", "yellow"),
     events.ROLLOUT_REFUSED: ("bad", "red"),
     events.SAFETY_BREACHED: ("bad", "red"),
     events.READ_ONLY: ("bad", "red"),

@@ -13,6 +13,24 @@ from reconciler.rollout.stored_state import Verdict
 from reconciler.rollout_driver.targets import ServiceRollout
 
 
+def _fallback(observed: ObservedService) -> dict[str, Any] | None:
+    """Of a service that runs on demand what another one lacks: the counts of both."""
+    main, stored = observed.main, observed.marks.fallback
+    if main is None:
+        return None
+    since, at = (None, None) if stored is None else (stored.since, stored.at)
+    return {
+        "main": main.name,
+        "phase": None if stored is None else stored.phase.value,
+        "desired": main.desired,
+        "running": main.running,
+        "on_demand": observed.desired,
+        "lack": main.lack or None,
+        "since": None if since is None else since.isoformat(),
+        "until": None if at is None else at.isoformat(),
+    }
+
+
 def status_document(
     rollout: ServiceRollout, observed: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
 ) -> dict[str, Any]:
@@ -33,6 +51,7 @@ def status_document(
         "until": None if step.until is None else step.until.isoformat(),
         "waits_for": step.waits_for.value or None,
         "desired": observed.desired,
+        "fallback": _fallback(observed),
         "scale_in_suspended_since": None if scale_in is None else scale_in.isoformat(),
         "production": _shares(observed, observed.production),
         "test": _shares(observed, observed.test) if observed.has_test else None,

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from reconciler.local.addresses import Addresses, NoAddressLeft, Place
 from reconciler.local.background import Background
@@ -51,6 +51,8 @@ class Targets(Protocol):
 
 class Balancer:
     """The listeners' port. `restarts` counts how often its process had to be replaced."""
+
+    protocol_versions: ClassVar = frozenset({"HTTP1"})
 
     def __init__(self, addresses: Addresses, nursery: Nursery, background: Background, targets: Targets) -> None:
         self.restarts = 0

@@ -61,7 +61,7 @@ def run_task(world: World, params: Params) -> Params:
     made: list[Task] = []
     failures: list[Params] = []
     for _ in range(count):
-        if not fleet.room(world, definition.family, wanted):
+        if not fleet.room(world, definition.family, wanted, made):
             failures.append({"reason": NO_CAPACITY})
             continue
         made.append(

@@ -62,7 +62,7 @@ def _watch(world: World, group: TargetGroup, *, in_use: bool) -> None:
             timeout=float(settings["HealthCheckTimeoutSeconds"]),
             healthy_threshold=settings["HealthyThresholdCount"],
             unhealthy_threshold=settings["UnhealthyThresholdCount"],
-            matcher=settings.get("Matcher", {}).get("HttpCode", "200"),
+            matcher=next(iter(settings.get("Matcher", {}).values()), "200"),
             deregistration_delay=float(attributes.get("deregistration_delay.timeout_seconds", "300")),
             slow_start=float(attributes.get("slow_start.duration_seconds", "0")),
             algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),

@@ -35,6 +35,7 @@ DEFAULTS: Params = {
     "ProtocolVersion": "HTTP1",
     "IpAddressType": "ipv4",
 }
+GRPC_DEFAULTS: Params = {"HealthCheckPath": "/AWS.ALB/healthcheck", "Matcher": {"GrpcCode": "12"}}
 SETTINGS = (*HEALTH_CHECK, "Protocol", "Port", "VpcId", "TargetType", "ProtocolVersion", "IpAddressType")
 
 
@@ -46,7 +47,7 @@ def create_target_group(world: World, params: Params) -> Params:
     if params.get("TargetType") in ("lambda", "alb") or protocol not in ("HTTP", "HTTPS", *NETWORK_PROTOCOLS):
         message = "The AWS emulator has target groups of type ip and instance over HTTP, HTTPS, TCP, TLS and UDP only"
         raise Refusal("InvalidConfigurationRequest", message)
-    if params.get("ProtocolVersion", "HTTP1") != "HTTP1":
+    if params.get("ProtocolVersion", "HTTP1") not in world.balancing.protocol_versions:
         raise Refusal("InvalidConfigurationRequest", "The load balancer of the AWS emulator speaks HTTP/1.1 to targets")
     for needed, what in (("Protocol", "A protocol"), ("Port", "A port"), ("VpcId", "A VPC ID")):
         if params.get(needed) is None:
@@ -76,9 +77,10 @@ def create_target_group(world: World, params: Params) -> Params:
 
 
 def _with_defaults(given: Params) -> Params:
-    """A target group of a network load balancer has no protocol version, and is checked by a connection."""
+    """A target group of a network load balancer has no protocol version, and is checked by a connection; one of gRPC is
+    checked by a call."""
     if given.get("Protocol") not in NETWORK_PROTOCOLS:
-        return {**DEFAULTS, **given}
+        return {**DEFAULTS, **(GRPC_DEFAULTS if given.get("ProtocolVersion") == "GRPC" else {}), **given}
     settings = {**DEFAULTS, "HealthCheckProtocol": "TCP", "HealthCheckTimeoutSeconds": 10, **given}
     if "ProtocolVersion" in given:
         raise invalid("A protocol version is not supported for target groups of this protocol")
@@ -101,10 +103,12 @@ def check_health(settings: Params) -> None:
     port = settings["HealthCheckPort"]
     if port != "traffic-port" and not (port.isdigit() and 1 <= int(port) <= 65535):
         raise invalid(f"Health check port '{port}' must be 'traffic-port' or in the range 1-65535")
-    matcher, most = settings.get("Matcher", {}).get("HttpCode", "200"), 599 if network else 499
-    written = re.fullmatch(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*", matcher)
-    if not written or not all(200 <= int(code) <= most for code in re.findall(r"\d+", matcher)):
-        raise invalid(f"Health check matcher HTTP code must be within the range 200-{most}")
+    grpc = settings.get("ProtocolVersion") == "GRPC"
+    key, least, most = ("GrpcCode", 0, 99) if grpc else ("HttpCode", 200, 599 if network else 499)
+    matcher = settings.get("Matcher", {key: str(least)})
+    written = list(matcher) == [key] and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", matcher[key])
+    if not written or not all(least <= int(code) <= most for code in re.findall(r"\d+", written[0])):
+        raise invalid(f"Health check matcher {'gRPC' if grpc else 'HTTP'} code must be within the range {least}-{most}")
 
 
 def shown(world: World, *groups: TargetGroup) -> list[Params]:

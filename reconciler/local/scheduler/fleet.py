@@ -52,7 +52,7 @@ def _take_away(world: World, service: Service, task: Task) -> None:
     names = tuple(filter(None, (service.name, task.definition.family)))
     images = tuple(item.image for item in task.containers)
     for kind, (code, reason) in TAKEN_AWAY.items():
-        if world.faults.for_task(kind, names, images):
+        if world.faults.for_task(kind, names, images, task.provider):
             tasks.stop(world, task, code, reason)
             return
 
@@ -97,7 +97,7 @@ def start(world: World, service: Service, deployment: Deployment, count: int) ->
         return
     made = []
     for _ in range(count):
-        if not room(world, service.name, deployment.launch):
+        if not room(world, service.name, deployment.launch, deployment.tasks):
             events.complain(world, service, deployment, NO_CAPACITY)
             deployment.failed_tasks += 1  # API reference, Deployment: "can't launch the task"
             deployment.breaker += 1
@@ -108,8 +108,8 @@ def start(world: World, service: Service, deployment: Deployment, count: int) ->
         events.started(world, service, deployment, made)
 
 
-def room(world: World, name: str, launch: Launch) -> bool:
-    """Whether Fargate has capacity, as far as faults on demand go."""
+def room(world: World, name: str, launch: Launch, placed: list[Task]) -> bool:
+    """Whether Fargate has capacity for one more task, as far as faults on demand go."""
     family = launch.task_definition.rpartition("/")[2].partition(":")[0]
     revisions = world.ecs.definitions[family]
     images = tuple(
@@ -118,7 +118,8 @@ def room(world: World, name: str, launch: Launch) -> bool:
         if one.arn == launch.task_definition
         for item in one.body["containerDefinitions"]
     )
-    return world.faults.for_task("no_capacity", tuple(filter(None, (name, family))), images) is None
+    names, where = tuple(filter(None, (name, family))), provider(launch, placed)
+    return world.faults.for_task("no_capacity", names, images, where) is None
 
 
 def _create(world: World, cluster: Cluster, service: Service, deployment: Deployment) -> Task:

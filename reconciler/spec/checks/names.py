@@ -19,6 +19,7 @@ from reconciler.spec.specs import Specs
 _LIMITS = {
     "deployment group": codedeploy_names.LONGEST,
     "alarm": 255,
+    "ECS service": 255,
     "IAM role": 64,
     "schedule": 64,
     "scaling policy": 256,
@@ -132,6 +133,9 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield Claim("schedule", workload.name, workload.name_in_aws, own)
             yield _derived("IAM role", workload, names.schedule_role, own)
         return
+    yield Claim("ECS service", workload.name, workload.name_in_aws, own)
+    if workload.spot is not None:
+        yield _derived("ECS service", workload, names.on_demand, specs.where(workload, "spot", key=True))
     strategy = queries.strategy(specs, workload)
     if strategy is not None and engines()[strategy.driver].controller is Controller.CODE_DEPLOY:
         names_of = partial(codedeploy_names.deployment_group, queries.cluster_name(specs, workload))

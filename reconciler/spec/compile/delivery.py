@@ -9,7 +9,7 @@ from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.spec import RolloutSpec, fitting, fitting_headers
 from reconciler.spec import domains, queries
-from reconciler.spec.compile import existing, registry
+from reconciler.spec.compile import existing, fallback, registry
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.target_group import container_port, health_check
@@ -20,8 +20,9 @@ from reconciler.spec.specs import Specs
 
 
 def compile_deliveries(specs: Specs) -> tuple[RolloutSpec, ...]:
-    """One for each service, in the order of the documents. `specs` must be `ok`."""
-    return tuple(compile_delivery(specs, service) for service in specs.services)
+    """One for each service, in the order of the documents, and one on demand beside it. `specs` must be `ok`."""
+    every = (fallback.deliveries(service, compile_delivery(specs, service)) for service in specs.services)
+    return tuple(one for several in every for one in several)
 
 
 def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reconciler.model.resource import Keep, Path
 from reconciler.resources._containers import LOG_OPTIONS, Port
+from reconciler.spec import queries
 from reconciler.spec.compile import task_members
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import DeploymentStrategy, Service, Task
@@ -45,15 +46,17 @@ def _of_logs(task: Logs | None, container: Container) -> dict[Path, Keep]:
 
 def members_of_definition(context: Context, workload: Workload) -> dict[Path, Keep]:
     """The API members that every task definition keeps, adopted or not, and those that fields set. That of a port is a
-    field of ours."""
+    field of ours, which Service Connect states."""
     task = workload.task
     kept: dict[Path, Keep] = {("aws",): Keep.MEMBERS, **task_members.keeping((), task_members.of_task(task))}
     for name, container in task.containers.items():
         stated = task_members.of_container(context, workload, name)
         kept["containers", name, "aws"] = Keep.MEMBERS
         kept |= task_members.keeping(("containers", name), stated)
+        connected = queries.connected_ports(workload, name)
         for port in container.all_ports:
-            if not container.aws.get("portMappings"):
+            stated_here = port.protocol == "tcp" and port.port in connected
+            if not stated_here and not container.aws.get("portMappings"):
                 kept["containers", name, "ports", f"{port.port}/{port.protocol}", "app_protocol"] = Keep.VALUE
     return kept
 

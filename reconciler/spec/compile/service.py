@@ -20,7 +20,7 @@ from reconciler.resources.service import Deployment, ServiceSpec, Target
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import domains, members, queries
-from reconciler.spec.compile import ecs_traffic, existing, kept, service_members
+from reconciler.spec.compile import ecs_traffic, existing, fallback, kept, service_members
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
@@ -66,32 +66,29 @@ def compile_service(context: Context, service: Service) -> Iterator[Desired[Any]
     shifted = {"deployment": None if ours else _deployment(context, service)}
     if shifts:
         shifted = yield from _shifted_by_ecs(context, service, delivery)
-    yield context.desired(
-        service,
-        address,
-        ServiceSpec(
-            cluster=cluster_link(service.cluster),
-            name=service.name_in_aws,
-            task_definition=Ref(Address("task-definition", service.name)),
-            desired_count=service.desired_count if scaled is None else None,
-            initial_count=initial,
-            platform_version=None if service.platform_version == "LATEST" else service.platform_version,
-            network=placement(context, service),
-            load_balancers=None if ours else _targets(service),
-            first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not shifts else None,
-            grace_period=seconds(service.grace_period),
-            **shifted,
-            exec=service.exec,
-            service_connect=compile_service_connect(context, service) if by_ecs else None,
-            starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
-            controller=engine.controller,
-            aws=said,
-            volume_role=volume_role,
-            **capacity(context, service),
-        ),
-        kept=kept.of_service(service, strategy),
-        members=keeping((), stated),
+    spec = ServiceSpec(
+        cluster=cluster_link(service.cluster),
+        name=service.name_in_aws,
+        task_definition=Ref(Address("task-definition", service.name)),
+        desired_count=service.desired_count if scaled is None else None,
+        initial_count=initial,
+        platform_version=None if service.platform_version == "LATEST" else service.platform_version,
+        network=placement(context, service),
+        load_balancers=None if ours else _targets(service),
+        first_load_balancers=_targets(service) if ours and delivery.created_with_tasks and not shifts else None,
+        grace_period=seconds(service.grace_period),
+        **shifted,
+        exec=service.exec,
+        service_connect=compile_service_connect(context, service) if by_ecs else None,
+        starts_empty=delivery.pre_deployment is not None and delivery.created_with_tasks,
+        controller=engine.controller,
+        aws=said,
+        volume_role=volume_role,
+        **capacity(context, service),
     )
+    own, others = kept.of_service(service, strategy), keeping((), stated)
+    for at, each in fallback.services(service, address, spec):
+        yield context.desired(service, at, each, kept=own, members=others)
     yield from standard_alarms(context, service)
     if scaled is not None:
         yield compile_scaling(context, service, address)

@@ -16,7 +16,14 @@ from reconciler.spec.documents.role import Statement
 from reconciler.spec.documents.security_group import SecurityGroup
 from reconciler.spec.documents.values import AnyCidr, Cidr, Flag, Whole, matching, no_repeats, problem
 
-Endpoint = Literal["dynamodb", "ecr", "ecs", "kms", "logs", "s3", "secretsmanager", "ssm", "ssmmessages", "sts"]
+Endpoint = Literal[
+    "appconfigdata", "aps-workspaces", "athena", "autoscaling", "bedrock-runtime", "cloudformation", "codedeploy",
+    "dynamodb", "ec2", "ecr", "ecs", "elasticfilesystem", "elasticloadbalancing", "email-smtp", "events",
+    "execute-api", "glue", "kinesis-firehose", "kinesis-streams", "kms", "lambda", "logs", "monitoring", "rds-data",
+    "s3", "scheduler", "secretsmanager", "servicediscovery", "sns", "sqs", "ssm", "ssmmessages", "states", "sts",
+    "xray",
+]  # fmt: skip
+"""By the names of AWS PrivateLink, `ecr` and `ecs` aside."""
 GATEWAY_ENDPOINTS = frozenset({"s3", "dynamodb"})
 """Endpoints that are routes; the others are network interfaces that are billed by the hour."""
 SEVERAL_SERVICES: Mapping[str, tuple[str, ...]] = {

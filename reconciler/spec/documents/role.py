@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Document, Members
-from reconciler.spec.documents.values import ONE_OR_MANY, Flag, Text, Words, matching, no_repeats, problem
+from reconciler.spec.documents.values import ONE_OR_MANY, Flag, Text, matching, no_repeats, problem
 
 Principal = Annotated[
     str,
@@ -16,7 +16,12 @@ Principal = Annotated[
     ),
 ]
 Principals = Annotated[tuple[Principal, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(min_length=1)]
-Lines = Annotated[tuple[Words, ...], ONE_OR_MANY, Field(min_length=1)]
+Action = Annotated[
+    str, *matching(r"[*?]+|[\w*?-]+:[\w*?]+", 2048, "an action has the prefix of its service, as s3:GetObject")
+]
+Actions = Annotated[tuple[Action, ...], ONE_OR_MANY, Field(min_length=1)]
+Resource = Annotated[str, *matching(r"[*?]+|arn:.+", 2048, "a resource is an ARN, which may have wildcards, or *")]
+Resources = Annotated[tuple[Resource, ...], ONE_OR_MANY, Field(min_length=1)]
 Managed = Annotated[
     str, *matching(r"arn:aws[a-z-]*:iam::(?:aws|\d{12}):policy/[\w+=,.@/-]+", 2048, "the ARN of a managed policy")
 ]
@@ -29,9 +34,9 @@ class Statement(Block):
 
     effect: Literal["Allow", "Deny"] = "Allow"
     """Whether it allows or denies. Deny overrides."""
-    actions: Lines
+    actions: Actions
     """Actions, such as s3:GetObject."""
-    resources: Lines
+    resources: Resources
     """ARNs of what they apply to."""
     condition: dict[str, dict[str, ConditionValues]] = Field(default_factory=dict)
     """{operator: {key: value or list of values}}, as in IAM."""

@@ -16,6 +16,7 @@ from reconciler.spec.documents.listener_rule import ListenerReference, Match
 from reconciler.spec.documents.references import LOOKUP, NAMED, ClusterReference, LoadBalancerReference
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
+from reconciler.spec.documents.spot import Spot
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
 from reconciler.spec.documents.values import (
@@ -177,6 +178,8 @@ class Service(Document):
     """The launch type. Default: that of `capacity_providers`, or of the cluster."""
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
+    spot: Spot | None = None
+    """Instead of both: Fargate Spot, and on demand while there is no Spot capacity. For rolling deployments."""
     platform_version: PlatformVersion = "LATEST"
     """Version of the Fargate platform."""
     managed_tags: Flag = False
@@ -207,4 +210,7 @@ class Service(Document):
     def _one_way_to_launch(self) -> Service:
         if self.launch is not None and self.capacity_providers:
             raise problem("E1112", "a service has either 'launch' or 'capacity_providers', not both", at=("launch",))
+        other = "launch" if self.launch is not None else "capacity_providers" if self.capacity_providers else ""
+        if self.spot is not None and other:
+            raise problem("E1112", f"a service has either 'spot' or '{other}', not both", at=("spot",))
         return self

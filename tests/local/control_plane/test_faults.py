@@ -184,6 +184,25 @@ def test_a_slow_start_and_no_capacity_take_their_time(laptop: Laptop, stage: Sta
     assert "Capacity is unavailable" in answer["failures"][0]["reason"]
 
 
+def test_capacity_can_be_lacking_on_one_provider(laptop: Laptop, stage: Stage) -> None:
+    """Tasks with a launch type, or on another provider, are placed; those on Spot are taken away and not replaced."""
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    stage.service(desiredCount=2, launchType=None, capacityProviderStrategy=spot)
+    laptop.advance(60)
+    assert stage.seen()["runningCount"] == 2
+    laptop.aws.inject(Fault("no_capacity", provider="FARGATE_SPOT"))
+    laptop.aws.inject(Fault("spot_interruption", provider="FARGATE"))
+    laptop.advance(600)
+    assert stage.seen()["runningCount"] == 2
+    laptop.aws.inject(Fault("spot_interruption", provider="FARGATE_SPOT", count=1))
+    laptop.advance(600)
+    assert stage.seen()["runningCount"] == 1
+    answer = stage.ecs.run_task(
+        cluster="demo", taskDefinition="web", launchType="FARGATE", networkConfiguration=stage.where
+    )
+    assert len(answer["tasks"]) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "code"), [("spot_interruption", "SpotInterruption"), ("retirement", "TerminationNotice")]
 )

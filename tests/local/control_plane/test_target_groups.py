@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.local.balancer.front import Balancer
 from reconciler.local.inprocess import Laptop
-from reconciler.local.scripted import Script
+from reconciler.local.scripted import Script, ScriptedListeners
 from tests.local.control_plane.stage import Stage, refused
 
 
@@ -28,6 +29,35 @@ def test_what_is_not_said_has_its_default(plain: Stage) -> None:
     assert made["LoadBalancerArns"] == []
     assert (made["HealthyThresholdCount"], made["UnhealthyThresholdCount"]) == (5, 2)
     assert made["Matcher"] == {"HttpCode": "200"}
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "matcher"),
+    [("HTTP2", "/", {"HttpCode": "200"}), ("GRPC", "/AWS.ALB/healthcheck", {"GrpcCode": "12"})],
+)
+def test_a_protocol_version_has_its_health_check(
+    plain: Stage, version: str, path: str, matcher: dict[str, str]
+) -> None:
+    """CreateTargetGroup: the path and the code that a health check has by default, and codes 0–99 of gRPC."""
+    group = plain.target_group("blue", ProtocolVersion=version)
+    (made,) = plain.elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
+    assert (made["ProtocolVersion"], made["HealthCheckPath"], made["Matcher"]) == (version, path, matcher)
+    other = {"HttpCode": "200"} if "GrpcCode" in matcher else {"GrpcCode": "12"}
+    with refused("ValidationError"):
+        plain.elb.modify_target_group(TargetGroupArn=group, Matcher=other)
+    if version == "GRPC":
+        plain.elb.modify_target_group(TargetGroupArn=group, Matcher={"GrpcCode": "0,12-99"})
+        with refused("ValidationError"):
+            plain.elb.modify_target_group(TargetGroupArn=group, Matcher={"GrpcCode": "100"})
+
+
+def test_a_protocol_version_that_nothing_speaks_is_refused(plain: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The load balancer that really listens speaks HTTP/1.1 to targets: a group that it cannot serve is not made."""
+    monkeypatch.setattr(ScriptedListeners, "protocol_versions", Balancer.protocol_versions)
+    plain.target_group("blue", ProtocolVersion="HTTP1")
+    for version in ("HTTP2", "GRPC"):
+        with refused("InvalidConfigurationRequest"):
+            plain.target_group("green", ProtocolVersion=version)
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,10 @@ def app_spec(subject: RolloutTarget, task_definition: str = "", capacity: Iterab
 
 
 def _placement(release: Release, capacity: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is left out stays as it is in production, so that the platform version is sent also where it is AWS's."""
-    found: dict[str, Any] = {"PlatformVersion": release.platform_version or "LATEST"}
+    """What is left out stays as it is in production, so that the platform version is sent also where it is AWS's. ECS
+    refuses it for instances, which have none.
+    """
+    found: dict[str, Any] = {"PlatformVersion": release.platform_version or "LATEST"} if release.on_fargate else {}
     if release.subnets:
         found["NetworkConfiguration"] = {
             "AwsvpcConfiguration": {
