@@ -241,8 +241,9 @@ class _Maker:
         yield Statement("Scale", why, self._actions(Binding.AUTOSCALING), condition=scaled)
         for one in self._on_behalf():
             account = "" if one.public else self.place.account
-            arns = tuple(self._arn(arn[0], arn[1], account) for arn in one.arns)
-            yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, one.condition)
+            arns = tuple(self._arn(arn[0], arn[1], arn[2] if len(arn) == 3 else account) for arn in one.arns)
+            condition = {**one.condition, **({"StringEquals": self._is_ours} if one.ours else {})}
+            yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, condition)
 
     def _records(self) -> Iterator[Statement]:
         """Writes of the names of domains only, in their zones; those of other accounts by the roles of the specs."""

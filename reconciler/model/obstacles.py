@@ -36,6 +36,10 @@ def obstacle(
     if action.verb is Verb.CREATE and want.known_as:
         because = f"its document adopts {want.known_as}, which does not exist"
         return Refusal(RefusalCode.MISSING, want.address, because, "take it out of `adopt: {ids: …}`", want.where)
+    if action.verb is Verb.REPLACE and kind.deleted_unused:
+        refusal = _named_by_services(action, want, kind, kinds, world)
+        if refusal is not None:
+            return refusal
     if type(kind).excludes is not ResourceType.excludes:
         declared = {one: desired[one].resolved(ids) for one in desired if one.kind == kind.kind}
         refusal = _excluded(action, want, kind, world.found.get(kind.kind, ()), declared, stack)
@@ -62,6 +66,18 @@ def _excluded(
         because, hint = _ours(kind, want, other, what, desired) if ours else _foreign(kind, want, other, what)
         return Refusal(RefusalCode.CONFLICT, want.address, because, hint, want.where)
     return None
+
+
+def _named_by_services(
+    action: Action, want: Desired[Any], kind: ResourceType[Any], kinds: ResourceTypes, world: ObservedState
+) -> Refusal | None:
+    """It cannot be deleted, and so not be replaced, for as long as services name it, whatever their tasks do."""
+    assert action.old is not None
+    users = sorted({one.address for one in world if action.old.id in kinds[one.address.kind].in_use(one)})
+    if not users:
+        return None
+    because = f"{action.because}, and AWS does not delete it while {', '.join(map(str, users))} uses it"
+    return Refusal(RefusalCode.IMMUTABLE, want.address, because, kind.instead(want.spec, action.old), want.where)
 
 
 def _attached_elsewhere(

@@ -49,7 +49,8 @@ class Binding(Enum):
 class OnBehalf:
     """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …".
 
-    `public`: its ARNs are those of something that AWS has made for everybody, which belongs to no account.
+    `public`: its ARNs are those of something that AWS has made for everybody, which belongs to no account. `ours`: what
+    it names has to carry the stack's tag.
     """
 
     sid: str
@@ -57,6 +58,7 @@ class OnBehalf:
     actions: tuple[str, ...]
     arns: tuple[NamedArn, ...] = ()
     public: bool = False
+    ours: bool = False
     condition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

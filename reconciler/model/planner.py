@@ -266,7 +266,9 @@ class _Planner:
             self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
             return
         immutable = ", ".join(str(change) for change in changes if change.immutable)
+        gone = [str(one.new) for one in changes if isinstance(one.new, Ref) and one.new.address not in self.found]
         because = f"AWS cannot change {immutable} in place" if changes else found.reason
+        because += f", and {', '.join(gone)} does not exist any more" if gone else ""
         if how is not Replace.CREATE_FIRST and address not in self.consent.replace:
             hint = "give it another `name`, or restore the field"
             if how is Replace.DELETE_FIRST:

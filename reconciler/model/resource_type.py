@@ -162,6 +162,9 @@ class ResourceType(KnownElsewhere[S], ABC):
     slow_to_delete: ClassVar[bool] = False
     """It takes minutes until one is deleted; its dependencies are kept until a later pass no longer finds it."""
 
+    deleted_unused: ClassVar[bool] = False
+    """AWS deletes one only once no service names it; one that is named is not replaced."""
+
     revisions: ClassVar[bool] = False
     """An update creates a new revision with a new id beside the old one, which stays."""
 
@@ -330,10 +333,8 @@ class ResourceType(KnownElsewhere[S], ABC):
         """Apply `changes`, none of them immutable. Returns the new id if the type has revisions."""
 
     def lost(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Mapping[Path, Any]:
-        """What `changes` would drop of an adopted resource although no field of its spec shows it, with its value.
-
-        The first step of each path is a field that changes.
-        """
+        """What `changes` would drop of an adopted resource although no field of its spec shows it, with its value; the
+        first step of each path is a field that changes."""
         return {}
 
     @abstractmethod

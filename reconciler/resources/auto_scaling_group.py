@@ -22,6 +22,14 @@ from reconciler.resources import _gone, _tags
 autoscaling = ServiceApi("autoscaling")
 
 NEWEST: Final = "$Default"
+STARTED: Final[tuple[NamedArn, ...]] = (
+    ("ec2", "image/*", ""),
+    ("ec2", "snapshot/*", ""),
+    *(("ec2", f"{kind}/*") for kind in ("instance", "network-interface", "security-group", "subnet", "volume")),
+)
+"""What EC2 decides about when instances are started from a launch template, beside the template itself, which has to be
+allowed as well (Amazon EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage")."""
+
 ON_DEMAND: Final = {"OnDemandPercentageAboveBaseCapacity": 100, "OnDemandAllocationStrategy": "prioritized"}
 
 
@@ -50,9 +58,17 @@ class AutoScalingGroup(ResourceType[AutoScalingGroupSpec]):
         linked_role="autoscaling.amazonaws.com",
         on_behalf=(
             OnBehalf(
+                "StartFromTemplates",
+                "instances are started from launch templates of the stack only",
+                ("ec2:RunInstances",),
+                (("ec2", "launch-template/*"),),
+                ours=True,
+            ),
+            OnBehalf(
                 "StartInstances",
                 "an Auto Scaling group starts instances only where its creator may, too",
                 ("ec2:RunInstances",),
+                STARTED,
                 condition={"Null": {"ec2:LaunchTemplate": "false"}},
             ),
             OnBehalf(

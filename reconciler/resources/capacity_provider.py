@@ -2,6 +2,9 @@
 
 Its id is its name, by which clusters, services and tasks refer to it. A deleted one is answered for a while, as
 INACTIVE. ECS has no error code for a name that is taken, and none for one that is gone, so it is asked first.
+
+It is bound to one Auto Scaling group by the group's ARN. A group that is created again under the same name has another
+ARN, and needs another capacity provider (UpdateCapacityProvider has no member for the group).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from reconciler.model.diff import Change
 from reconciler.model.other_tools import TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
-from reconciler.model.resource_type import FieldMark, ResourceType, Scope
+from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.resources import _ecs, _gone, _tags
 from reconciler.resources._ecs import ecs
 
@@ -40,6 +43,13 @@ class CapacityProvider(ResourceType[CapacityProviderSpec]):
     creates: ClassVar[tuple[str, ...]] = ("CreateCapacityProvider",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
+    observe_after: ClassVar[tuple[str, ...]] = ("cluster",)
+    replace: ClassVar[Replace] = Replace.DELETE_FIRST
+    slow_to_delete: ClassVar[bool] = True
+    deleted_unused: ClassVar[bool] = True
+
+    def instead(self, want: CapacityProviderSpec, found: Observed[CapacityProviderSpec]) -> str:
+        return "give the item of `ec2_capacity` another `name`, also where services name it: they go over in a rollout"
 
     def in_terraform(self, found: Observed[CapacityProviderSpec]) -> Iterator[TerraformImport]:
         yield TerraformImport("aws_ecs_capacity_provider", found.facts["arn"])
@@ -52,6 +62,7 @@ class CapacityProvider(ResourceType[CapacityProviderSpec]):
             for batch in _ecs.batches(names, BATCH)
         ]
         answers = yield Batch.of(calls)
+        clusters = scope.ours("cluster")
         found = []
         for call, answer in zip(calls, answers, strict=True):
             for item in _ecs.found(call, answer, "capacityProviders"):
@@ -63,6 +74,7 @@ class CapacityProvider(ResourceType[CapacityProviderSpec]):
                 deleting = item.get("updateStatus") == "DELETE_IN_PROGRESS"
                 facts = {"arn": item["capacityProviderArn"], "ids": (item["capacityProviderArn"],)}
                 facts |= {"deleting": True} if deleting else {}
+                facts["clusters"] = tuple(one.id for one in clusters if name in (one.spec.capacity_providers or ()))
                 found.append(Observed(address, name, _read(item), tags, health, reason, facts=facts))
         return found
 
@@ -87,7 +99,11 @@ class CapacityProvider(ResourceType[CapacityProviderSpec]):
             yield ecs.update_capacity_provider(name=old.id, autoScalingGroupProvider=_written(new.spec))
 
     def delete(self, old: Observed[CapacityProviderSpec]) -> Calls[None]:
+        """ECS deletes one that no cluster lists. One that leaves the specs is off the list by now, and one that is
+        replaced is not."""
         if not old.facts.get("deleting") and (yield from _there(old.id)):
+            for cluster in old.facts.get("clusters", ()):
+                yield from _detach(cluster, old.id)
             yield from _gone.let_go(ecs.delete_capacity_provider(capacityProvider=old.id))
 
     def update_tags(
@@ -99,6 +115,24 @@ class CapacityProvider(ResourceType[CapacityProviderSpec]):
 def _there(name: str) -> Calls[list[dict[str, Any]]]:
     call = ecs.describe_capacity_providers(capacityProviders=[name], include=["TAGS"])
     return [one for one in _ecs.found(call, (yield call), "capacityProviders") if one["status"] == "ACTIVE"]
+
+
+def _detach(cluster: str, name: str) -> Calls[None]:
+    """Take it off a cluster's list and default strategy, as they are now."""
+    call = ecs.describe_clusters(clusters=[cluster])
+    for item in _ecs.found(call, (yield call), "clusters"):
+        listed = item.get("capacityProviders") or ()
+        if name not in listed:
+            continue
+        shares = item.get("defaultCapacityProviderStrategy") or ()
+        try:
+            yield ecs.put_cluster_capacity_providers(
+                cluster=cluster,
+                capacityProviders=sorted(set(listed) - {name}),
+                defaultCapacityProviderStrategy=[share for share in shares if share["capacityProvider"] != name],
+            )
+        except errors.InUse as refusal:  # of the cluster; nothing of the capacity provider has happened
+            raise errors.Blocked(str(refusal)) from refusal
 
 
 def _written(spec: CapacityProviderSpec) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.quota import Quota, listed
-from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
+from reconciler.model.resource import Call, Calls, Desired, Observed, Path, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
 
@@ -49,8 +49,12 @@ def lifecycle(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"rules": tuple(map(_rule, rules))} if rules else {}
 
 
+LIFECYCLE: Final = ("lifecycle",)
+
+
 class RepositorySpec(resource.Spec):
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {LIFECYCLE: {}}
 
     name: Annotated[str, FieldMark.IMMUTABLE]
     immutable_tags: bool | None = None
@@ -108,16 +112,14 @@ class Repository(ResourceType[RepositorySpec]):
             if known is not None:
                 tags[name] = known
         unknown = [name for name in items if name not in tags]
-        declared = [name for name in items if name in wanted and wanted[name].spec.lifecycle is not None]
-        asked = [] if scope.depth is not Depth.FULL else declared
-        answers = yield from _gone.answers(
-            [
-                *(ecr.list_tags_for_resource(resourceArn=items[name]["repositoryArn"]) for name in unknown),
-                *(ecr.get_lifecycle_policy(repositoryName=name) for name in asked),
-            ]
+        answered = yield from _gone.answers(
+            [ecr.list_tags_for_resource(resourceArn=items[name]["repositoryArn"]) for name in unknown]
         )
-        answered, policies = answers[: len(unknown)], dict(zip(asked, answers[len(unknown) :], strict=True))
         tags |= {name: _tags.of_pairs(found["tags"]) for name, found in zip(unknown, answered, strict=True) if found}
+        declared = [name for name in tags if name in wanted and _has_lifecycle(wanted[name].spec, tags[name])]
+        asked = [] if scope.depth is not Depth.FULL else declared
+        answers = yield from _gone.answers([ecr.get_lifecycle_policy(repositoryName=name) for name in asked])
+        policies = dict(zip(asked, answers, strict=True))
         observed = []
         for name in tags:
             address = _tags.address_of(self.kind, name, tags[name], scope, wanted.get(name))
@@ -208,6 +210,11 @@ class Repository(ResourceType[RepositorySpec]):
             yield ecr.untag_resource(resourceArn=old.facts["arn"], tagKeys=names)
         if put:
             yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
+
+
+def _has_lifecycle(spec: RepositorySpec, tags: Mapping[str, str]) -> bool:
+    """Whether the specs state a lifecycle policy, or did when the repository was written last."""
+    return spec.lifecycle is not None or members.code(LIFECYCLE) in members.stated_before(tags)
 
 
 def read_repository(

@@ -7,12 +7,14 @@ resource.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.ownership import FIELDS
 from reconciler.model.permissions import Permissions
 from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Calls, Desired, Link, Observed
@@ -48,6 +50,22 @@ class SecurityGroup(ResourceType[SecurityGroupSpec]):
     inside: ClassVar[tuple[str, str] | None] = ("vpc", "vpc")
     observe_after: ClassVar[tuple[str, ...]] = ("vpc",)
     replace: ClassVar[Replace] = Replace.NEVER
+
+    def continuing(
+        self,
+        new: Desired[SecurityGroupSpec],
+        old: Observed[SecurityGroupSpec] | None,
+        world: Iterable[Observed[Any]],
+        promoted: Set[str],
+        serving: Set[str],
+    ) -> Desired[SecurityGroupSpec]:
+        """With the tag of what its document has stated, until its rules are what they are without that. They come
+        after the group, and remove the tag when they have been written."""
+        if old is None or FIELDS not in old.tags or FIELDS in new.tags:
+            return new
+        if any(one.parent == old.id and one.facts.get("open") for one in world):
+            return new
+        return replace(new, tags={**new.tags, FIELDS: old.tags[FIELDS]})
 
     def required_properties(self, found: Observed[SecurityGroupSpec]) -> Mapping[str, Any]:
         return {

@@ -1,11 +1,11 @@
 """All rules of one security group, as one resource.
 
 Apart from the group, so that groups may refer to each other in circles. They have no id of their own in AWS, and the
-owner of the group.
+owner and tags of the group.
 A rule is its protocol, ports and the other side; what is described differently is still the same rule. New rules come
 before old ones go, so that no traffic falls between them.
 
-A group with no rule at all is one whose rules are absent, unless that is what the specs ask for.
+A group with no rule at all is one whose rules are absent, unless that is what the specs ask for, or did.
 
 It is one module because rules are read, compared and written by the same names.
 """
@@ -20,17 +20,18 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import field_validator, model_validator
 
 from reconciler import errors
-from reconciler.model import resource
+from reconciler.model import members, ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import TERRAFORM, CloudFormationImport
 from reconciler.model.quota import Quota
-from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, T
+from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, Path, T
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
 from reconciler.resources import _ec2
 from reconciler.resources._ec2 import Item, ec2
 
 Direction = Literal["ingress", "egress"]
+EGRESS: Final = ("egress",)
 
 PROTOCOLS: Final = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 WITH_PORTS: Final = frozenset({"tcp", "udp"})
@@ -84,8 +85,15 @@ class Rule(resource.Spec):
 Rules = Annotated[tuple[Rule, ...] | None, FieldMark.UNORDERED]
 
 
+EVERYTHING: Final = tuple(Rule(protocol="-1", source=source) for source in ("0.0.0.0/0", "::/0"))
+"""What AWS allows a new group to reach; the second rule is only given to one of a VPC with an IPv6 range."""
+
+
 class SecurityGroupRulesSpec(resource.Spec):
-    """`egress` undeclared leaves the one rule that AWS gives a new group; `()` takes it away."""
+    """`egress` undeclared leaves the rules that AWS gives a new group; `()` takes them away. That a document stated it
+    is known from the group's tag."""
+
+    optional: ClassVar[Mapping[Path, Any]] = {EGRESS: EVERYTHING}
 
     group: Annotated[Link, FieldMark.IMMUTABLE]
     ingress: Annotated[tuple[Rule, ...], FieldMark.UNORDERED]
@@ -152,7 +160,7 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
         found = []
         for identifier, group in groups.items():
             want = wanted.get(identifier)
-            if items[identifier] or _wants_none(want):
+            if items[identifier] or _wants_none(want) or members.code(EGRESS) in members.stated_before(group.tags):
                 address = Address(self.kind, group.address.name) if want is None else want.address
                 found.append(_observed(address, group, items[identifier]))
         return found
@@ -170,6 +178,8 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
         changes: tuple[Change, ...],
     ) -> Calls[None]:
         yield from _arrange(str(new.spec.group), old.facts["rules"], new.spec)
+        if ownership.FIELDS in old.tags and ownership.FIELDS not in new.tags and _is_open(new.spec):
+            yield ec2.delete_tags(Resources=[new.spec.group], Tags=[{"Key": ownership.FIELDS}])
 
     def delete(self, old: Observed[SecurityGroupRulesSpec]) -> Calls[None]:
         """Not while anything is still in the group: taking its rules away would cut traffic off."""
@@ -195,6 +205,10 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
 DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
 
 
+def _is_open(spec: SecurityGroupRulesSpec) -> bool:
+    return {str(rule) for rule in spec.egress or ()} == {str(rule) for rule in EVERYTHING}
+
+
 def _id(group: str) -> str:
     return f"{group}/rules"
 
@@ -208,14 +222,9 @@ def _observed(address: Address, group: Observed[Any], items: list[Item]) -> Obse
         direction: tuple(sorted((_rule(item) for item in items if _direction(item) == direction), key=str))
         for direction in DIRECTIONS
     }
-    return Observed(
-        address,
-        _id(group.id),
-        SecurityGroupRulesSpec(group=group.id, ingress=rules["ingress"], egress=rules["egress"]),
-        tags=group.tags,
-        parent=group.id,
-        facts={"rules": items},
-    )
+    spec = SecurityGroupRulesSpec(group=group.id, **rules)
+    facts = {"rules": items, "open": _is_open(spec)}
+    return Observed(address, _id(group.id), spec, tags=group.tags, parent=group.id, facts=facts)
 
 
 def _properties(item: Item) -> dict[str, Any]:

@@ -128,6 +128,12 @@ def name_in_arn(reference: str) -> str:
     return reference.removeprefix(NAMED).rpartition("/")[2] if is_outside(reference) else reference
 
 
+def region_in_arn(reference: str) -> str:
+    """The region in an ARN; empty if it has none, or is no ARN."""
+    parts = reference.split(":")
+    return parts[3] if is_arn(reference) and len(parts) > 5 else ""
+
+
 def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:
     """The alarms that a service with standard alarms has for each target group. Connections have no responses."""
     return ("unhealthy",) if traffic.of_connections else ("5xx", "unhealthy")

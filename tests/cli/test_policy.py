@@ -276,6 +276,27 @@ def test_what_is_none_of_its_business_is_refused(call: Call, stack: str) -> None
     assert lets(seed(), call, stack)
 
 
+def test_instances_start_from_launch_templates_of_the_stack_only() -> None:
+    """EC2 decides about the template and about everything that is started from it: both have to be allowed."""
+    policy = document(statements(discover(), (), (), StackId(STACK, ACCOUNT, REGION), Extras(all_types=True)))
+    place = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
+    template = f"{place}:launch-template/lt-1"
+
+    started_from: dict[str, list[str]] = {"ec2:LaunchTemplate": [template]}
+
+    def allowed(resource: str, context: Mapping[str, list[str]]) -> bool:
+        return is_allowed(Request("ec2:RunInstances", resource, context), (policy,))
+
+    for owner, may in {STACK: True, "other": False}.items():
+        tagged = {f"aws:ResourceTag/{ownership.STACK}": [owner]}
+        assert allowed(template, {**started_from, **tagged}) is may
+    assert not allowed(template, started_from)
+    touched = [f"{place}:{kind}/x" for kind in ("instance", "subnet", "volume", "network-interface", "security-group")]
+    touched += [f"arn:aws:ec2:{REGION}::image/ami-1", f"arn:aws:ec2:{REGION}::snapshot/snap-1"]
+    assert all(allowed(one, started_from) for one in touched)
+    assert not any(allowed(one, {}) for one in touched)
+
+
 def test_a_role_that_the_specs_name_may_be_passed_to_tasks_only() -> None:
     """The roles are those of the specs, and whoever gets one is ECS's tasks."""
     register = Call("ecs", "RegisterTaskDefinition", {"tags": tags(STACK), "executionRoleArn": ROLE})

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from reconciler.controller.until import has_ended
+from reconciler.model.plan import Refusal, RefusalCode
 from reconciler.model.planner import Consent
+from reconciler.model.resource import Address
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
@@ -123,6 +125,68 @@ def test_all_of_it_is_destroyed() -> None:
         names += ["DeleteLaunchTemplate", "DeleteCluster"]
         assert [one for one in order if one in names] == names
         assert there(stage) == {}
+
+
+UNUSED = {PROVIDERS: CAPACITY}
+PROVIDER = Address("capacity-provider", "my-app-instances")
+
+
+def test_a_group_that_was_deleted_outside_is_made_again_with_another_capacity_provider() -> None:
+    """ECS cannot give a capacity provider another group: it is detached, deleted, created and attached, with consent.
+
+    Without consent the plan is refused, and says so.
+    """
+    with emulated_stack(UNUSED, SHORT) as stage:
+        stage.serving()
+        old = there(stage)["auto-scaling-group"].id
+        _delete_group(stage)
+        refusal = _refusal(stage)
+        assert (refusal.code, refusal.address) == (RefusalCode.IMMUTABLE, PROVIDER)
+        assert "auto-scaling-group/my-app-instances does not exist any more" in refusal.because
+        assert str(PROVIDER) in refusal.hint
+        stage.desired_state = replace(stage.desired_state, consent=Consent(replace=frozenset({PROVIDER})))
+        order: list[str] = []
+        stage.transport.before = lambda call: order.append(call.operation)
+        stage.infrastructure()
+        names = ["PutClusterCapacityProviders", "DeleteCapacityProvider", "CreateCapacityProvider"]
+        names += ["PutClusterCapacityProviders"]
+        assert [one for one in order if one in names] == names
+        made = there(stage)
+        assert made["capacity-provider"].spec.group == made["auto-scaling-group"].id != old
+        assert _attached(stage) == ["FARGATE", "FARGATE_SPOT", "my-app-instances"]
+        assert actions(stage) == []
+
+
+def test_a_capacity_provider_that_services_use_is_not_replaced() -> None:
+    """ECS would refuse to detach it for as long as they name it. Under another name the service goes over to it."""
+    with emulated_stack(ON_EC2, SHORT) as stage:
+        stage.serving()
+        _delete_group(stage)
+        stage.desired_state = replace(stage.desired_state, consent=Consent(replace=frozenset({PROVIDER})))
+        refusal = _refusal(stage)
+        assert (refusal.code, refusal.address) == (RefusalCode.IMMUTABLE, PROVIDER)
+        assert f"service/{SERVICE} uses it" in refusal.because
+        assert "ec2_capacity" in refusal.hint
+
+        stage.change({"my-app-instances": "my-app-others"})
+        assert not stage.apply(has_ended, patience=86_400.0).went_wrong
+        assert _task(stage)["capacityProviderName"] == "my-app-others"
+
+
+def _delete_group(stage: EmulatedStack) -> None:
+    client = stage.laptop.client("autoscaling")
+    client.delete_auto_scaling_group(AutoScalingGroupName="my-app-instances", ForceDelete=True)
+
+
+def _refusal(stage: EmulatedStack) -> Refusal:
+    _, plan = pass_.look(stage.aws, discover(), stage.desired_state)
+    (refusal,) = plan.refusals
+    return refusal
+
+
+def _attached(stage: EmulatedStack) -> list[str]:
+    cluster = stage.laptop.client("ecs").describe_clusters(clusters=[CLUSTER])["clusters"][0]
+    return sorted(cluster["capacityProviders"])
 
 
 def _task(stage: EmulatedStack) -> dict[str, Any]:

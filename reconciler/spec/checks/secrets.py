@@ -10,13 +10,14 @@ from reconciler.spec import node
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.documents.container import LookedUp
 from reconciler.spec.messages import shown
-from reconciler.spec.node import Node, Path, Scalar, Sequence
+from reconciler.spec.node import Entry, Node, Path, Scalar, Sequence
 from reconciler.spec.specs import Specs
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
     told = [*_containers(specs), *_members(specs), *_details(specs)]
     yield from told
+    yield from _references(specs)
     places = {found.position for found in told}
     yield from (found for found in _anywhere(specs) if found.position not in places)
 
@@ -32,6 +33,38 @@ def _anywhere(specs: Specs) -> Iterator[Diagnostic]:
             if secrecy.secret_value(scalar.text):
                 message = "this looks like a secret; the repository and what is created from it show it"
                 yield Diagnostic("E7001", message, scalar.position, hint="store it in SSM or Secrets Manager instead")
+
+
+LITERAL = frozenset({"tags", "labels", "dimensions", "attributes", "options", "system_controls"})
+"""Fields with values that AWS takes as they are written."""
+
+
+def _references(specs: Specs) -> Iterator[Diagnostic]:
+    """References to secrets where nobody reads what they stand for."""
+    for root in specs.nodes.values():
+        for entry in _literal(root):
+            if isinstance(entry.value, Scalar) and entry.value.text.startswith(("ssm:/", "secretsmanager:")):
+                message = f"{shown(entry.key.text)} is set to this literal text, not to the secret it refers to"
+                hint = "only 'secrets' and 'secret_options' of a container are read from SSM and Secrets Manager"
+                yield Diagnostic("E7012", message, entry.value.position, hint=hint)
+
+
+def _literal(root: Node) -> Iterator[Entry]:
+    """The entries of fields below a node whose values are literal text, each once."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        match one:
+            case node.Mapping():
+                for name, entry in one.entries.items():
+                    if name in LITERAL and isinstance(entry.value, node.Mapping):
+                        yield from entry.value.entries.values()
+                    waiting.append(entry.value)
+            case Sequence():
+                waiting += one.items
 
 
 def _scalars(root: Node) -> Iterator[Scalar]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model.image_tags import IMAGES, IN_USE
-from reconciler.model.resource import Address, Desired, Ref
+from reconciler.model.resource import Address, Desired, Keep, Ref
 from reconciler.resources.image import ImageSpec
-from reconciler.resources.repository import RepositorySpec
+from reconciler.resources.repository import LIFECYCLE, RepositorySpec
 from reconciler.spec import members, queries
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Registry, Service, Task
@@ -32,6 +32,7 @@ def compile_registry(context: Context, registry: Registry) -> Iterator[Desired[A
             kms_key=key,
             aws=members.said(registry),
         ),
+        members={} if lifecycle is None else {LIFECYCLE: Keep.STATED},
         kept=unstated(registry, immutable_tags="immutable_tags", scan_on_push="scan_on_push", encryption="encryption"),
     )
 

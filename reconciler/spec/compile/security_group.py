@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from reconciler.model.resource import Address, Desired, Link, Ref
+from reconciler.model.members import stated_tag
+from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources.security_group import SecurityGroupSpec
-from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSpec
+from reconciler.resources.security_group_rules import EGRESS, Rule, SecurityGroupRulesSpec
 from reconciler.spec.compile.context import Context, link, unstated
 from reconciler.spec.documents import Network
 
@@ -19,6 +20,7 @@ def compile_security_groups(context: Context, network: Network, vpc: Link) -> It
     for number, group in enumerate(network.security_groups):
         address = Address("security-group", group.name)
         path = ("security_groups", number)
+        stated: dict[Path, Keep] = {} if group.egress is None else {EGRESS: Keep.STATED}
         yield context.desired(
             network,
             address,
@@ -26,7 +28,7 @@ def compile_security_groups(context: Context, network: Network, vpc: Link) -> It
             *path,
             kept=unstated(group, description="description"),
             name=group.name_in_aws,
-            tags=group.tags,
+            tags={**group.tags, **stated_tag(stated)},
         )
         egress = None if group.egress is None else tuple(_rules(network, group.egress))
         yield context.desired(
@@ -35,6 +37,7 @@ def compile_security_groups(context: Context, network: Network, vpc: Link) -> It
             SecurityGroupRulesSpec(group=Ref(address), ingress=tuple(_rules(network, group.ingress)), egress=egress),
             *path,
             kept=unstated(group, ingress="ingress"),
+            members=stated,
         )
 
 
