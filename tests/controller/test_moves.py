@@ -206,7 +206,7 @@ def test_a_release_waits_while_its_plan_is_refused(start: Callable[..., Moving])
     (result,) = moving.running.loop.queue.results.values()
     assert result.error is None
     assert result.seen is not None
-    assert result.seen.waits == "target-group/web-tg is not in place"
+    assert result.seen.waits.startswith("the plan is refused: AWS cannot change port in place")
     assert moving.lost() == []
 
 

@@ -27,7 +27,7 @@ def compile_domains(context: Context, service: Service) -> Iterator[Desired[Any]
         balancer = context.specs.get(LoadBalancer, traffic.load_balancer)
         if balancer is None:
             continue
-        dual = str(balancer.aws.get("IpAddressType", "")).startswith(DUALSTACK)
+        dual = (balancer.ip_address_type or "").startswith(DUALSTACK)
         for one in domains.served(context.specs, balancer):
             if one.service is not service or one.traffic is not traffic:
                 continue
