@@ -18,7 +18,8 @@ subnets:
   - {{name: app-public1-a, zone: us-west-2a, cidr: 10.0.1.0/24, access: public, ipv6: 0}}
   - {{name: app-public1-c, zone: us-west-2c, cidr: 10.0.2.0/24, access: public, ipv6: 1}}
 security_groups:
-  - {{name: my-app-lb-sg, ingress: [{{port: 80, from: anywhere}}, {{port: 443, from: anywhere}}, {{port: 9000, from: 203.0.113.7/32}}]}}
+  - name: my-app-lb-sg
+    ingress: [{{port: 80, from: anywhere}}, {{port: 443, from: anywhere}}, {{port: 9000, from: 203.0.113.7/32}}]
   - {{name: my-app-task-sg, ingress: [{{port: 80, from: my-app-lb-sg}}]}}
 ---
 kind: LoadBalancer
