@@ -110,6 +110,7 @@ def test_a_limit_that_is_lowered_during_a_release_follows_it(running: Running, w
     healthy(running)
 
 
+@pytest.mark.slow
 def test_a_higher_limit_holds_during_a_release(running: Running) -> None:
     """Both versions grow at once."""
     running.files.edit(FRONTEND, "tag: v1", "tag: v2")
@@ -139,6 +140,7 @@ def test_scaling_that_is_new_does_not_lower_the_count_before_its_release(running
     healthy(running)
 
 
+@pytest.mark.slow
 def test_a_lower_limit_stays_deferred_while_its_version_fails(running: Running) -> None:
     """The count in production is not smaller because of a version that does not serve."""
     fall_ill(running, "v2")

@@ -131,6 +131,7 @@ def test_two_services_exchange_their_paths(moving: Moving) -> None:
     assert [takers(moving, path) for path in ("/a/1", "/b/1")] == [{"shop"}, {"web"}]
 
 
+@pytest.mark.slow
 def test_tests_of_a_new_service_reach_it_from_the_start(moving: Moving) -> None:
     """Its rule on the test listener waits for nothing: the one that waits would let them reach another version."""
     files = moving.running.files

@@ -178,6 +178,7 @@ def test_a_process_that_starts_in_between_forgets_no_time(running: Running) -> N
     assert (*counts(running), fallback_tag(running)) == (4, 0, "")
 
 
+@pytest.mark.slow
 def test_a_version_that_comes_out_meanwhile_is_run_on_demand_once_it_serves(running: Running) -> None:
     """The tasks on demand keep the version that serves, and follow the new one once its rollout is over."""
     lack = lose(running, 2)
@@ -196,6 +197,7 @@ def test_a_version_that_comes_out_meanwhile_is_run_on_demand_once_it_serves(runn
     assert set(running.outcomes()) == {Outcome.PROMOTED}
 
 
+@pytest.mark.slow
 def test_a_version_that_fails_is_never_run_on_demand(running: Running) -> None:
     """Without a task of its own, the service on demand does not take it for deployed."""
     before = services(running)[BESIDE]["taskDefinition"]
@@ -248,6 +250,7 @@ def test_without_the_word_the_tasks_on_demand_go_once_the_others_run(running: Ru
     assert services(running)[SERVICE]["runningCount"] == 4
 
 
+@pytest.mark.slow
 def test_a_target_group_is_renamed_while_tasks_run_on_demand(running: Running) -> None:
     """Both services move to the new one, and requests are served throughout."""
     lack = lose(running, 2)
@@ -279,6 +282,7 @@ def test_a_stack_with_tasks_on_demand_is_destroyed(running: Running) -> None:
     assert not plan.deferred
 
 
+@pytest.mark.slow
 def test_the_service_on_demand_has_no_restart_of_its_own(running: Running) -> None:
     """It is refused, and one of the service itself is followed once it is over."""
     lose(running, 2)

@@ -96,6 +96,7 @@ def test_every_task_is_replaced_by_one_of_the_same_release(stage: EmulatedStack)
     assert revision(stage) == number + 1
 
 
+@pytest.mark.slow
 def test_a_second_restart_is_another_one(stage: EmulatedStack) -> None:
     """And the same request is not heeded twice, whoever looks at the service afterwards."""
     number = revision(stage)
