@@ -2,7 +2,8 @@
 
 A role's inline policies may have 10,240 characters together. As long as everything fits, every name and every action is
 written out. Where it does not, names are folded first (`role/shop-*-execution` for forty of them), then the reads of
-each service (`ec2:Describe*`). What is written to is never folded but by the beginning of its name.
+each service (`ec2:Describe*`), and last the ids of statements are left out. What is written to is never folded but by
+the beginning of its name.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FEW: Final = 3
 
 FOLDED_NAMES: Final = "names are folded by how they begin"
 FOLDED_READS: Final = "reads are folded by service"
+WITHOUT_SIDS: Final = "statements have no ids"
 
 _BEGINNING: Final = re.compile(r"^[a-z-]+[:/]/?(?:[^/:]+/)*?[^-_./:*]+")
 _VERB: Final = re.compile(r"^([\w-]+:[A-Z][a-z]+)")
@@ -36,6 +38,7 @@ def fitted(given: Iterable[Statement]) -> tuple[tuple[Statement, ...], tuple[str
     steps: tuple[tuple[str, Callable[[Statement], Statement]], ...] = (
         (FOLDED_NAMES, _with_folded_names),
         (FOLDED_READS, _with_folded_reads),
+        (WITHOUT_SIDS, lambda one: replace(one, named=False)),
     )
     for how, fold in steps:
         if size(statements) <= LARGEST:

@@ -12,17 +12,18 @@ EVERYTHING = ("*",)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`why` finishes the sentence "it may, because …" for whoever reads the policy."""
+    """`why` finishes the sentence "it may, because …" for whoever reads the policy. `named`: the policy has its id."""
 
     sid: str
     why: str
     actions: tuple[str, ...]
     resources: tuple[str, ...] = EVERYTHING
     condition: Condition = field(default_factory=dict)
+    named: bool = True
 
     def document(self) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "Sid": self.sid,
+        said: dict[str, Any] = {"Sid": self.sid} if self.named else {}
+        said |= {
             "Effect": "Allow",
             "Action": list(self.actions),
             "Resource": list(self.resources) if self.resources != EVERYTHING else "*",

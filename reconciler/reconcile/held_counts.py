@@ -96,6 +96,6 @@ def _held(
 ) -> Iterator[tuple[Address, HeldCount]]:
     for one in world.found.get("service", ()):
         found = of_tags(one.tags)
-        declared = wanted[one.address].spec.desired_count if one.address in wanted else None
+        declared = getattr(wanted[one.address].spec, "desired_count", None) if one.address in wanted else None
         if found is not None and found.holds(now) and declared is not None:
             yield one.address, found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from reconciler.clock import ManualClock
 from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.until import has_ended
 from reconciler.iam import LARGEST, Extras, calls, document, fitted, rules, size, statements
-from reconciler.iam.fit import FOLDED_NAMES, FOLDED_READS
+from reconciler.iam.fit import FOLDED_NAMES, FOLDED_READS, WITHOUT_SIDS
 from reconciler.model import ownership
 from reconciler.model.escalation import ACCOUNT as ANYWHERE
 from reconciler.model.escalation import TARGETS
@@ -224,14 +225,18 @@ def test_everything_that_was_found_in_the_source_is_an_operation() -> None:
 
 def test_no_action_is_a_wildcard_and_no_write_is_unbound() -> None:
     """Nothing of `*:*` or `iam:*`; `*` as a resource stands with a condition, or for what IAM cannot bind. Reads of all
-    types are too many for IAM's limit, and are folded by their verbs."""
+    types are too many for IAM's limit, and are folded by their verbs; the ids of the statements are left out then."""
+    cannot_be_bound = {
+        "ecs:DeregisterTaskDefinition", "iam:GetAccountAuthorizationDetails", "iam:GetInstanceProfile", "iam:GetRole",
+        "iam:ListInstanceProfiles", "route53:AssociateVPCWithHostedZone",
+    }  # fmt: skip
     for statement in (*seed()["Statement"], *printed("--all-types")["Statement"]):
         assert statement["Effect"] == "Allow"
         wild = [action for action in statement["Action"] if "*" in action]
-        assert not wild or statement["Sid"] == "Look", statement["Sid"]
+        assert not wild or all(re.match(r"[\w-]+:(Batch|Describe|Get|List)", one) for one in statement["Action"]), wild
         if statement["Resource"] == "*" and "Condition" not in statement:
-            assert statement["Sid"] in {"LookAtRoles", "LetGoOfRevisions", "NameEndpoints"}
-        if statement["Sid"].startswith("PassTo"):
+            assert set(statement["Action"]) <= cannot_be_bound
+        if statement["Action"] == ["iam:PassRole"]:
             assert statement["Condition"]["StringEquals"]["iam:PassedToService"].endswith(".amazonaws.com")
             assert all(":role/my-app-" in arn for arn in statement["Resource"])
 
@@ -374,7 +379,7 @@ def test_a_policy_for_a_hundred_services_fits_into_a_role() -> None:
     assert size(full) > LARGEST
     found, how = fitted(full)
     assert size(found) <= LARGEST
-    assert how in ((FOLDED_NAMES,), (FOLDED_NAMES, FOLDED_READS))
+    assert how in ((FOLDED_NAMES,), (FOLDED_NAMES, FOLDED_READS), (FOLDED_NAMES, FOLDED_READS, WITHOUT_SIDS))
     policy = document(found)
     (passing,) = [one for one in found if one.sid == "PassToEcsTasks"]
     assert passing.resources == (f"arn:aws:iam::{ACCOUNT}:role/shop-0*-execution",)

@@ -182,7 +182,7 @@ MUTANTS = (
     Mutant(
         "a VPC is made without its tags",
         "reconciler/resources/vpc.py",
-        ', TagSpecifications=_ec2.specification("vpc", new.tags)',
+        '            TagSpecifications=_ec2.specification("vpc", new.tags),\n',
         "",
         "tests/laws/test_laws.py::test_what_was_created_is_observed_as_the_spec_says[vpc]",
     ),
@@ -351,7 +351,7 @@ MUTANTS = (
     Mutant(
         "a failed step does not stop what needs it",
         "reconciler/reconcile/executor.py",
-        "if before.result is not Result.DONE:",
+        "if before.result not in (Result.DONE, Result.WAITING):",
         "if before.result is None:",
         "tests/reconcile/test_executor.py",
     ),

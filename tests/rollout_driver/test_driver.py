@@ -185,7 +185,9 @@ def test_a_change_of_the_infrastructure_never_moves_traffic(stage: EmulatedStack
     stage.transport.sent.clear()
     stage.infrastructure()
     assert (stage.weights(80), stage.weights(9000), stage.sets()) == before
-    assert set(mutating(stage)) <= {"ModifyLoadBalancerAttributes", "ModifyTargetGroupAttributes", "UpdateService"}
+    assert set(mutating(stage)) <= {
+        "AddTags", "ModifyLoadBalancerAttributes", "ModifyTargetGroupAttributes", "UpdateService",
+    }  # fmt: skip
     assert "ModifyListener" not in mutating(stage)
 
 
@@ -272,7 +274,7 @@ def test_a_version_whose_test_does_not_hold_never_sees_production(stage: Emulate
     assert stage.weights(80) == {ONE: 100, TWO: 0}
     (result,) = followed.went_wrong
     assert result.step is not None
-    assert "returned a body without Hello" in result.step.because
+    assert 'answered 200 "Goodbye", expected a body with "Hello"' in result.step.because
 
 
 def test_a_failure_is_looked_into_whatever_its_reason_says() -> None:

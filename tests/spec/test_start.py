@@ -272,12 +272,13 @@ def test_generated_roles_take_further_statements() -> None:
         ("{role_statements: [{actions: ['s3:*'], resources: ['arn:aws:s3:::shop']}]}", "E7004"),
         ("{execution_role_statements: [{actions: [s3:GetObject], resources: '*'}]}", "E7005"),
         (
-            f"{{role: 'arn:aws:iam::{ACCOUNT}:role/web', role_statements: [{{actions: a:B, resources: c}}]}}",
+            f"{{role: 'arn:aws:iam::{ACCOUNT}:role/web',"
+            " role_statements: [{actions: s3:GetObject, resources: 'arn:aws:s3:::shop/*'}]}",
             "E1112",
         ),
         (
             f"{{execution_role: 'arn:aws:iam::{ACCOUNT}:role/web',"
-            " execution_role_statements: [{actions: a:B, resources: c}]}",
+            " execution_role_statements: [{actions: s3:GetObject, resources: 'arn:aws:s3:::shop/*'}]}",
             "E1112",
         ),
     ],

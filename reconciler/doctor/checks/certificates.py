@@ -1,4 +1,4 @@
-"""Certificates: whether they are issued, valid for a while, in this region, and cover the hosts of their listener."""
+"""Certificates: whether they are issued, valid for a while, and cover the hosts of their listener."""
 
 from __future__ import annotations
 
@@ -30,12 +30,6 @@ class Certificates(Check):
                 arn, where = case.id_of(link), _where(case, link, want)
                 if not arn or not arn.startswith("arn:") or ":acm:" not in arn:
                     domains = None  # it is missing, which the plan says, or of IAM
-                    continue
-                region = arn.split(":")[3]
-                if region != case.place.region:
-                    cause = f"the certificate {arn} is in {region}, and the load balancer in {case.place.region}"
-                    fix = f"request one here: aws acm request-certificate --region {case.place.region} --domain-name …"
-                    found.append(Finding(Severity.ERROR, "certificate-region", str(want.address), cause, fix, where))
                     continue
                 if arn not in read:
                     answer = yield from asked(acm.describe_certificate(CertificateArn=arn))

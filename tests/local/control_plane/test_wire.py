@@ -99,7 +99,7 @@ def test_an_answer_that_the_model_does_not_know_is_our_own_mistake() -> None:
         ("ecs", "list_daemons", {}, "UnknownOperationException"),
         ("elbv2", "describe_trust_stores", {}, "InvalidAction"),
         ("codedeploy", "list_on_premises_instances", {}, "UnknownOperationException"),
-        ("iam", "simulate_principal_policy", {"PolicySourceArn": "a" * 20, "ActionNames": ["a:b"]}, "InvalidAction"),
+        ("iam", "simulate_custom_policy", {"PolicyInputList": ["{}"], "ActionNames": ["a:b"]}, "InvalidAction"),
         ("ecr", "start_lifecycle_policy_preview", {"repositoryName": "ab"}, "UnknownOperationException"),
         ("ec2", "describe_vpcs", {"Filters": [{"Name": "bogus", "Values": ["x"]}]}, "InvalidParameterValue"),
     ],
