@@ -38,6 +38,9 @@ COMMANDS = tuple(
 )
 
 
+HELP_OPTIONS = ["-h", "--help"]
+
+
 def module_of(name: str) -> str:
     """The module of a command, and the object in it: `import` is `import_`, and `exec` is `exec_`."""
     return f"{name}_" if keyword.iskeyword(name) or name == "exec" else name.replace("-", "_")
@@ -60,6 +63,7 @@ class CommandGroup(click.Group):
             return None
         module = module_of(cmd_name)
         command: click.Command = getattr(importlib.import_module(f"reconciler.cli.commands.{module}"), module)
+        command.context_settings.setdefault("help_option_names", HELP_OPTIONS)  # click keeps what the first context has
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -79,7 +83,7 @@ class CommandGroup(click.Group):
             raise click.UsageError(error.message + hint, ctx) from error
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=HELP)
+@click.group(cls=CommandGroup, context_settings={"help_option_names": HELP_OPTIONS}, epilog=HELP)
 @click.version_option(__version__, prog_name="reconciler")
 def cli() -> None:
     """Reconcile AWS ECS infrastructure and deployments with a folder of YAML specs."""

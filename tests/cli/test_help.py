@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import click
+
+from reconciler.cli.main import cli
 from reconciler.cli.output.exits import Exit
 from tests.cli.cli_runner import Typed
 from tests.harness.cli import run
@@ -20,6 +23,14 @@ def test_help_of_what_is_no_command_names_a_near_one() -> None:
     """Exit 64, as for any other mistake in what is typed."""
     ran = run("help", "aply")
     assert (ran.code, "Did you mean 'apply'?" in ran.err) == (Exit.USAGE, True)
+
+
+def test_the_options_for_help_are_the_same_whoever_asks_first() -> None:
+    """Also outside a command line, such as for a line of a guide."""
+    command = cli.get_command(click.Context(cli), "schema")
+    assert command is not None
+    with command.make_context("schema", []) as context:
+        assert context.help_option_names == ["-h", "--help"]
 
 
 def test_plan_is_diff(type_: Typed) -> None:
