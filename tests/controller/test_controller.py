@@ -542,6 +542,7 @@ def test_a_failed_version_is_reported_with_its_cause(running: Running) -> None:
     assert result.step.phase is Phase.FAILED
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
     """What runs is untouched and nothing is deleted; the version under way ends in its time; the plan waits."""
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
@@ -559,6 +560,7 @@ def test_a_registry_that_is_down_stops_no_rollout(running: Running) -> None:
     assert running.said(events.PLAN_FREE)
 
 
+@pytest.mark.slow
 def test_a_type_that_cannot_be_read_does_not_slow_down_the_passes(running: Running) -> None:
     """The plan is blocked until it can be read; requests and suspensions are still noticed at the usual interval."""
     running.stage.laptop.aws.faults.add(Fault("denied", service="logs", operation="DescribeLogGroups"))

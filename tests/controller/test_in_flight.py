@@ -241,6 +241,7 @@ def test_every_request_is_heard_while_a_version_waits(
     until(running, ends)
 
 
+@pytest.mark.slow
 def test_a_rollback_after_teardown_needs_nothing_of_the_new_version(running: Running) -> None:
     """The previous version is started again while the newest one waits for its image."""
     deploy(running, Phase.IDLE)
@@ -258,6 +259,7 @@ def test_a_rollback_after_teardown_needs_nothing_of_the_new_version(running: Run
 # -- withdrawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("restart", "promotion"),
     some(itertools.product((False, True), (Promotion.TIMED, Promotion.AUTO)), 1, 2),
@@ -347,6 +349,7 @@ def test_a_version_that_comes_while_the_first_one_already_serves_has_its_gate(tm
         assert running.outcomes() == [Outcome.FAILED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", some([(Phase.VERIFYING,), (Phase.BAKING,), (Phase.AWAITING_PROMOTION,)], 1))
 def test_a_fix_starts_at_once_while_neither_version_is_healthy(running: Running, where: Phase) -> None:
     """Whatever both of them lack: the fix has tasks seconds after it was seen, and is promoted."""

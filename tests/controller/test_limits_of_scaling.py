@@ -94,6 +94,7 @@ def test_a_lower_limit_follows_the_release_that_it_came_with(running: Running) -
     healthy(running)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [Phase.SCALING_UP, Phase.BAKING])
 def test_a_limit_that_is_lowered_during_a_release_follows_it(running: Running, where: Phase) -> None:
     """Neither version loses tasks before the rollout has ended."""
@@ -123,6 +124,7 @@ def test_a_higher_limit_holds_during_a_release(running: Running) -> None:
     healthy(running)
 
 
+@pytest.mark.slow
 def test_scaling_that_is_new_does_not_lower_the_count_before_its_release(running: Running) -> None:
     """A scalable target moves the count into its limits when it is created, too."""
     running.files.edit(FRONTEND, LIMITS, "desired_count: 6")

@@ -45,6 +45,7 @@ def moving(started: Moving, tmp_path: Path) -> Moving:
     return started
 
 
+@pytest.mark.slow
 def test_the_idle_target_group_is_renamed(moving: Moving) -> None:
     """The listeners name the new group instead of the old one, which is then deleted; the next version uses it."""
     moving.edit(GROUPS, "[my-app-frontend-tg-1, my-app-frontend-tg-9]", WEB)
@@ -122,6 +123,7 @@ def test_a_service_is_renamed(moving: Moving, groups: str) -> None:
     moving.at_rest()
 
 
+@pytest.mark.slow
 def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(moving: Moving) -> None:
     """Requests of the new one never reach the tasks of the one that leaves, and no request is lost."""
     files = moving.running.files
@@ -180,6 +182,7 @@ def test_requests_move_to_a_rule_and_back_while_the_second_target_group_serves(m
     moving.at_rest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_two_steps", [True, False])
 def test_another_load_balancer_has_a_service_of_its_own(moving: Moving, in_two_steps: bool) -> None:
     """Both answer once the second is healthy, until the first is removed; the first also where it leaves in the same

@@ -45,6 +45,7 @@ def rules(moving: Moving) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(start: Callable[..., Moving]) -> None:
     """Nobody's requests are lost, and none reaches the tasks of another service than before or afterwards."""
     moving = start()

@@ -95,6 +95,7 @@ def test_a_refusal_that_does_not_pass_is_told_as_what_it_is(refuses: str) -> Non
         assert max(aws.refused.values()) <= 50
 
 
+@pytest.mark.slow
 def test_a_schedule_whose_role_is_refused_for_ever_fails_and_is_completed_by_the_next_apply() -> None:
     """The schedule group that was made on the way is the stack's own: the next apply puts the schedule into it."""
     with emulated_stack(SCHEDULED, terms=SHORT) as stage, onstage(stage) as typed:

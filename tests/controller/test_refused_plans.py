@@ -215,6 +215,7 @@ WRITES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["lost", "error_after"])
 @pytest.mark.parametrize(
     ("stack", "phase", "kind"),

@@ -6,6 +6,8 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.controller.test_controller import Files, Running
 from tests.controller.test_in_flight import FRONTEND
 from tests.controller.test_limits_of_scaling import count, limits
@@ -14,6 +16,7 @@ from tests.harness.emulated_stack import SEED, SHORT, emulated_stack
 PERIOD = "scaling: {{min: 2, max: 4, cpu: 60, periods: {{night: {{from: '{}', to: '{}', min: 0, max: 0}}}}}}"
 
 
+@pytest.mark.slow
 def test_a_service_sleeps_at_night_and_wakes_in_the_morning(tmp_path: Path) -> None:
     """No write of ours at either time. What somebody else sets is put right, and a change of the day's limits too."""
     folder = Path(shutil.copytree(SEED, tmp_path / "specs"))

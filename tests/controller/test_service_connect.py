@@ -94,6 +94,7 @@ def test_another_name_is_a_release_of_its_own(running: Running) -> None:
     in_place(running)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["http2", "grpc"])
 def test_another_protocol_is_a_release_of_its_own(running: Running, protocol: str) -> None:
     """ECS has it in the task definition."""
@@ -106,6 +107,7 @@ def test_another_protocol_is_a_release_of_its_own(running: Running, protocol: st
     in_place(running)
 
 
+@pytest.mark.slow
 def test_a_service_that_is_no_longer_connected_leaves_its_namespace(running: Running) -> None:
     """The proxies go before the namespace, which AWS does not delete while a service has a name in it."""
     running.files.edit(FRONTEND, CONNECTED, "")

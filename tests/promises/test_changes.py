@@ -76,7 +76,7 @@ MOMENTS = [
 ]
 SAMPLE = [
     ("blue_green", str(Phase.VERIFYING)),
-    ("rolling", AT_REST),
+    pytest.param("rolling", AT_REST, marks=pytest.mark.slow),
 ]
 """The moments of which `make test` takes some changes."""
 
@@ -259,11 +259,11 @@ NAMED = (
     ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
     ("canary by ecs_native", str(Phase.SHIFTING), "Service my-app-frontend: traffic.match = {path: /*, priority: 10}"),
 )
-NOT_ALL = [pytest.param(*one, marks=[] if "deployment removed" in one[2] else [pytest.mark.slow]) for one in NAMED]
 """Changes after which something was wrong once, and that the sample may leave out."""
 
 
-@pytest.mark.parametrize(("world", "moment", "what"), NOT_ALL, ids=[what for _, _, what in NAMED], indirect=["world"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("world", "moment", "what"), NAMED, ids=[what for _, _, what in NAMED], indirect=["world"])
 def test_a_change_that_once_ended_badly_ends_well(world: World, moment: str, what: str) -> None:
     documents = world.brought_to(moment)
     change = next(one for one in possible(documents) if one.what == what)

@@ -27,8 +27,8 @@ MOST_REFUSED = 250
 """Writes that AWS refuses while a fault lasts eight minutes, the retries in the calls among them."""
 SAMPLE = [
     ("blue_green", str(Phase.AWAITING_PROMOTION)),
-    ("canary", str(Phase.SHIFTING)),
-    ("blue_green by codedeploy", str(Phase.BAKING)),
+    pytest.param("canary", str(Phase.SHIFTING), marks=pytest.mark.slow),
+    pytest.param("blue_green by codedeploy", str(Phase.BAKING), marks=pytest.mark.slow),
     ("rolling", AT_REST),
 ]
 
@@ -99,6 +99,7 @@ NAMED = (
 """Combinations after which something was wrong once."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "moment", "happens"), NAMED, indirect=["world"])
 def test_a_combination_that_once_ended_badly_ends_well(world: World, moment: str, happens: Sequence[Event]) -> None:
     world.brought_to(moment)

@@ -144,6 +144,7 @@ def test_one_line_changes_the_engine_and_no_request_is_lost(was: str, engine: st
         assert left_overs(stack) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", [pytest.param("v1", marks=SLOW), "v2"])
 def test_a_service_with_one_target_group_becomes_blue_green_and_rolling_again(image: str) -> None:
     """The second group comes with the same commit, and goes when it is taken back, once nothing serves there."""
@@ -170,6 +171,7 @@ def test_the_new_engine_deploys_the_next_version(was: str, engine: str) -> None:
         assert stack.phases.index(str(Phase.SCALING_UP)) > stack.phases.index(str(Phase.CHANGING_ENGINE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("was", "engine"), sampled(IN_PLACE, [("task_sets", "rolling")]))
 def test_the_previous_version_can_be_rolled_back_to(was: str, engine: str) -> None:
     with serving(was, "v2") as stack:
@@ -204,6 +206,7 @@ class Dying:
         raise Crash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("was", "engine"), sampled(IN_PLACE, [("rolling", "ecs_native")]))
 def test_a_process_that_dies_at_each_write_gets_there(was: str, engine: str) -> None:
     """Every second process dies before its first write, every other one after it. Later ones live longer, because a

@@ -152,8 +152,8 @@ def of(strategy: str) -> tuple[str, ...]:
 
 SAMPLE = [
     ("canary", "everything", Lateness(10.0, restarts=True)),
-    ("blue_green by codedeploy", "everything", Lateness(20.0)),
-    ("canary by ecs_native", "everything", Lateness(20.0)),
+    pytest.param("blue_green by codedeploy", "everything", Lateness(20.0), marks=pytest.mark.slow),
+    pytest.param("canary by ecs_native", "everything", Lateness(20.0), marks=pytest.mark.slow),
     ("rolling", "everything", Lateness(20.0, image="bad")),
 ]
 HOW = [

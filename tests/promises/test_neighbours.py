@@ -193,6 +193,7 @@ def _drawn(stack: LivingStack, count: int, record: Record) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_some_versions_and_neighbours_interleaved_come_to_rest(pair: LivingStack, record: Record) -> None:
     _drawn(pair, 1, record)
 

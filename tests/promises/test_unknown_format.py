@@ -74,6 +74,7 @@ def stack(for_a_module: None, request: pytest.FixtureRequest) -> Iterator[Living
         yield found
 
 
+@pytest.mark.slow
 def test_a_service_in_an_unknown_format_is_left_as_it_is_in_every_phase(stack: LivingStack) -> None:
     """And goes on where it was once the tag is gone: one rollout, in every phase of which it stood still."""
     engine = stack.results[0].rollout.delivery.policy.engine

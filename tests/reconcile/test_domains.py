@@ -256,6 +256,7 @@ def test_another_domain_is_added_once_its_certificate_is_issued() -> None:
         assert transport.lost == []
 
 
+@pytest.mark.slow
 def test_a_certificate_that_times_out_is_told_and_replaced_on_request() -> None:
     """After 72 hours; nothing else waits for it, and it is replaced by consent."""
     with served() as (stage, transport):

@@ -544,6 +544,10 @@ LONG = (
     "switches_without_looking_at_health",
     "one_good_look_is_enough",
     "a_deadline_belongs_to_the_service",
+    "the_listener_is_not_read_again_before_it_is_written",
+    "deletes_the_only_healthy_side",
+    "autoscaling_is_never_given_back",
+    "interrupted_tasks_are_a_verdict",
 )
 """Bugs that show only after many states: looked for with the slow tests."""
 

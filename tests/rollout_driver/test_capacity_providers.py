@@ -10,6 +10,7 @@ from reconciler.controller.until import has_ended
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import pass_
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.promises.conftest import mostly_slow
 
 LAUNCH = "desired_count: 1"
 SPOT = f"{LAUNCH}\ncapacity_providers: [FARGATE_SPOT]"
@@ -38,7 +39,7 @@ def settled(stage: EmulatedStack) -> list[str]:
     return [str(action.address) for action in plan.actions]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", mostly_slow(ENGINES, "rolling", "codedeploy"))
 def test_other_capacity_is_a_new_release_that_ends_with_nothing_left(engine: str) -> None:
     """ECS refuses another strategy without a forced deployment, and an empty one where a service was created with one:
     to plain Fargate and back, the tasks end up where the specs say, and the plan is empty."""

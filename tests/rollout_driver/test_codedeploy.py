@@ -198,6 +198,7 @@ def test_rolling_back_in_the_termination_hour_starts_no_task(stage: EmulatedStac
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
 
 
+@pytest.mark.slow
 def test_after_the_end_a_rollback_is_a_deployment_of_the_release_before(stage: EmulatedStack) -> None:
     """Without tests and gate, and all at once."""
     stage.spec(v1="v2")
@@ -257,6 +258,7 @@ def test_a_ready_deployment_stops_while_the_operator_is_down(stage: EmulatedStac
     assert stage.weights(80) == {ONE: 100, TWO: 0}
 
 
+@pytest.mark.slow
 def test_a_deployment_that_somebody_else_creates_is_left_alone_until_it_is_over(stage: EmulatedStack) -> None:
     """It blocks what we would do; once it is over, what the specs declare is rolled out over it."""
     family = stage.service()["taskDefinition"].rpartition(":")[0]
@@ -288,6 +290,7 @@ def test_a_deployment_that_somebody_else_creates_is_left_alone_until_it_is_over(
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:2")]
 
 
+@pytest.mark.slow
 def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
     """Stop, the rollback deployment, then a deployment of the newer one, with tests and gate of its own."""
     stage.spec(v1="v2")
@@ -330,6 +333,7 @@ def test_the_gate_is_extended_as_far_as_codedeploy_waits(stage: EmulatedStack, s
         assert response.refusal.code is RequestRefusalCode.TOO_LONG
 
 
+@pytest.mark.slow
 def test_a_hold_keeps_the_gate_shut_and_finish_removes_blue(stage: EmulatedStack) -> None:
     """A person lets it in, and a person lets blue go: two continuations, and no timer."""
     stage.spec(v1="v2")

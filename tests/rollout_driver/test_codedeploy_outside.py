@@ -40,6 +40,7 @@ def for_an_hour(stage: EmulatedStack, hours: float = 1.0) -> None:
     stage.follow(lambda result: False, patience=3600.0 * hours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", [Phase.SCALING_UP, Phase.AWAITING_PROMOTION])
 def test_a_deployment_that_was_stopped_without_a_rollback_leaves_nothing(stage: EmulatedStack, phase: Phase) -> None:
     """Its tasks go, the test listener goes back, little is written, and the next version comes through."""
@@ -57,6 +58,7 @@ def test_a_deployment_that_was_stopped_without_a_rollback_leaves_nothing(stage: 
     assert statuses(stage)[-1] == ("user", "Ready")
 
 
+@pytest.mark.slow
 def test_after_a_stop_with_production_on_green_a_person_decides(stage: EmulatedStack) -> None:
     """Back by `rollback`: traffic, the primary task set and the tasks; the next deployment finds all of it in order."""
     stage.spec(v1="v2")
@@ -148,6 +150,7 @@ LINEAR = "type: linear\nengine: codedeploy\nsteps: [{}]".format(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", ["", "\nsteps: [{weight: 40, pause: 2m}]"])
 def test_a_strategy_that_changes_while_traffic_is_shifted(steps: str) -> None:
     """The deployment goes on with the steps that it began with, and nothing calls that a change from outside."""
@@ -194,6 +197,7 @@ def test_green_that_somebody_deletes_at_the_gate_is_deployed_again(stage: Emulat
     assert not stage.follow(has_ended).went_wrong
 
 
+@pytest.mark.slow
 def test_production_that_somebody_moves_back_while_blue_is_warm_keeps_its_tasks(stage: EmulatedStack) -> None:
     """Left alone, CodeDeploy would terminate them after two days, with production on them."""
     stage.spec(v1="v2")

@@ -198,6 +198,7 @@ def test_rolling_back_in_the_bake_time_starts_no_task(stage: EmulatedStack) -> N
     assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
 
 
+@pytest.mark.slow
 def test_after_the_end_a_rollback_is_a_deployment_of_the_release_before(stage: EmulatedStack) -> None:
     """Without hooks: ECS finishes it alone, whoever is down meanwhile."""
     stage.spec(v1="v2")
@@ -270,6 +271,7 @@ def test_a_timed_gate_opens_while_the_operator_is_down(stage: EmulatedStack) -> 
     assert running(stage) == [("PRIMARY", f"{SERVICE}:3")]
 
 
+@pytest.mark.slow
 def test_a_deployment_that_somebody_else_starts_is_left_alone_until_it_is_over(stage: EmulatedStack) -> None:
     """It blocks what we would do; once it is over, what the specs declare is rolled out over it."""
     family = stage.service()["taskDefinition"].rpartition(":")[0]
@@ -291,6 +293,7 @@ def test_a_deployment_that_somebody_else_starts_is_left_alone_until_it_is_over(s
     assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
 
 
+@pytest.mark.slow
 def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
     """The older one is rolled back, then the newer one has a deployment with tests and gate of its own."""
     stage.spec(v1="v2")

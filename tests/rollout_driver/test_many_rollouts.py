@@ -121,6 +121,7 @@ def test_a_deadline_is_waited_for_no_longer_because_of_others() -> None:
     assert wake_at(StepResult(rollout, at, step=RolloutStep(Phase.BAKING)), 100) is None
 
 
+@pytest.mark.slow
 def test_each_comes_to_its_end(stage: EmulatedStack) -> None:
     """Production has the new version everywhere, and nothing else runs."""
     ended = stage.follow(has_ended)

@@ -135,6 +135,7 @@ def test_it_has_the_tags_of_its_own_document(stage: EmulatedStack) -> None:
     assert tags["reconciler:address"] == "task/migrate"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [{"roles": 10.0}, {"fleet": 30.0}], ids=["refused", "accepted, and not started"])
 def test_it_is_started_once_aws_knows_its_role(folder: Path, seconds: dict[str, float]) -> None:
     """A first deployment, with roles that were created seconds ago, fails neither the task nor the release."""
@@ -303,6 +304,7 @@ def without(folder: Path, to: Path, *names: str) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_a_task_that_leaves_the_specs_while_it_runs_keeps_what_it_uses(stage: EmulatedStack, tmp_path: Path) -> None:
     """Its task definition, roles and log group go once it has ended."""
     deployed(stage)
@@ -324,6 +326,7 @@ def test_a_task_that_leaves_the_specs_while_it_runs_keeps_what_it_uses(stage: Em
     assert left(stage) == set()
 
 
+@pytest.mark.slow
 def test_a_schedule_that_leaves_keeps_what_its_running_task_uses(folder: Path, tmp_path: Path) -> None:
     """Nothing of the stack started the task, and ECS does not show its security groups."""
     specs, nightly = (

@@ -43,6 +43,7 @@ def wait(stage: EmulatedStack, seconds: float) -> None:
     stage.follow(lambda turn: stage.laptop.clock.monotonic() - began >= seconds, patience=seconds)
 
 
+@pytest.mark.slow
 def test_a_removed_version_with_protected_tasks_is_named(stage: EmulatedStack) -> None:
     """Blue cannot lose its task: the reason says which one and until when, for a call a minute."""
     task, until = protect(stage), stage.laptop.clock.now()

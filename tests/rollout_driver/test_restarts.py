@@ -107,6 +107,7 @@ def test_a_second_restart_is_another_one(stage: EmulatedStack) -> None:
     assert revision(stage) == number + 1
 
 
+@pytest.mark.slow
 def test_history_says_who_asked_for_it_and_why(stage: EmulatedStack) -> None:
     assert restart(stage) is Ending.REACHED
     rows = stage.aws.run(history.revisions(SERVICE, stage.desired_state.place.stack))

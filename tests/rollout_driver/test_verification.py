@@ -105,6 +105,7 @@ def rate(stage: EmulatedStack) -> list[dict[str, Any]]:
     return [*metrics, {"Id": "rate", "Expression": "100 * FILL(bad, 0) / requests"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("math", [False, True], ids=["metric", "metric math"])
 @pytest.mark.parametrize(("share", "ends"), [(50, Outcome.ROLLED_BACK), (1, Outcome.PROMOTED)])
 def test_an_alarm_over_the_responses_rolls_back(math: bool, share: int, ends: Outcome) -> None:
