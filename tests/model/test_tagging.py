@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
-from docs.tags import GROUPS, Tag
+from docs.tag import Tag
+from docs.tags import GROUPS
 from reconciler.model.tagging import escaped, tag_value, unescaped
 from reconciler.reconcile import request_tags
 from tests.model.accepted_tags import TEXTS, assert_accepted
