@@ -154,7 +154,7 @@ def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Require
 
 
 def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
-    """Where it is missing, the very reference is wrong, so that its column is said, too."""
+    """Where it is missing, the very reference is wrong, so that its position includes the column."""
     found = context.desired(document, address, spec)
     return replace(found, where=str(context.specs.where(document, *path)))
 
