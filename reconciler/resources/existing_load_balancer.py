@@ -58,6 +58,7 @@ def _look_up(
         "vpc": item.get("VpcId", ""),
         "dns_name": item.get("DNSName", ""),
         "zone_id": item.get("CanonicalHostedZoneId", ""),
+        "ip_address_type": item.get("IpAddressType", "ipv4"),
     }
     return Observed(want.address, item["LoadBalancerArn"], want.spec, health=health, reason=reason, facts=facts)
 
