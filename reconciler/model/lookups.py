@@ -30,7 +30,7 @@ class Lookups:
         return {one.id: at for at, one in self.found.items() if not self.kinds[at.kind].id_is_value}
 
     def follows(self, address: Address) -> bool:
-        """Whether it is missing because something that it is looked up in is, which is said of that."""
+        """Whether it is missing because something that it is looked up in is, which is reported for that."""
         return any(map(self.missing, self.desired[address].refs()))
 
     def among_others(self, address: Address) -> bool:

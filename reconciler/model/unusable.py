@@ -18,7 +18,7 @@ def is_unusable(kind: ResourceType[Any], found: Observed[Any]) -> bool:
 def without(
     kind: ResourceType[Any], found: Observed[Any], want: Desired[Any], held: Set[Address]
 ) -> tuple[Desired[Any], frozenset[Address], tuple[Note, ...]]:
-    """`want` as `found` can be now, the references that are left out, and what is said of them."""
+    """`want` as `found` can be now, the references that are left out, and the notes about them."""
     less = kind.without(found, want, held)
     left = want.refs() - less.refs()
     listed = ", ".join(map(str, sorted(left)))

@@ -32,7 +32,7 @@ ADDRESSES: Final = ("A", "AAAA", "CNAME")
 
 _OWNERS: Final = "_reconciler."
 _ANY: Final = "_any."
-"""In place of the `*.` of a wildcard. No host name has an underscore, so that it is nobody else's."""
+"""In place of the `*.` of a wildcard. No host name has an underscore, so that the name is free."""
 
 _TAG: Final = ownership.PREFIX
 _HERITAGE: Final = "heritage=reconciler"
@@ -84,7 +84,7 @@ class Records:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of the owner; none if it is nobody's that we know."""
+        """The tags of the owner; none if it is unowned, as far as is known."""
         for item in self.owners:
             for row in item.get("ResourceRecords", ()):
                 found = _parsed(row["Value"])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from reconciler.model import resource
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import Scope
-
-AT_ONCE = 200
-"""Values of a filter (EC2 API Reference, DescribeSubnets)."""
-
+from reconciler.resources import _ec2
 
 PREFIXES = {"subnet": "subnet-", "security group": "sg-"}
 """What ids begin with; one that is looked up may be anything."""
@@ -25,9 +22,8 @@ def observe(
     scope: Scope, call: Callable[..., Call], items: str, key: str, filtered: str, noun: str
 ) -> Calls[list[Observed[Any]]]:
     """`items` and `key` are the list and the id in the answer to `call`, `filtered` is the filter of ids."""
-    ids = sorted({str(want.spec.id) for want in scope.wanted})
-    groups: list[Sequence[str]] = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
-    answers = yield Batch.of(call(Filters=[{"Name": filtered, "Values": list(group)}]) for group in groups)
+    ids = {str(want.spec.id) for want in scope.wanted}
+    answers = yield Batch.of(call(Filters=each) for each in _ec2.filters(filtered, ids))
     found = {item[key]: item for answer in answers for item in answer[items]}
     return [_look_up(want, found.get(str(want.spec.id)), noun) for want in scope.wanted]
 

@@ -143,9 +143,9 @@ def _base(domain: str) -> str:
 
 
 def _address(kind: str, tags: Mapping[str, str], scope: Scope, item: Mapping[str, Any]) -> Address | None:
-    """Where it is in the specs: by its tags, and one that is nobody's by the `Name` that the specs give.
+    """Where it is in the specs: by its tags, and an unowned one by the `Name` that the specs give.
 
-    Certificates of others for the same domain are in nobody's way.
+    Certificates of others for the same domain are no conflict.
     """
     found, owner = ownership.address(tags), ownership.owner(tags)
     if owner == scope.stack:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from reconciler.model import resource
 from reconciler.model.looked_up_type import LookedUpType
 from reconciler.model.resource import Batch, Calls, Desired, Observed, ResourceHealth
 from reconciler.model.resource_type import Scope
+from reconciler.resources import _ecs
 from reconciler.resources._ecs import ecs
 
 AT_ONCE = 100
@@ -26,9 +27,13 @@ class ExistingCluster(LookedUpType[ExistingClusterSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingClusterSpec]]]:
         names = sorted({want.spec.name for want in scope.wanted})
-        groups: list[Sequence[str]] = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
-        answers = yield Batch.of(ecs.describe_clusters(clusters=list(group)) for group in groups)
-        items = {item["clusterName"]: item for answer in answers for item in answer["clusters"]}
+        calls = [ecs.describe_clusters(clusters=list(group)) for group in _ecs.batches(names, AT_ONCE)]
+        answers = yield Batch.of(calls)
+        items = {
+            item["clusterName"]: item
+            for call, answer in zip(calls, answers, strict=True)
+            for item in _ecs.found(call, answer, "clusters")
+        }
         return [_look_up(want, items.get(want.spec.name)) for want in scope.wanted]
 
 

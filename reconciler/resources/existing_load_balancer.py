@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from reconciler.model import resource
 from reconciler.model.looked_up_type import LookedUpType
@@ -11,6 +12,9 @@ from reconciler.model.resource import Calls, Desired, Link, Observed, ResourceHe
 from reconciler.model.resource_type import Scope
 from reconciler.resources import _gone
 from reconciler.resources._elb import elbv2
+
+NAMED: Final = re.compile(r"[A-Za-z0-9-]{1,32}|arn:[^:]+:elasticloadbalancing:[^:]+:\d{12}:loadbalancer/\S+", re.ASCII)
+"""What AWS takes as the name or the ARN of one; a value that is looked up may be anything."""
 
 
 class ExistingLoadBalancerSpec(resource.Spec):
@@ -27,14 +31,15 @@ class ExistingLoadBalancer(LookedUpType[ExistingLoadBalancerSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingLoadBalancerSpec]]]:
         """One call for each: AWS rejects a list of which one is missing."""
+        names = sorted({name for want in scope.wanted if NAMED.fullmatch(name := str(want.spec.name))})
         calls = [
             elbv2.describe_load_balancers(LoadBalancerArns=[name])
-            if (name := str(want.spec.name)).startswith("arn:")
+            if name.startswith("arn:")
             else elbv2.describe_load_balancers(Names=[name])
-            for want in scope.wanted
+            for name in names
         ]
-        answers = yield from _gone.answers(calls)
-        return [_look_up(want, answer) for want, answer in zip(scope.wanted, answers, strict=True)]
+        answers = dict(zip(names, (yield from _gone.answers(calls)), strict=True))
+        return [_look_up(want, answers.get(str(want.spec.name))) for want in scope.wanted]
 
 
 def _look_up(
@@ -42,7 +47,9 @@ def _look_up(
 ) -> Observed[ExistingLoadBalancerSpec]:
     name = str(want.spec.name)
     if answer is None or not answer["LoadBalancers"]:
-        reason = f"the load balancer {name} does not exist in this account and region"
+        known = NAMED.fullmatch(name) is not None
+        what = f"the load balancer {name} does not exist in this account and region"
+        reason = what if known else f"{name!r} is neither the name nor the ARN of a load balancer"
         return Observed(want.address, name, want.spec, health=ResourceHealth.DEGRADED, reason=reason)
     item = answer["LoadBalancers"][0]
     health, reason = _health(item)
@@ -51,6 +58,7 @@ def _look_up(
         "vpc": item.get("VpcId", ""),
         "dns_name": item.get("DNSName", ""),
         "zone_id": item.get("CanonicalHostedZoneId", ""),
+        "ip_address_type": item.get("IpAddressType", "ipv4"),
     }
     return Observed(want.address, item["LoadBalancerArn"], want.spec, health=health, reason=reason, facts=facts)
 

@@ -8,6 +8,7 @@ from reconciler.model import resource
 from reconciler.model.looked_up_type import LookedUpType
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed, ResourceHealth
 from reconciler.model.resource_type import Scope
+from reconciler.resources import _ec2
 from reconciler.resources._ec2 import ec2
 
 HOLDERS = ("existing-load-balancer", "existing-subnet")
@@ -26,9 +27,8 @@ class ExistingVpc(LookedUpType[ExistingVpcSpec]):
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingVpcSpec]]]:
         """What was read of what is in it says it; only an id that the specs give is asked for."""
-        ids = sorted({of for want in scope.wanted if (of := str(want.spec.of)).startswith("vpc-")})
-        filters = [{"Name": "vpc-id", "Values": ids}]
-        answers = yield Batch.of([ec2.describe_vpcs(Filters=filters)] if ids else [])
+        ids = {of for want in scope.wanted if (of := str(want.spec.of)).startswith("vpc-")}
+        answers = yield Batch.of(ec2.describe_vpcs(Filters=each) for each in _ec2.filters("vpc-id", ids))
         vpcs = {item["VpcId"] for answer in answers for item in answer["Vpcs"]}
         holders = {one.id: one for kind in HOLDERS for one in scope.seen.get(kind, ())}
         return [_look_up(want, vpcs, holders.get(str(want.spec.of))) for want in scope.wanted]

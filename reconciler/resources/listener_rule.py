@@ -32,8 +32,7 @@ FREE = 3
 
 def _rules_beside(listener: str) -> Calls[int]:
     """Rules of all listeners of the load balancer, without their default ones."""
-    balancer = listener.replace(":listener/", ":loadbalancer/", 1).rpartition("/")[0]
-    answer = yield elbv2.describe_listeners(LoadBalancerArn=balancer)
+    answer = yield elbv2.describe_listeners(LoadBalancerArn=_elb_actions.load_balancer_of(listener))
     count = 0
     for item in answer["Listeners"]:
         rules = yield elbv2.describe_rules(ListenerArn=item["ListenerArn"])

@@ -5,7 +5,7 @@ requests. Until then it is observed as being deleted. Under the EXTERNAL control
 belong to task sets; ECS takes none of them for the service and shows those of the primary task set in their place.
 What its answer leaves out is not compared.
 
-It is one module because every method is told by the same answer.
+It is one module because every method reads the same answer.
 """
 
 from __future__ import annotations

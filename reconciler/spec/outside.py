@@ -28,7 +28,7 @@ def outside(specs: Specs, document: Document) -> Iterator[Outside]:
     """What a document refers to, and the deployment strategy of a service. Load balancers of services are looked up
     with their listeners, and are not among it."""
     for path, kind, text in _references(document):
-        if text is not None and literal(text, NAMED, LOOKUP, "arn:", f"{_PREFIXES.get(kind, kind)}-"):
+        if text is not None and literal(text, NAMED, LOOKUP, "arn:", *_IDS.get(kind, ())):
             yield Outside(document, path, kind, text)
     if isinstance(document, Service):
         strategy = specs.get(DeploymentStrategy, document.deployment)
@@ -36,7 +36,8 @@ def outside(specs: Specs, document: Document) -> Iterator[Outside]:
             yield from outside(specs, strategy)
 
 
-_PREFIXES = {"security-group": "sg"}
+_IDS = {"subnet": ("subnet-",), "security-group": ("sg-",), "vpc": ("vpc-",)}
+"""What the ids of each type begin with; others go by an ARN or a name, and a document may be called `cluster-main`."""
 
 Found = Iterator[tuple[Path, str, str | None]]
 

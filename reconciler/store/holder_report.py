@@ -1,6 +1,6 @@
 """Report of a lease's holder: what it does, kept beside the lease for those who only look, such as `status`.
 
-Nothing is decided by it but what people are told. It is written with each renewal, so it may be one renewal old.
+It is shown, and no decision is made by it. It is written with each renewal, so it may be one renewal old.
 """
 
 from __future__ import annotations

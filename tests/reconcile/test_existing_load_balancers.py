@@ -169,6 +169,14 @@ def test_grpc_needs_a_listener_that_encrypts(tmp_path: Path) -> None:
         assert (RefusalCode.UNFIT, because) in {(code, found) for code, _, found in refused(stage)}
 
 
+def test_targets_with_ipv6_addresses_need_a_dual_stack_load_balancer(tmp_path: Path) -> None:
+    with shared(tmp_path, **ROLLING) as (stage, _):
+        stage.change({"health_check: {interval: 10s": "ip_address_type: ipv6\n  health_check: {interval: 10s"})
+        because = f"{NAME} has the IP address type ipv4, and connects to IPv4 addresses only"
+        found = {(code, found, where.rsplit(":", 2)[1]) for code, where, found in refused(stage)}
+        assert found == {(RefusalCode.UNFIT, because, "27")}
+
+
 def test_a_priority_that_others_hold_is_refused_with_free_ones(tmp_path: Path) -> None:
     with shared(tmp_path) as (stage, platform):
         stage.change({"priority: 20": f"priority: {TAKEN}"})

@@ -40,6 +40,17 @@ def test_the_state_of_a_load_balancer_is_its_health(state: str, health: Resource
     assert talk.params("DescribeLoadBalancers") == [{"Names": ["shared"]}]
 
 
+@pytest.mark.parametrize(
+    "value", ["lookup/ssm:/shared/alb", "a name", "arn:aws:sns:us-west-2:123456789012:alerts", "x" * 33]
+)
+def test_a_looked_up_value_that_names_no_load_balancer_is_not_asked_for(value: str) -> None:
+    """AWS refuses the call, and then nothing would be known of any load balancer."""
+    want = wish("existing-load-balancer/ssm:/shared/alb", ExistingLoadBalancerSpec(name=value))
+    (found,) = Talk().hold(ExistingLoadBalancer().observe(scope(want)))
+    assert (found.id, found.health) == (value, ResourceHealth.DEGRADED)
+    assert value in found.reason
+
+
 def balancer(id: str = ARN, reason: str = "") -> Observed[Any]:
     health = ResourceHealth.DEGRADED if reason else ResourceHealth.READY
     at = Address("existing-load-balancer", "shared")
@@ -71,6 +82,14 @@ def test_a_cluster_that_was_deleted_is_missing() -> None:
     want = wish("existing-cluster/shared", ExistingClusterSpec(name="shared"))
     (found,) = Talk(DescribeClusters={"clusters": [item]}).hold(ExistingCluster().observe(scope(want)))
     assert (found.health, found.reason) == (ResourceHealth.DEGRADED, "the cluster shared is inactive")
+
+
+def test_a_cluster_that_may_exist_is_not_missing() -> None:
+    """ECS reports a failure of its own beside those that do not exist."""
+    failure = {"arn": "arn:aws:ecs:us-west-2:123456789012:cluster/shared", "reason": "INTERNAL"}
+    want = wish("existing-cluster/shared", ExistingClusterSpec(name="shared"))
+    with pytest.raises(errors.Ambiguous):
+        Talk(DescribeClusters={"clusters": [], "failures": [failure]}).hold(ExistingCluster().observe(scope(want)))
 
 
 def test_a_vpc_is_that_of_what_is_in_it_or_named_by_its_id() -> None:

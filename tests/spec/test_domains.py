@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.spec import folder
 from tests.spec.test_start import compiled
 
 TEXT = """kind: Service
@@ -32,3 +33,18 @@ ip_address_type: {type}
 def test_a_domain_has_a_record_for_each_kind_of_address_of_the_load_balancer(type: str, types: tuple[str, ...]) -> None:
     (record,) = (one for one in compiled(TEXT.format(type=type)).values() if one.address.kind == "dns-record")
     assert record.spec.types == types
+
+
+REACHED = TEXT.format(type="dualstack").replace("{domain: app.example.com}", "{ip_address_type: ipv6}")
+ONLY = "ingress: [{port: 80, from: my-app-lb-sg}]"
+
+
+@pytest.mark.parametrize(
+    ("peer", "closed"),
+    [("my-app-lb-sg", False), ("anywhere", False), ("'2001:db8::/56'", False), ("10.0.0.0/16", True)],
+)
+def test_tasks_with_ipv6_addresses_are_reached_by_ranges_of_ipv6(peer: str, closed: bool) -> None:
+    """Which range a subnet has is not known before AWS has chosen it."""
+    assert ONLY in REACHED
+    found = folder.rules(folder.lay(REACHED.replace(ONLY, ONLY.replace("my-app-lb-sg", peer))))
+    assert ("E4020" in found) is closed

@@ -101,3 +101,14 @@ traffic:
 """
     assert folder.rules(folder.lay(SERVICE + other)) == {"E4011"}
     assert folder.rules(folder.lay(SERVICE + other.replace("120", "121"))) == set()
+
+
+@pytest.mark.parametrize("kind", ["Cluster", "Role"])
+def test_a_document_may_be_named_like_an_id(kind: str) -> None:
+    """Clusters and roles go by ARNs or names, so that `cluster-main` is the name of a document."""
+    name = f"{kind.lower()}-shared"
+    place = f"cluster: {name}" if kind == "Cluster" else f"task: {{role: {name}}}"
+    document = f"kind: {kind}\nname: {name}\n" + ("assumed_by: ecs-tasks.amazonaws.com\n" if kind == "Role" else "")
+    wants = compiled(f"{document}---\nkind: Service\nname: my-app-frontend\n{place}\n")
+    assert Address(kind.lower(), name) in wants
+    assert Address(f"existing-{kind.lower()}", name) not in wants

@@ -18,11 +18,15 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     first: dict[str, Served] = {}
     yield from _of_others(specs)
     for balancer in specs.load_balancers:
+        added: Served | None = None
         for one in domains.served(specs, balancer):
             if one.traffic.listener not in balancer.listeners:
                 continue  # an error of its own
             yield from _balancer(specs, balancer, one)
             yield from _listener(specs, balancer, one)
+            if one.listener not in balancer.listeners:
+                added = added or one
+                yield from _one_added(specs, added, one)
             yield from _matched(specs, one)
             yield from _shared(specs, first.setdefault(one.domain.name, one), one)
 
@@ -73,6 +77,18 @@ def _listener(specs: Specs, balancer: LoadBalancer, one: Served) -> Iterator[Dia
         notes = tuple(Note("the security group", part.where(specs)) for part in parts)
         hint = f"add {{port: {HTTPS_PORT}, from: anywhere}} to its ingress"
         yield Diagnostic("E4009", message, place, hint=hint, notes=notes)
+
+
+def _one_added(specs: Specs, first: Served, one: Served) -> Iterator[Diagnostic]:
+    """One listener for HTTPS is added to a load balancer, since a port has one."""
+    if first.listener != one.listener:
+        listener = first.traffic.listener
+        message = (
+            f"domain: the listener for HTTPS on port {HTTPS_PORT} is beside {listener}, not {one.traffic.listener}"
+        )
+        note = Note(f"the domain for which it is added to {listener}", specs.where(first.service, *first.path))
+        hint = f"write listener: {listener}, or declare a listener for HTTPS and name it in both services"
+        yield Diagnostic(RULE, message, specs.where(one.service, *one.path), hint=hint, notes=(note,))
 
 
 def _matched(specs: Specs, one: Served) -> Iterator[Diagnostic]:

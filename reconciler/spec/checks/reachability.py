@@ -40,12 +40,13 @@ def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Itera
     outer = balancer.security_groups
     if not all(name in known or queries.is_group_id(name) for name in outer):
         return
+    ipv6 = traffic.ip_address_type == "ipv6"
     places = tuple(Note("the tasks' security group", known[name].where(specs)) for name in inner)
     allowed = (
         any(
             rule.protocol in (protocol, "all")
             and port in rule.port
-            and (rule.peer in outer or _covers(specs, rule.peer, balancer.subnets))
+            and (rule.peer in outer or _covers(specs, rule.peer, balancer.subnets, ipv6=ipv6))
             for name in inner
             for rule in known[name].it.ingress
         )
@@ -65,7 +66,7 @@ def _from_balancer(specs: Specs, service: Service, traffic: Forwarding) -> Itera
         any(
             rule.protocol in (protocol, "all")
             and port in rule.port
-            and (rule.peer in inner or _covers(specs, rule.peer, service.placement.subnets))
+            and (rule.peer in inner or _covers(specs, rule.peer, service.placement.subnets, ipv6=ipv6))
             for name in outer
             for rule in known[name].it.egress or ()
         )
@@ -187,14 +188,16 @@ def _https_out(specs: Specs, start: _Start) -> Iterator[Diagnostic]:
         yield Diagnostic("E5017", message, place, notes=notes)
 
 
-def _covers(specs: Specs, peer: str, subnets: tuple[str, ...]) -> bool:
-    """Whether the range of a rule contains all addresses of the subnets; unknown subnets count as contained, and what
-    is in a prefix list is not known."""
+def _covers(specs: Specs, peer: str, subnets: tuple[str, ...], *, ipv6: bool) -> bool:
+    """Whether the range of a rule contains all addresses of the subnets; unknown subnets count as contained. Neither
+    what is in a prefix list nor the IPv6 range of a subnet, which AWS chooses, is known."""
     if peer.startswith("pl-"):
         return True
     addresses = peer_range(peer)
     known = specs.subnets
     if addresses is None:
         return False
+    if ipv6:
+        return peer == "anywhere" or addresses.version == 6
     wanted = [known[name].it.cidr for name in subnets if name in known]
     return all(range_.version == addresses.version and range_.subnet_of(addresses) for range_ in wanted)

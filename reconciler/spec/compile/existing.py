@@ -28,6 +28,8 @@ from reconciler.spec.outside import Outside, outside
 
 IN_VPC = ("subnet", "security-group")
 """Types of which each is in one VPC."""
+DUALSTACK = ("dualstack", "dualstack-without-public-ipv4")
+"""Load balancers that connect to IPv6 addresses."""
 
 
 def name_of(reference: str) -> str:
@@ -154,7 +156,7 @@ def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Require
 
 
 def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
-    """Where it is missing, the very reference is wrong, so that its column is said, too."""
+    """Where it is missing, the very reference is wrong, so that its position includes the column."""
     found = context.desired(document, address, spec)
     return replace(found, where=str(context.specs.where(document, *path)))
 
@@ -234,16 +236,20 @@ def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path,
     )
 
 
-def of_target_group(context: Context, service: Service, traffic: Forwarding, path: Path) -> tuple[Requirement, ...]:
-    """Tasks in a network of the specs are reached only from within it."""
-    network = context.network_of(service.placement.subnets)
-    if not traffic.outside or network is None:
-        return ()
-    name = name_of(traffic.load_balancer)
-    because = f"{name} is in {{}}, and the tasks of {service.name} are in the network {network.name}"
-    allowed = (Ref(Address("vpc", network.name)),)
-    where = str(context.specs.where(service, *path, "load_balancer"))
-    return (Requirement(balancer_address(traffic), "vpc", allowed, because, where),)
+def of_target_group(context: Context, service: Service, traffic: Forwarding, path: Path) -> Iterator[Requirement]:
+    """What a target group requires of a load balancer that others own: tasks in a network of the specs are reached only
+    from within it, and their IPv6 addresses only by one that has some."""
+    if not traffic.outside:
+        return
+    at, name = balancer_address(traffic), name_of(traffic.load_balancer)
+    if (network := context.network_of(service.placement.subnets)) is not None:
+        because = f"{name} is in {{}}, and the tasks of {service.name} are in the network {network.name}"
+        where = str(context.specs.where(service, *path, "load_balancer"))
+        yield Requirement(at, "vpc", (Ref(Address("vpc", network.name)),), because, where)
+    if traffic.ip_address_type == "ipv6":
+        because = f"{name} has the IP address type {{}}, and connects to IPv4 addresses only"
+        where = str(context.specs.where(service, *path, "ip_address_type"))
+        yield Requirement(at, "ip_address_type", DUALSTACK, because, where)
 
 
 def is_for_tests(traffic: Forwarding, listener: str) -> bool:

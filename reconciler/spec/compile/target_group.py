@@ -84,7 +84,7 @@ def _of(
             number,
             tags=stated_tag(dict.fromkeys(stated, Keep.STATED)),
             kept=kept.of_target_group(traffic),
-            requires=existing.of_target_group(context, service, traffic, path),
+            requires=tuple(existing.of_target_group(context, service, traffic, path)),
         )
 
 

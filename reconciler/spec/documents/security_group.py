@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, TypeAlias
@@ -116,9 +117,9 @@ class Rule(Block):
     """Text that AWS shows beside the rule."""
 
     @property
+    @abstractmethod
     def peer(self) -> str:
         """The other end: anywhere, a CIDR range, a prefix list, or a security group."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _port_given(self) -> Rule:
