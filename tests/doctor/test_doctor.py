@@ -121,6 +121,25 @@ def test_diff_and_apply_show_what_would_fail_below_the_plan() -> None:
         assert "the secret db does not exist" in applied.err.partition("Plan: ")[2]
 
 
+@pytest.mark.parametrize("command", ["doctor", "diff"])
+def test_a_subnet_whose_id_cannot_be_looked_up_is_left_to_the_plan(command: str) -> None:
+    """What is not known is neither too small nor out of reach."""
+    with foreign_stack() as stage, onstage(stage) as typed:
+        stage.texts = {"[SUBNET]": '[{lookup: "ssm:/subnet"}]', "GROUP": stage.texts["GROUP"]}
+        stage.restart()
+        stage.laptop.aws.inject(CallFault("error", "ssm", "GetParameters"))
+        found = json.loads(typed(command, "-o", "json").out)["findings"]
+    assert {one["code"] for one in found} <= {"plan-read-failed", "image-not-pushed"}
+
+
+def test_a_network_that_does_not_exist_is_left_to_the_plan() -> None:
+    with foreign_stack() as stage:
+        stage.texts = {"SUBNET": "subnet-0123456789abcdef0", "GROUP": "sg-0123456789abcdef0"}
+        stage.restart()
+        found = findings(stage)
+    assert {one["code"] for one in found} == {"plan-missing", "image-not-pushed"}
+
+
 def test_what_diff_may_not_read_is_no_finding_of_it(serving: EmulatedStack) -> None:
     """The caller of a diff need not be allowed what the doctor reads; the doctor says so."""
     push(serving, "my-app-frontend", "v2")
