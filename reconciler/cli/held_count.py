@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 1.0
 COUNT = "desired_count"
+OVER = "its time is over already; name a longer one with `--for`"
+"""Why a plan has no count to write, where ECS has another one and nothing defers it."""
 
 
 def hold(
@@ -41,7 +43,7 @@ def hold(
     asked = HeldCount(count, held_until(stack.aws.clock.now(), length), by)
     _write(stack, found, asked)
     declared = stack.target.wanted[spec.service].spec.desired_count
-    done = f"{count} tasks until {asked.until:%a %d %b %H:%M} UTC, then {declared} as the specs declare"
+    done = f"{_tasks(count)} until {asked.until:%a %d %b %H:%M} UTC, then {declared} as the specs declare"
     return _written(stack, spec, found, count, done, now=now, timeout=timeout)
 
 
@@ -57,7 +59,7 @@ def release(stack: Stack, service: str, *, now: bool, timeout: float | None) -> 
         return Exit.DONE
     _check_driven(stack, spec, applied, now=now, timeout=timeout)
     _write(stack, found, replace(there, until=stack.aws.clock.now() - timedelta(seconds=1)))
-    done = f"{declared} tasks, as the specs declare"
+    done = f"{_tasks(declared)}, as the specs declare"
     return _written(stack, spec, found, declared, done, now=now, timeout=timeout)
 
 
@@ -111,6 +113,10 @@ def _check(stack: Stack, spec: RolloutSpec) -> None:
         raise errors.Refused(because, code="not-declared")
 
 
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
+
+
 def _write(stack: Stack, found: Observed[Any], count: HeldCount) -> None:
     from reconciler.reconcile.held_counts import write
 
@@ -131,27 +137,29 @@ def _written(
     """Wait until ECS has the count, or write it."""
     from reconciler.reconcile.held_counts import present
 
-    because = ""
+    waits = "the controller or the next `reconciler apply` writes it; `--now` writes it here"
     if now:
         with held(stack, "scale"):
-            because = _execute(stack, spec)
+            waits = _execute(stack, spec)
         timeout = 0.0
     clock, never = stack.aws.clock, threading.Event()
     end = clock.monotonic() + (WAIT_SECONDS if timeout is None else timeout) * clock.speed
     while True:
-        if stack.aws.run(present(found.facts["cluster"], found.id)) == count:
+        if not waits or stack.aws.run(present(found.facts["cluster"], found.id)) == count:
             echo(f"scale {spec.name}: {done}.")
             return Exit.DONE
         if clock.monotonic() >= end:
             break
         clock.wait(never, POLL_SECONDS)
-    waits = because or "the controller or the next `reconciler apply` writes it; `--now` writes it here"
     echo(f"scale {spec.name}: recorded, not yet written: {waits}.", err=True)
     return Exit.TIMED_OUT
 
 
 def _execute(stack: Stack, spec: RolloutSpec) -> str:
-    """Write the count and nothing else of the plan; why not, or "". Raises `errors.ReconcilerError`."""
+    """Write the count and nothing else of the plan; why not, or "" if it is written.
+
+    Raises `errors.ReconcilerError`.
+    """
     from reconciler.model.ownership import HELD_COUNT, TagChange
     from reconciler.reconcile import pass_
     from reconciler.reconcile.executor import Result
@@ -160,13 +168,13 @@ def _execute(stack: Stack, spec: RolloutSpec) -> str:
     deferred = next((one.because for one in plan.deferred if one.action.address == spec.service), "")
     found = next((one for one in plan.actions if one.address == spec.service), None)
     if found is None:
-        return deferred
+        return deferred or OVER
     changes = tuple(change for change in found.changes if change.field == COUNT)
     tags = TagChange({}, tuple(key for key in found.tags.drop if key == HELD_COUNT))
     if not changes and not tags:
-        return deferred
+        return deferred or OVER
     alone = replace(plan, actions=(replace(found, changes=changes, tags=tags),))
     for outcome in pass_.act(stack.aws, stack.kinds, stack.target, world, alone):
         if outcome.result is not Result.DONE:
             return outcome.because
-    return deferred
+    return deferred if changes else deferred or OVER

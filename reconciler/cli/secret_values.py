@@ -136,7 +136,10 @@ def _put_secret(id: str, value: str, tags: Mapping[str, str], stack: str) -> Cal
         found = yield Call(service, "DescribeSecret", {"SecretId": id})
     except errors.Gone:
         if id.startswith("arn:"):
-            raise
+            because = (
+                f"{id} does not exist, and AWS chooses the end of an ARN; correct it in the specs, or write the name"
+            )
+            raise errors.ReconcilerError(f"{because} there, secretsmanager:NAME, which is created") from None
         pairs = [{"Key": key, "Value": text} for key, text in sorted(tags.items())]
         params = {"Name": id, "SecretString": value, "ClientRequestToken": token, "Tags": pairs}
         return (yield Call(service, "CreateSecret", params))["VersionId"], True

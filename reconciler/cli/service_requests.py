@@ -54,7 +54,11 @@ def request_options(function: F) -> F:
         options.timeout(ANSWER_SECONDS, "the answer"),
         click.option("--now", is_flag=True, help="Execute it in this process instead of the controller."),
         click.option("--why", default="", metavar="TEXT", help="Reason, stored with the request."),
-        click.option("--release", metavar="ID", help="The release it applies to. Default: the one being rolled out."),
+        click.option(
+            "--release",
+            metavar="ID",
+            help="The release it applies to. Default: the one being rolled out, or else the one that runs.",
+        ),
         options.service,
     ):
         function = option(function)

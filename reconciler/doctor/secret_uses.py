@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from reconciler.doctor.workloads import Workload
+
+SUFFIX: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ def _use(workload: Workload, value: str, where: str, region: str) -> SecretUse:
     more = dict(zip(("key", "stage", "version"), parts[7:], strict=False))
     arn = ":".join(parts[:7])
     return SecretUse(workload, where, "secretsmanager", parts[3], arn, arn, **more)
+
+
+def whole_arn(arn: str) -> bool:
+    """Whether it ends in the hyphen and the six characters that Secrets Manager adds to a name. No name that the specs
+    give ends like that."""
+    head, _, tail = arn.rpartition("-")
+    return bool(head) and len(tail) == SUFFIX
 
 
 def spellings(name: str) -> tuple[str, ...]:

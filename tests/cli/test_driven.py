@@ -80,7 +80,7 @@ def test_somebody_is_waited_for(serving: EmulatedStack, type_: Typed, command: s
 
 
 def test_waiting_ends_when_the_controller_does(serving: EmulatedStack, type_: Typed) -> None:
-    """Exit 4: the request is recorded, and it is said that nobody answers it now."""
+    """Exit 4: the request is recorded, and a warning names the controller that has stopped."""
     lease_of(serving)
 
     def stop(call: Call) -> None:
@@ -102,7 +102,7 @@ def test_who_states_how_long_waits_for_a_controller_to_start(serving: EmulatedSt
 
 
 def test_a_controller_with_another_store_is_not_nobody(serving: EmulatedStack, type_: Typed) -> None:
-    """The account shows that one has applied a revision, and this store knows none: it is said, and waited for."""
+    """The account shows that one has applied a revision, and this store knows none: the command warns, and waits."""
     arn = serving.service()["serviceArn"]
     tag = {"key": request_tags.REVISION, "value": request_tags.in_place("4f1c2ab9d0", "subject")}
     serving.laptop.client("ecs").tag_resource(resourceArn=arn, tags=[tag])
@@ -112,7 +112,7 @@ def test_a_controller_with_another_store_is_not_nobody(serving: EmulatedStack, t
 
 
 def test_a_store_that_cannot_be_read_is_not_nobody(serving: EmulatedStack, type_: Typed, tmp_path: Path) -> None:
-    """It is said why, and waited for."""
+    """The command warns, with the reason, and waits."""
     answered(serving)
     (tmp_path / "there").mkdir()
     ran = type_("suspend", SERVICE, "--store", f"sqlite:{tmp_path / 'there'}")

@@ -154,10 +154,21 @@ def test_what_is_missing_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     assert everything() == set()
 
 
-def test_a_region_that_is_none_is_an_error() -> None:
-    ran = run("init", "--template", "web", "--region", "nowhere")
-    assert (ran.code, everything()) == (Exit.FAILED, set())
-    assert "region" in ran.err
+@pytest.mark.parametrize("command", [("init", "--template", "web"), ("import", "--all", "--name", "shop")])
+def test_a_region_that_is_none_is_a_usage_error(command: tuple[str, ...]) -> None:
+    """It names the option, and no place in files that were not written."""
+    ran = run(*command, "--region", "nowhere")
+    assert (ran.code, everything()) == (Exit.USAGE, set())
+    assert "--region: 'nowhere' is not an AWS region such as us-west-2" in ran.err
+    assert ".yaml:" not in ran.err
+
+
+def test_a_region_of_the_environment_that_is_none_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "nowhere")
+    ran = run("init", "--template", "web")
+    assert (ran.code, everything()) == (Exit.USAGE, set())
+    assert "the AWS configuration: 'nowhere'" in ran.err
+    assert "pass --region" in ran.err
 
 
 def test_on_a_terminal_the_answers_are_asked_for() -> None:

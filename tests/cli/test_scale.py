@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 
@@ -94,6 +95,23 @@ def test_without_a_controller_it_is_recorded(serving: EmulatedStack, type_: Type
     apply(serving)
     assert desired(serving) == 2
     type_("scale", SERVICE, "--reset", "--now")
+
+
+def test_what_is_over_before_it_is_written_does_not_name_now_again(serving: EmulatedStack, type_: Typed) -> None:
+    """Exit 4, with what helps: `--now` was given."""
+    with patch("reconciler.reconcile.held_counts.held_until", lambda now, _: now - timedelta(seconds=1)):
+        ran = type_("scale", SERVICE, 3, "--for", "1s", "--now")
+    assert (ran.code, desired(serving)) == (Exit.TIMED_OUT, COUNT)
+    assert "--now" not in ran.err
+    assert "its time is over already; name a longer one with `--for`" in ran.err
+    apply(serving)
+
+
+def test_one_task_is_no_plural(serving: EmulatedStack, type_: Typed) -> None:
+    ran = type_("scale", SERVICE, 1, "--now")
+    assert ": 1 task until " in ran.out
+    held(type_, 2)
+    assert ": 1 task, as the specs declare" in type_("scale", SERVICE, "--reset", "--now").out
 
 
 def test_a_new_length_replaces_the_former_one(serving: EmulatedStack, type_: Typed) -> None:

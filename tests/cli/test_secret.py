@@ -51,6 +51,19 @@ def test_what_is_no_text_is_an_error_of_the_value(
     assert "the value " in ran.err
 
 
+def test_an_arn_of_nothing_is_an_error_of_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS chooses the end of an ARN, so no secret can be created for one."""
+    arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:gone-AbCdEf"
+    with (
+        emulated_stack({"environment: {GREETING: Hello World}": f"secrets: {{DB: '{arn}'}}"}) as stage,
+        onstage(stage) as typed,
+    ):
+        ran = put(typed, arn, VALUE, monkeypatch)
+    assert (ran.code, ran.out) == (Exit.FAILED, "")
+    assert f"{arn} does not exist" in ran.err
+    assert "secretsmanager:NAME" in ran.err
+
+
 def test_a_value_without_end_is_not_read_to_its_end(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/zero", encoding="utf-8") as endless:
         monkeypatch.setattr(sys, "stdin", endless)

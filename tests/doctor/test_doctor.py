@@ -21,17 +21,20 @@ from reconciler.doctor.check import Severity, checks
 from reconciler.doctor.checks.certificates import covers
 from reconciler.doctor.reads import operations
 from reconciler.local.faults import Fault as CallFault
+from reconciler.local.timings import Timings
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.type_registry import discover
 from reconciler.reconcile.observe import StackId
 from reconciler.store.lease import Lease
 from tests.cli.cli_runner import onstage
-from tests.doctor.accounts import doctor, foreign_stack, index_of, own_stack, push
+from tests.doctor.accounts import doctor, foreign_stack, index_of, logging_trail, own_folder, own_stack, push
 from tests.doctor.test_faults import FAULTS, lead_in, secrets
 from tests.harness.cli import recorded, run
-from tests.harness.emulated_stack import EmulatedStack
+from tests.harness.emulated_stack import SHORT, EmulatedStack, emulated_stack
+from tests.harness.hosted_zones import hosted_zone
 from tests.harness.seed import SEED
+from tests.reconcile.test_domains import domain
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "doctor.md").read_text(encoding="utf-8")
 
@@ -119,6 +122,45 @@ def test_diff_and_apply_show_what_would_fail_below_the_plan() -> None:
         assert "title=service/web (secret-missing)" in typed("diff", "-o", "github").out.replace("%2F", "/")
         applied = typed("apply", "-y", "--timeout", "0")
         assert "the secret db does not exist" in applied.err.partition("Plan: ")[2]
+
+
+@pytest.mark.parametrize("command", ["doctor", "diff"])
+def test_a_subnet_whose_id_cannot_be_looked_up_is_left_to_the_plan(command: str) -> None:
+    """What is not known is neither too small nor out of reach."""
+    with foreign_stack() as stage, onstage(stage) as typed:
+        stage.texts = {"[SUBNET]": '[{lookup: "ssm:/subnet"}]', "GROUP": stage.texts["GROUP"]}
+        stage.restart()
+        stage.laptop.aws.inject(CallFault("error", "ssm", "GetParameters"))
+        found = json.loads(typed(command, "-o", "json").out)["findings"]
+    assert {one["code"] for one in found} <= {"plan-read-failed", "image-not-pushed"}
+
+
+@pytest.mark.parametrize("status", ["PENDING_VALIDATION", "VALIDATION_TIMED_OUT"])
+def test_a_certificate_of_the_stack_is_not_missing_while_acm_validates_it(status: str) -> None:
+    """Its listener waits for it, and nobody has to create its record; one that ACM has given up is replaced."""
+    timings = Timings(certificate_validation=3000)
+    with emulated_stack(domain(), SHORT, timings=timings, folder=own_folder()) as stage, onstage(stage) as typed:
+        logging_trail(stage)
+        hosted_zone()
+        typed("apply", "-y", "--timeout", "1")
+        push(stage, "my-app-frontend", "v1")
+        (known,) = stage.laptop.aws.regions.world("us-west-2").rest.state("acm")._certificates.values()
+        assert known.status == "PENDING_VALIDATION"
+        known.status = status
+        found = json.loads(typed("doctor", "-o", "json").out)["findings"]
+    issued = [one for one in found if one["code"] == "certificate-not-issued"]
+    if status == "PENDING_VALIDATION":
+        assert issued == []
+    else:
+        assert ["--allow-replace domain-certificate/app.example.com" in one["fix"] for one in issued] == [True]
+
+
+def test_a_network_that_does_not_exist_is_left_to_the_plan() -> None:
+    with foreign_stack() as stage:
+        stage.texts = {"SUBNET": "subnet-0123456789abcdef0", "GROUP": "sg-0123456789abcdef0"}
+        stage.restart()
+        found = findings(stage)
+    assert {one["code"] for one in found} == {"plan-missing", "image-not-pushed"}
 
 
 def test_what_diff_may_not_read_is_no_finding_of_it(serving: EmulatedStack) -> None:

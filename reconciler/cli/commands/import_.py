@@ -94,14 +94,12 @@ def _owned(given: str) -> frozenset[str]:
 
 
 def _signed_in(stack: str, where: Where, verbose: int) -> SignedIn:
-    from reconciler.aws.models import configured_region
+    from reconciler.cli.region import known_region
     from reconciler.cli.session import sign_in
     from reconciler.importing.validity import loaded
     from reconciler.spec.yaml_text import word
 
-    region = where.region or configured_region(where.profile)
-    if region is None:
-        raise click.UsageError("the region is unknown; pass --region, or set AWS_REGION")
+    region = known_region(where.region, where.profile)
     specs = loaded({"stack.yaml": f"kind: Stack\nname: {word(stack)}\nregion: {word(region)}\n"})
     if not specs.ok:
         raise errors.SpecInvalid("; ".join(str(one) for one in specs.diagnostics))

@@ -145,14 +145,11 @@ def _asked_template(*, ask: bool) -> str:
 
 
 def _region(region: str | None, *, ask: bool) -> str:
-    from reconciler.aws.models import configured_region
+    from reconciler.cli.region import known_region, region_of
 
-    found = region or configured_region(None)
     if region is None and ask:
-        return _asked("AWS region", found or "us-east-1")
-    if found is None:
-        raise click.UsageError("the region is unknown; pass --region, or set AWS_REGION")
-    return found
+        return known_region(_asked("AWS region", region_of(None) or "us-east-1"))
+    return known_region(region)
 
 
 def _asked(question: str, default: str) -> str:

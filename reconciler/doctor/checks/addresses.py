@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from reconciler.doctor.case import Case
 from reconciler.doctor.check import Check, Finding, Severity
 from reconciler.doctor.workloads import Workload
-from reconciler.model.resource import Calls, Desired, Link, Ref, ServiceApi
+from reconciler.model.resource import Calls, Link, Ref, ServiceApi
 
 ec2 = ServiceApi("ec2")
 
@@ -75,14 +75,15 @@ def _crowded(case: Case, workloads: Iterable[Workload], free: Mapping[Link, int]
 
 
 def _free(case: Case, links: Iterable[Link]) -> Calls[dict[Link, int]]:
-    """Free addresses by subnet; of one that is to be created, all that AWS leaves."""
+    """Free addresses by subnet; of one that is to be created, all that AWS leaves. It has none for a subnet whose id is
+    looked up and cannot be read."""
     free: dict[Link, int] = {}
     known: dict[str, Link] = {}
     for link in sorted(links, key=str):
         if identifier := case.id_of(link):
             known[identifier] = link
-        elif isinstance(link, Ref) and isinstance(want := case.wanted.get(link.address), Desired):
-            free[link] = ip_network(want.spec.cidr).num_addresses - RESERVED
+        elif isinstance(link, Ref) and link.address.kind == "subnet" and link.address in case.wanted:
+            free[link] = ip_network(case.wanted[link.address].spec.cidr).num_addresses - RESERVED
     if known:
         filters = [{"Name": "subnet-id", "Values": sorted(known)}]
         answer = yield ec2.describe_subnets(Filters=filters)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.doctor.case import Case
 from reconciler.doctor.check import Check, Finding, Severity, asked, not_checked
-from reconciler.model.resource import Address, Calls, Desired, Link, Ref, ServiceApi
+from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Ref, ResourceHealth, ServiceApi
 
 acm = ServiceApi("acm")
 
@@ -34,7 +34,8 @@ class Certificates(Check):
                 if arn not in read:
                     answer = yield from asked(acm.describe_certificate(CertificateArn=arn))
                     read[arn] = answer if isinstance(answer, errors.AwsError) else answer["Certificate"]
-                    found += _judged(case, want.address, arn, read[arn], where)
+                    own = case.found.get(link.address) if isinstance(link, Ref) else None
+                    found += _judged(case, want.address, arn, read[arn], where, own)
                 known = read[arn]
                 if isinstance(known, errors.AwsError) or domains is None:
                     domains = None
@@ -51,8 +52,14 @@ def _where(case: Case, link: Link, listener: Desired[Any]) -> str:
 
 
 def _judged(
-    case: Case, listener: Address, arn: str, known: Mapping[str, Any] | errors.AwsError, where: str
+    case: Case,
+    listener: Address,
+    arn: str,
+    known: Mapping[str, Any] | errors.AwsError,
+    where: str,
+    own: Observed[Any] | None,
 ) -> Iterable[Finding]:
+    """`own` is the certificate as a resource of the stack, which passes wait for while it is not issued."""
     if isinstance(known, errors.Gone):
         cause, fix = f"the certificate {arn} does not exist", "request it: aws acm request-certificate --domain-name …"
         yield Finding(Severity.ERROR, "certificate-missing", str(listener), cause, fix, where)
@@ -63,7 +70,11 @@ def _judged(
     domain, status, ends = known["DomainName"], known.get("Status", ""), known.get("NotAfter")
     if status not in ("ISSUED", "EXPIRED"):
         fix = "request another one: aws acm request-certificate --domain-name " + domain
-        if status == "PENDING_VALIDATION":
+        if own is not None and own.facts.get("unusable"):
+            fix = f"correct the cause, then: reconciler apply --allow-replace {own.address}"
+        elif status == "PENDING_VALIDATION":
+            if own is not None and own.health is ResourceHealth.PROGRESSING:
+                return
             fix = f"create its DNS record: aws acm describe-certificate --certificate-arn {arn}"
         cause = f"the certificate for {domain} is not issued: {status.lower().replace('_', ' ')}"
         yield Finding(Severity.ERROR, "certificate-not-issued", str(listener), cause, fix, where)

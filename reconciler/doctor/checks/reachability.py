@@ -42,9 +42,9 @@ def _of_ec2(case: Case) -> frozenset[str]:
 
 def _live(case: Case, placed: list[Workload]) -> Calls[Live]:
     ids = {case.id_of(link) for one in placed for link in one.want.spec.network.subnets} - {""}
-    if not ids:
-        return Live({})
-    answer = yield ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": sorted(ids)}])
+    answer = (yield ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": sorted(ids)}])) if ids else {}
+    if not answer.get("Subnets"):
+        return Live({})  # the plan says which of them does not exist, or cannot be read
     here = [{"Name": "vpc-id", "Values": list(vpcs(answer["Subnets"]))}]
     tables, acls, gateways, points, subnets = yield Batch.of(
         (
@@ -75,7 +75,7 @@ def _unreached(case: Case, live: Live, workload: Workload) -> Iterator[Finding]:
     network = workload.want.spec.network
     groups = [group for link in network.security_groups if (group := case.id_of(link))]
     needs = dict(_needs(case, workload))
-    if needs and (closed := egress_closed(live, groups)):
+    if needs and live.subnets and (closed := egress_closed(live, groups)):
         fix = "allow outbound traffic to port 443 in it"
         yield _finding(workload, f"tasks cannot reach {', '.join(needs)}: {closed}", fix)
         return

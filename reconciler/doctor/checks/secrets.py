@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.doctor.case import Case
 from reconciler.doctor.check import Check, Finding, Severity, asked, asked_all, not_checked
-from reconciler.doctor.secret_uses import SecretUse, secrets_of, spellings
+from reconciler.doctor.secret_uses import SUFFIX, SecretUse, secrets_of, spellings, whole_arn
 from reconciler.model.resource import Calls, ServiceApi
 
 secretsmanager = ServiceApi("secretsmanager")
@@ -56,6 +56,9 @@ def _secret(
     short = name.partition(":secret:")[2] or name
     if answer is None:
         fix = f"create it: reconciler secret put secretsmanager:{short}"
+        if whole_arn(name):
+            by_name = f"secretsmanager:{short[: -SUFFIX - 1]}"
+            fix = f"correct its ARN, or write its name, {by_name}, which `reconciler secret put` creates"
         return [_finding(use, "secret-missing", f"the secret {short} does not exist", fix) for use in uses]
     if isinstance(answer, errors.AwsError):
         return [not_checked(f"secret {short}", answer)]

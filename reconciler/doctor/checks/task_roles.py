@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.doctor.case import Case
 from reconciler.doctor.check import Check, Finding, Severity, asked, not_checked
-from reconciler.doctor.secret_uses import secrets_of, spellings
+from reconciler.doctor.secret_uses import secrets_of, spellings, whole_arn
 from reconciler.doctor.simulation import simulated
 from reconciler.doctor.workloads import Workload
 from reconciler.iam import Statement
@@ -132,8 +132,7 @@ def _needs(case: Case, workload: Workload) -> Iterator[tuple[Statement, str]]:
 
 def _whole(arn: str) -> str:
     """As policies spell it: Secrets Manager adds a hyphen and six characters to a name."""
-    head, dash, tail = arn.rpartition("-")
-    return arn if head and dash and len(tail) == 6 else f"{arn}-AbCdEf"
+    return arn if whole_arn(arn) else f"{arn}-AbCdEf"
 
 
 def _keys(case: Case, workload: Workload) -> Calls[list[tuple[Statement, str]]]:

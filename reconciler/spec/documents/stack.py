@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -73,12 +74,21 @@ class DriftRule(Block):
     """Shown wherever the rule is applied."""
 
 
+REGION: Final = r"[a-z]{2,4}(-[a-z]+){1,3}-\d"
+LONGEST_REGION: Final = 32
+
+
+def is_region(text: str) -> bool:
+    """Whether `text` is spelled like an AWS region."""
+    return len(text) <= LONGEST_REGION and re.fullmatch(REGION, text, re.ASCII) is not None
+
+
 class Stack(Document):
     """The one Stack of a specs folder; its name is in the tag `reconciler:stack` of everything the stack owns."""
 
     kind: Literal["Stack"] = "Stack"
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 64, "letters, digits, '.', '_' and '-' only")]
-    region: Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+){1,3}-\d", 32, "an AWS region such as us-west-2")]
+    region: Annotated[str, *matching(REGION, LONGEST_REGION, "an AWS region such as us-west-2")]
     """The AWS region of everything in the stack."""
     account: AccountNumber | None = None
     """The only account that these specs may be applied to. Any other is refused before the first write."""
