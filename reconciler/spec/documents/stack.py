@@ -74,13 +74,13 @@ class DriftRule(Block):
     """Shown wherever the rule is applied."""
 
 
-REGION: Final = r"[a-z]{2,4}(-[a-z]+){1,3}-\d"
-LONGEST_REGION: Final = 32
+_REGION: Final = r"[a-z]{2,4}(-[a-z]+){1,3}-\d"
+_LONGEST_REGION: Final = 32
 
 
 def is_region(text: str) -> bool:
     """Whether `text` is spelled like an AWS region."""
-    return len(text) <= LONGEST_REGION and re.fullmatch(REGION, text, re.ASCII) is not None
+    return len(text) <= _LONGEST_REGION and re.fullmatch(_REGION, text, re.ASCII) is not None
 
 
 class Stack(Document):
@@ -88,7 +88,7 @@ class Stack(Document):
 
     kind: Literal["Stack"] = "Stack"
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 64, "letters, digits, '.', '_' and '-' only")]
-    region: Annotated[str, *matching(REGION, LONGEST_REGION, "an AWS region such as us-west-2")]
+    region: Annotated[str, *matching(_REGION, _LONGEST_REGION, "an AWS region such as us-west-2")]
     """The AWS region of everything in the stack."""
     account: AccountNumber | None = None
     """The only account that these specs may be applied to. Any other is refused before the first write."""
