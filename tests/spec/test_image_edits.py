@@ -104,7 +104,7 @@ def test_an_image_that_is_set_already_is_no_edit() -> None:
         ({"frontent": "v2"}, "no service or task is named 'frontent'; did you mean 'frontend'?"),
         ({"web/sidecar": "v2"}, "service/web has no container 'sidecar', only main and proxy"),
         ({"web": "v2"}, "service/web has several containers: write web/main=… or web/proxy=…"),
-        ({"web/main": "nginx:2"}, "the image of web/main is in the registry api, so that it is set by a tag, and 'nginx:2' is"),
+        ({"web/main": "nginx:2"}, "of web/main is in the registry api, so that it is set by a tag, and 'nginx:2' is"),
         ({"web/proxy": ""}, "'' is not an image"),
         ({"web/main": "v2", "service/web/main": "v3"}, "web/main is named twice"),
         ({"web/proxy": "UPPER/case"}, "'UPPER/case' is not an image"),
