@@ -140,12 +140,13 @@ class Service(ResourceType[ServiceSpec]):
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         """ECS completes a deployment once its tasks are healthy in every target group of the service. Of a pair between
-        which it shifts traffic, the service does not say which one that is.
+        which it shifts traffic, that is the one behind which it has started the deployment.
         """
         item = found.facts["item"]
+        if found.health is not _service_health.READY:
+            return frozenset()
         shifted = any(one.get("advancedConfiguration") for one in item.get("loadBalancers") or ())
-        ready = found.health is _service_health.READY and not shifted
-        return _service_health.target_groups(item) if ready else frozenset()
+        return self.in_production(found) if shifted else _service_health.target_groups(item)
 
     def in_production(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         primary = (one for one in found.facts.get("sets", ()) if one.get("status") == "PRIMARY")

@@ -258,6 +258,7 @@ NAMED = (
     ("blue_green", str(Phase.TESTING), "Service my-app-frontend: deployment removed"),
     ("rolling", str(Phase.SCALING_UP), "Service my-app-frontend: task.containers.frontend.image.tag = missing"),
     ("canary by ecs_native", str(Phase.SHIFTING), "Service my-app-frontend: traffic.match = {path: /*, priority: 10}"),
+    ("canary by ecs_native", str(Phase.SHIFTING), "Service my-app-frontend: name renamed alone"),
 )
 """Changes after which something was wrong once, and that the sample may leave out."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.model.diff import diff, fields
-from reconciler.model.resource import Observed, ResourceHealth
+from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.model.resource_type import FieldMark
 from reconciler.model.service_connect import ServiceConnect
 from reconciler.resources._ecs import Network, Strategy
@@ -530,3 +530,26 @@ def test_what_starts_a_deployment_is_marked_so() -> None:
         sent = update(observed(item()), SPEC.model_copy(update={name: value}))
         assert any(STARTS_A_DEPLOYMENT[member] for member in sent) == (name in rolling), name
     assert rolling - values.keys() == {"launch_type"}
+
+
+@pytest.mark.parametrize(
+    ("health", "deployments", "then"),
+    [
+        (ResourceHealth.READY, ["new"], {"green"}),
+        (ResourceHealth.READY, ["unread"], set()),
+        (ResourceHealth.PROGRESSING, ["new"], set()),
+        (ResourceHealth.READY, ["new", "old"], set()),
+    ],
+)
+def test_of_a_pair_the_group_of_the_only_deployment_serves(
+    health: ResourceHealth, deployments: list[str], then: set[str]
+) -> None:
+    """So that another service that was in the same pair, and leaves, is not kept for the requests of this one."""
+    balancer = {"targetGroupArn": "blue", "advancedConfiguration": {"alternateTargetGroupArn": "green"}}
+    facts = {
+        "item": {"loadBalancers": [balancer]},
+        "groups": {"new": "green", "old": "blue"} if "unread" not in deployments else {},
+        "deployments": [{"id": one} for one in deployments],
+    }
+    found = Observed(Address("service", "api"), "arn:api", service("api"), health=health, facts=facts)
+    assert Service().serving(found) == then
