@@ -134,6 +134,21 @@ def region_in_arn(reference: str) -> str:
     return parts[3] if is_arn(reference) and len(parts) > 5 else ""
 
 
+def elsewhere(specs: Specs, reference: str, *, accounts: bool = True) -> str:
+    """Where an ARN is, if that is another region than the stack's, or with `accounts` another account; else empty."""
+    stack = specs.stack
+    if stack is None or not is_arn(reference):
+        return ""
+    _, _, _, region, account, _ = reference.split(":", 5)
+    for what, theirs, ours in (
+        ("region", region, stack.region),
+        ("account", account if accounts else "", stack.account),
+    ):
+        if theirs and ours is not None and theirs != ours:
+            return f"is in the {what} {theirs}, and the stack in {ours}"
+    return ""
+
+
 def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:
     """The alarms that a service with standard alarms has for each target group. Connections have no responses."""
     return ("unhealthy",) if traffic.of_connections else ("5xx", "unhealthy")

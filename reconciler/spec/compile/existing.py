@@ -74,7 +74,7 @@ def _literal(one: Outside) -> str:
 
 def _lookup(context: Context, one: Outside) -> Desired[Any]:
     if one.kind == "lookup":
-        return _looked_up(context, one.document, lookup_address(one.text), _source(one.text), *one.path)
+        return context.looked_up(one.document, lookup_address(one.text), _source(one.text), *one.path)
     at = Address(existing(one.kind), short(one.text) if queries.is_arn(one.text) else _literal(one))
     id = link(one.kind, one.text, literal=one.text)
     at = at if isinstance(id, str) else Address(at.kind, id.address.name)
@@ -88,7 +88,7 @@ def _lookup(context: Context, one: Outside) -> Desired[Any]:
             spec = ExistingVpcSpec(of=id)
         case _:
             spec = ExistingInEc2Spec(id=id)
-    return _looked_up(context, one.document, at, spec, *one.path)
+    return context.looked_up(one.document, at, spec, *one.path)
 
 
 def _values(context: Context, document: Document) -> Iterator[Desired[Any]]:
@@ -97,7 +97,7 @@ def _values(context: Context, document: Document) -> Iterator[Desired[Any]]:
     for one in outside(context.specs, document):
         if one.text.startswith(LOOKUP):
             at = lookup_address(one.text)
-            found.setdefault(at, _looked_up(context, one.document, at, _source(one.text), *one.path))
+            found.setdefault(at, context.looked_up(one.document, at, _source(one.text), *one.path))
     yield from found.values()
 
 
@@ -155,12 +155,6 @@ def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Require
     return Requirement(at.address, "vpc", (link,), because, at.where)
 
 
-def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
-    """Where it is missing, the very reference is wrong, so that its position includes the column."""
-    found = context.desired(document, address, spec)
-    return replace(found, where=str(context.specs.where(document, *path)))
-
-
 # -- load balancers
 
 
@@ -198,16 +192,16 @@ def compile_balancer(context: Context, service: Service, traffic: Forwarding, pa
     at = balancer_address(traffic)
     if traffic.load_balancer.startswith(LOOKUP):
         place = lookup_address(traffic.load_balancer)
-        yield _looked_up(context, service, place, _source(traffic.load_balancer), *path, "load_balancer")
+        yield context.looked_up(service, place, _source(traffic.load_balancer), *path, "load_balancer")
         spec = ExistingLoadBalancerSpec(name=Ref(place))
     else:
         spec = ExistingLoadBalancerSpec(name=name_of(traffic.load_balancer))
-    yield _looked_up(context, service, at, spec, *path, "load_balancer")
-    yield _looked_up(context, service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
+    yield context.looked_up(service, at, spec, *path, "load_balancer")
+    yield context.looked_up(service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
     for field, listener in queries.entries(context.specs, traffic).items():
         address = listener_address(traffic, listener)
         found = ExistingListenerSpec(load_balancer=Ref(at), listener=listener)
-        yield _looked_up(context, service, address, found, *path, field)
+        yield context.looked_up(service, address, found, *path, field)
 
 
 def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path, field: str) -> tuple[Requirement, ...]:
@@ -216,7 +210,8 @@ def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path,
         return ()
     listener = getattr(traffic, field)
     name, where = name_of(traffic.load_balancer), str(context.specs.where(service, *path, "load_balancer"))
-    protocols: tuple[Link, ...] = ("HTTPS",) if traffic.protocol_version != "HTTP1" else ("HTTP", "HTTPS")
+    secure = traffic.protocol_version != "HTTP1" or traffic.sign_in_at(listener) is not None
+    protocols: tuple[Link, ...] = ("HTTPS",) if secure else ("HTTP", "HTTPS")
     able = " or ".join(map(str, protocols))
     return (
         Requirement(

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.spec.documents.base import Block, Members
 from reconciler.spec.documents.references import LISTENER_ARN
+from reconciler.spec.documents.sign_in import SignIn
 from reconciler.spec.documents.values import (
     ONE_OR_MANY,
     AnyCidr,
@@ -160,6 +161,8 @@ class Answer(Block):
     """Sends the client to another address."""
     fixed_response: FixedResponse | None = None
     """Answers without any service."""
+    sign_in: SignIn | None = None
+    """Has users sign in before that. Default: none."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Answer:
