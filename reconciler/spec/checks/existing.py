@@ -20,7 +20,7 @@ from reconciler.spec.specs import Specs
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for document in specs.documents:
         for one in outside(specs, document):
-            if one.document is document:
+            if one.document is document and one.kind not in ("topic", "queue"):  # which other accounts share
                 yield from _place(specs, document, one.path, one.text)
     for service in specs.services:
         for path, traffic in service.forwardings:
