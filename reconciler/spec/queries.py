@@ -96,7 +96,7 @@ def has_listener(specs: Specs, traffic: Forwarding, name: str) -> bool:
     """Whether the load balancer of some traffic has a listener of that name; of one that others own, whether it is
     named by its port or its ARN, by which it is looked up."""
     if traffic.outside:
-        return name.isdigit() or is_arn(name)
+        return name.isdigit() or literal(name, "arn:", LOOKUP)
     found = balancer(specs, traffic)
     return found is not None and name in found.listeners
 

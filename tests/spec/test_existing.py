@@ -191,3 +191,9 @@ def test_what_goes_by_its_name_is_looked_up_for_what_uses_it() -> None:
 
 
 KINDS = {"existing-topic", "existing-queue", "existing-repository", "existing-log-group"}
+
+
+@pytest.mark.parametrize("listener", ["{lookup: ssm:/net/listener}", LISTENER])
+def test_a_listener_of_the_stack_goes_by_its_name(listener: str) -> None:
+    (found,) = folder.lay(f"{{kind: Service, name: my-app-frontend, traffic: {{listener: {listener}}}}}").diagnostics
+    assert (found.rule, "listeners go by their names" in found.message) == ("E2002", True)

@@ -214,7 +214,7 @@ def listener_address(traffic: Forwarding, listener: str) -> Address:
     """A listener of the load balancer, by its name there, or by its port or ARN if others own it."""
     if not traffic.outside:
         return load_balancer.listener_address(traffic.load_balancer, listener)
-    within = listener.rpartition("/")[2]
+    within = name_of(listener) if listener.startswith(LOOKUP) else listener.rpartition("/")[2]
     return Address(existing("listener"), f"{short(traffic.load_balancer)}:{within}")
 
 
@@ -238,7 +238,11 @@ def compile_balancer(context: Context, service: Service, traffic: Forwarding, pa
     yield context.looked_up(service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
     for field, listener in queries.entries(context.specs, traffic).items():
         address = listener_address(traffic, listener)
-        found = ExistingListenerSpec(load_balancer=Ref(at), listener=listener)
+        at_place: Link = listener
+        if listener.startswith(LOOKUP):
+            at_place = Ref(lookup_address(listener))
+            yield context.looked_up(service, lookup_address(listener), _source(listener), *path, field)
+        found = ExistingListenerSpec(load_balancer=Ref(at), listener=at_place)
         yield context.looked_up(service, address, found, *path, field)
 
 
@@ -263,7 +267,7 @@ def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path,
             listener_address(traffic, listener),
             "protocol",
             protocols,
-            f"the listener {listener} of {name} uses {{}}, and {service.name} needs {able}",
+            f"the listener {name_of(listener)} of {name} uses {{}}, and {service.name} needs {able}",
             str(context.specs.where(service, *path, field)),
         ),
     )

@@ -83,7 +83,8 @@ class Forwarding(Block):
     """Has users sign in at the load balancer before their requests reach the service; not at the test listener. Needs a
     listener for HTTPS. Default: none."""
     listener: ListenerReference = "production"
-    """The listener for production traffic. Of a load balancer that others own: its port, or its ARN."""
+    """The listener for production traffic. Of a load balancer that others own: its port, its ARN, or a lookup of one,
+    such as `{lookup: ssm:/path}`."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `TargetType`."""
 
