@@ -150,4 +150,4 @@ def test_the_value_is_in_no_log(stage: EmulatedStack, type_: Typed, monkeypatch:
 def test_a_client_secret_is_read_by_no_task() -> None:
     """Of the same secret, a task may read another key."""
     found = named(effects.loaded(effects.documents()), "shop/login")
-    assert (found.readers, found.sign_ins, found.keys) == ((), ("service/orders",), ("client_secret",))
+    assert (found.readers, found.sign_ins, found.keys) == ((), ("service/api",), ("client_secret",))
