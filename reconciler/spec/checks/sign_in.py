@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.model import secrecy
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
@@ -35,6 +36,7 @@ class _Place:
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for one in _places(specs):
         yield from _secret(specs, one)
+        yield from _shown(specs, one)
         if one.balancer is not None and one.balancer.type == "application":
             yield from _listener(specs, one, one.balancer)
             yield from _way_out(specs, one, one.balancer)
@@ -91,6 +93,15 @@ def _secret(specs: Specs, one: _Place) -> Iterator[Diagnostic]:
     if elsewhere:
         place = specs.where(one.document, *one.path, "oidc", "client_secret")
         yield Diagnostic("E2016", f"{shown(secret.written)} {elsewhere}", place)
+
+
+def _shown(specs: Specs, one: _Place) -> Iterator[Diagnostic]:
+    """Further parameters are in the address that browsers are sent to."""
+    for name, value in one.sign_in.extra_params.items():
+        if secrecy.secret(name, value):
+            message = f"the value of {shown(name)} looks like a secret; every browser that signs in sees it"
+            place = specs.where(one.document, *one.path, "extra_params", name)
+            yield Diagnostic("E7001", message, place, hint="the client secret is written as client_secret")
 
 
 def _deployed(specs: Specs) -> Iterator[Diagnostic]:
