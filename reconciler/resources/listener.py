@@ -2,6 +2,9 @@
 
 It has no name; a load balancer has one listener a port, and ours are told apart by their tags, so that one can change
 its port. Where a rollout moves the traffic, the action is its own: the specs then only say what it is at first.
+
+It is one module because it is the whole of one type; what it shares with a rule is in `_elb_actions.py` and
+`_sign_in.py`.
 """
 
 from __future__ import annotations

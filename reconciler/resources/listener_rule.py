@@ -2,6 +2,8 @@
 
 A priority is unique to its listener, and ours are told apart by their tags, so that one can change its priority. Two
 that change places do so in one call: AWS refuses a priority that is taken, even for a moment.
+
+It is one module because its fields and words are one already (`_rule_fields.py`), and what is left is the whole type.
 """
 
 from __future__ import annotations
