@@ -30,8 +30,9 @@ LONGEST: Final = {"secretsmanager": 65_536, "ssm": 4_096}
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSecret:
-    """A secret as the specs refer to it. `keys` are those of its JSON that they read, `readers` the documents that do,
-    and `pinned` those of them that read a certain version.
+    """A secret as the specs refer to it. `keys` are those of its JSON that they read, `readers` the documents whose
+    tasks do, `sign_ins` those with a sign-in of which it is the client secret, and `pinned` those of both that read a
+    certain version.
     """
 
     service: str
@@ -39,24 +40,26 @@ class DeclaredSecret:
     keys: tuple[str, ...]
     readers: tuple[str, ...]
     pinned: tuple[str, ...]
+    sign_ins: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.service}:{self.id}"
 
 
 def declared(specs: Specs) -> tuple[DeclaredSecret, ...]:
-    found: dict[tuple[str, str], list[tuple[SecretReference, str]]] = {}
+    found: dict[tuple[str, str], list[tuple[SecretReference, str, bool]]] = {}
     for document in specs.documents:
         reader = f"{type(document).__name__.lower()}/{getattr(document, 'name', '')}"
-        for reference in _references(document):
-            found.setdefault((reference.service, _id(reference)), []).append((reference, reader))
+        for reference, signs in _references(document):
+            found.setdefault((reference.service, _id(reference)), []).append((reference, reader, signs))
     return tuple(
         DeclaredSecret(
             service,
             id,
-            tuple(sorted({one.key for one, _ in several if one.key})),
-            tuple(sorted({reader for _, reader in several})),
-            tuple(sorted({reader for one, reader in several if one.version})),
+            tuple(sorted({one.key for one, _, _ in several if one.key})),
+            tuple(sorted({reader for _, reader, signs in several if not signs})),
+            tuple(sorted({reader for one, reader, _ in several if one.version})),
+            tuple(sorted({reader for _, reader, signs in several if signs})),
         )
         for (service, id), several in sorted(found.items())
     )
@@ -197,20 +200,21 @@ def _keys(text: str) -> set[str]:
     return set(found) if isinstance(found, dict) else set()
 
 
-def _references(value: Any) -> Iterator[SecretReference]:
-    """Every reference in a document, wherever it stands."""
+def _references(value: Any, *, signs: bool = False) -> Iterator[tuple[SecretReference, bool]]:
+    """Every reference in a document, wherever it stands, and whether it is that of a sign-in."""
     from pydantic import BaseModel
 
     from reconciler.spec.documents.secret import SecretReference
+    from reconciler.spec.documents.sign_in import SignIn
 
     if isinstance(value, SecretReference):
-        yield value
+        yield value, signs
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from _references(getattr(value, name))
+            yield from _references(getattr(value, name), signs=signs or isinstance(value, SignIn))
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _references(one)
+            yield from _references(one, signs=signs)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _references(one)
+            yield from _references(one, signs=signs)

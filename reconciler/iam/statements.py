@@ -154,6 +154,8 @@ class _Maker:
         yield from self._examines(here)
         values, published = self._actions(Binding.READ_BY_NAME), self._named(Binding.READ_BY_NAME)
         yield Statement("LookUpValues", "the specs name these values of others", values, published)
+        why = "client secrets of sign-ins are written to the load balancer"
+        yield Statement("ReadSecrets", why, self._actions(Binding.READ_SECRET), self._named(Binding.READ_SECRET))
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
 
     def _examines(self, here: Condition) -> Iterator[Statement]:
@@ -242,16 +244,18 @@ class _Maker:
         for one in self._on_behalf():
             account = "" if one.public else self.place.account
             arns = tuple(self._arn(arn[0], arn[1], arn[2] if len(arn) == 3 else account) for arn in one.arns)
+            arns = arns or EVERYTHING if one.named is None else self._named(one.named)
             condition = {**one.condition, **({"StringEquals": self._is_ours} if one.ours else {})}
-            yield Statement(one.sid, one.why, one.actions, arns or EVERYTHING, condition)
+            yield Statement(one.sid, one.why, one.actions, arns, condition)
 
     def _records(self) -> Iterator[Statement]:
         """Writes of the names of domains only, in their zones; those of other accounts by the roles of the specs."""
         yield from zones.statements(self.kinds, self.wanted, self.place.partition, self._actions(Binding.READ_ZONES))
 
-    def _on_behalf(self) -> Iterator[OnBehalf]:
-        for name in sorted(self.used):
-            yield from self.kinds[name].permissions.on_behalf
+    def _on_behalf(self) -> Iterable[OnBehalf]:
+        """Each once; two types may share one."""
+        every = (one for name in sorted(self.used) for one in self.kinds[name].permissions.on_behalf)
+        return {one.sid: one for one in every}.values()
 
     def _roles(self) -> Iterator[Statement]:
         managed = sorted({arn for spec in self._specs("role") for arn in spec.managed or ()})

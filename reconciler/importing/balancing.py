@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from reconciler.importing.decision import Choice, managed_by
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, sends_to
+from reconciler.importing.sign_in import sign_in
 from reconciler.importing.tasks import seconds
 from reconciler.model import ownership
 from reconciler.model.duration import format as duration_text
@@ -139,6 +140,9 @@ def traffic_block(
             block.put(field, listener_name(place.listener) if owned else place.listener.item["Port"])
     if entry.rule is not None:
         block.put("match", match(read(entry.listener.id, entry.rule.item)))
+    actions = entry.listener.item["DefaultActions"] if entry.rule is None else entry.rule.item["Actions"]
+    for field, value in () if groups else (sign_in(actions) or {}).items():
+        block.put(field, value)
     for other in entries(inventory, group.id) if test is None else ():
         if (other.listener.id, other.rule and other.rule.id) != (entry.listener.id, entry.rule and entry.rule.id):
             block.note(f"Sends requests to this service, too, and stays as it is: {other.text}.")
@@ -234,7 +238,8 @@ def _listener(listener: Thing) -> dict[str, Any]:
         found["certificates"] = list(map(str, spec.certificates or ()))
         found["ssl_policy"] = spec.ssl_policy
     said = answer(spec.default_action)
-    return found | ({} if said is None else {"default_action": said})
+    signed = sign_in(listener.item["DefaultActions"]) or {}
+    return found | ({} if said is None else {"default_action": {**said, **signed}})
 
 
 def _beside(listener: Thing, taken: Mapping[str, Entry]) -> str:
@@ -245,9 +250,10 @@ def _beside(listener: Thing, taken: Mapping[str, Entry]) -> str:
 
 def _rule(rule: Thing, listener: str) -> dict[str, Any] | None:
     said = answer(read_action(rule.item["Actions"])) if stateable(rule) else None
-    if said is None or len(rule.item["Actions"]) > 1:
+    signed = sign_in(rule.item["Actions"])
+    if said is None or signed is None:
         return None
-    return {"listener": listener, "match": match(read(rule.more["listener"], rule.item)), **said}
+    return {"listener": listener, "match": match(read(rule.more["listener"], rule.item)), **said, **signed}
 
 
 def answer(action: Action | None) -> dict[str, Any] | None:

@@ -30,6 +30,7 @@ from typing import ClassVar, Literal, Protocol
 
 from reconciler.local.container_options import Mount, RestartPolicy
 from reconciler.local.inside import Inside, Usage
+from reconciler.local.sign_in import SignIn
 
 HealthState = Literal["initial", "healthy", "unhealthy", "unhealthy.draining", "unused", "draining", "unavailable"]
 
@@ -256,6 +257,7 @@ class Route:
     priority: int | None  # None: the default rule
     conditions: tuple[Condition, ...]
     action: Forward | FixedResponse | Redirect
+    sign_in: SignIn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from typing import Any, Final
 from reconciler import service_models
 from reconciler.model import ownership
 from reconciler.model.member_values import Path, Values, aligned, merged, says_something, unsaid
-from reconciler.model.resource import Address, Keep
+from reconciler.model.resource import NOTHING, Address, Keep
 from reconciler.service_models import Shape
 
 FIELD: Final = "aws"
@@ -177,25 +177,31 @@ def resolved(shape: Shape, said: Values) -> dict[str, Any]:
 
 def seen(api: ApiMembers, said: Values, item: Values, tags: Mapping[str, str], at: Address) -> dict[str, Any]:
     """What AWS has of the members in `said`; `item` is its answer."""
-    written = dict(part.split(":", 1) for part in tags.get(ownership.MEMBERS, "").split() if ":" in part)
+    written = written_hashes(tags)
     found: dict[str, Any] = {}
     for name, value in said.items():
         if not api.observed((name,)):
-            found |= {name: value} if written.get(name) == _digest(name, value, at) else {}
+            found |= {name: value} if written.get(name) == keyed_hash(name, value, at) else {}
         elif (there := aligned(item.get(name), value, ordered=False, only_said=True)) is not None:
             found[name] = there
     return found
 
 
-def digests(api: ApiMembers, said: Values, at: Address) -> dict[str, str]:
-    """The tag of a resource at `at` with these members; none if AWS shows all of them."""
+def digests(api: ApiMembers, said: Values, at: Address, fields: Values = NOTHING) -> dict[str, str]:
+    """The tag of a resource at `at` with these members; none if AWS shows all of them. `fields` are those of the spec
+    that AWS does not show."""
     shown = api.revised or api.counts
     hidden = {} if shown else {name: value for name, value in said.items() if not api.observed((name,))}
-    parts = (f"{name}:{_digest(name, value, at)}" for name, value in sorted(hidden.items()))
-    return {ownership.MEMBERS: " ".join(parts)} if hidden else {}
+    parts = (f"{name}:{keyed_hash(name, value, at)}" for name, value in sorted({**hidden, **fields}.items()))
+    return {ownership.MEMBERS: " ".join(parts)} if hidden or fields else {}
 
 
-def _digest(name: str, value: Any, at: Address) -> str:
+def written_hashes(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the tag says has been written, by its name."""
+    return dict(part.split(":", 1) for part in tags.get(ownership.MEMBERS, "").split() if ":" in part)
+
+
+def keyed_hash(name: str, value: Any, at: Address) -> str:
     import hmac
 
     text = json.dumps([name, value], sort_keys=True)

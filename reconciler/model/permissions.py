@@ -28,6 +28,8 @@ class Binding(Enum):
     READ_ROLE = auto()  # that path; nothing where they have none
     READ_ZONES = auto()  # nothing: the service is in no region; left out without domains
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
+    READ_SECRET = auto()  # names: secrets whose values are written to an API
+    USER_POOLS = auto()  # names: the user pools of sign-ins
     READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
@@ -50,7 +52,8 @@ class OnBehalf:
     """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …".
 
     `public`: its ARNs are those of something that AWS has made for everybody, which belongs to no account. `ours`: what
-    it names has to carry the stack's tag.
+    it names has to carry the stack's tag. `named`: it is bound to the names that the specs give of that, and left out
+    where they give none.
     """
 
     sid: str
@@ -59,6 +62,7 @@ class OnBehalf:
     arns: tuple[NamedArn, ...] = ()
     public: bool = False
     ours: bool = False
+    named: Binding | None = None
     condition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

@@ -94,6 +94,10 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
+    def written_tags(self, at: Address) -> Mapping[str, str]:
+        """The tags that say what has been written of fields that AWS does not show again."""
+        return NOTHING
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -254,7 +258,8 @@ class Desired(Generic[S]):
         found = self._resolved.get(known)
         if found is None:
             spec = resolve(self.spec, ids)
-            found = self if spec is self.spec else replace(self, spec=spec)
+            tags = {**self.tags, **spec.written_tags(self.address)}
+            found = self if spec is self.spec else replace(self, spec=spec, tags=tags)
             self._resolved.clear()  # ids that have changed do not change back
             self._resolved[known] = found
         return found

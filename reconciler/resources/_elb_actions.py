@@ -16,6 +16,7 @@ from reconciler.model.diff import Change
 from reconciler.model.resource import Call, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import FieldMark
 from reconciler.model.usage import Usage
+from reconciler.resources import _sign_in
 
 WHOLE = 100
 """Weight of a target group that receives all traffic."""
@@ -116,7 +117,8 @@ def rewritten(
     dropped = () if new.spec.sticky else (elb_actions.STICKINESS,)
     config = {name: value for name, value in (last.get("ForwardConfig") or {}).items() if name not in dropped}
     plain = {**without, "ForwardConfig": config} if config else without
-    return elb_actions.with_beyond(plain, said_in(new.spec, member) or ())
+    said = said_in(new.spec, member)
+    return elb_actions.with_beyond(plain, elb_actions.beyond(given) if said is None else said)
 
 
 def _written(action: Action) -> list[dict[str, Any]]:
@@ -147,7 +149,7 @@ def words(member: str) -> dict[str, str]:
     """The members of an action that other documents say."""
     names = (f"{member}.TargetGroupArn", f"{member}.ForwardConfig.TargetGroups")
     sticky = {f"{member}.ForwardConfig.{elb_actions.STICKINESS}": "`stickiness` of the DeploymentStrategy"}
-    return dict.fromkeys(names, "`traffic` of the Service") | sticky
+    return dict.fromkeys(names, "`traffic` of the Service") | sticky | _sign_in.words(member)
 
 
 def owned(member: str) -> dict[str, str]:
@@ -161,10 +163,11 @@ def said_in(spec: Any, member: str) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def shown(item: Mapping[str, Any], member: str, *, sticky: bool | None = None) -> dict[str, Any]:
+def shown(item: Mapping[str, Any], member: str, *, sticky: bool | None = None, signed: bool = False) -> dict[str, Any]:
     """A listener or a rule from AWS, with what its actions have beyond ours in their place. `sticky`: the rollout
-    decides whether clients stay with a target group."""
+    decides whether clients stay with a target group. `signed`: the document decides whether users sign in."""
     beyond = elb_actions.beyond(item[member])
+    beyond = _sign_in.without(beyond) if signed else beyond
     return {**item, member: elb_actions.before(beyond) if sticky else beyond}
 
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue, field_validator
 
-from reconciler.model import resource
+from reconciler.model import members, resource
 from reconciler.model.members import ApiMembers
-from reconciler.model.resource import Link
+from reconciler.model.resource import Address, Link, Path
 from reconciler.model.resource_type import FieldMark, OwnedBy
-from reconciler.resources import _elb_actions
+from reconciler.resources import _elb_actions, _sign_in
 from reconciler.resources._elb_actions import Action
+from reconciler.resources._sign_in import SignIn
 
 API: Final = ApiMembers(
     "elbv2",
@@ -48,6 +49,7 @@ class ListenerRuleSpec(resource.Spec):
     """A condition that is left out is as AWS has it; an empty one is for requests of any kind."""
 
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {_sign_in.PATH: SignIn()}
 
     listener: Annotated[Link, FieldMark.IMMUTABLE]
     priority: int
@@ -63,7 +65,11 @@ class ListenerRuleSpec(resource.Spec):
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
     sticky: Annotated[bool | None, OwnedBy("rollout")] = None
     """The rollout decides whether clients stay with a target group."""
+    sign_in: SignIn | None = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
+
+    def written_tags(self, at: Address) -> Mapping[str, str]:
+        return members.digests(API, self.aws, at, _sign_in.hidden(self.sign_in))
 
     @field_validator("hosts")
     @classmethod

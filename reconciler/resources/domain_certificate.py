@@ -75,7 +75,7 @@ class DomainCertificate(ResourceType[DomainCertificateSpec]):
         items: dict[str, Mapping[str, Any]] = {}
         swept = frozenset(scope.swept_arns("acm", "certificate/"))
         if scope.wanted or swept:
-            answer = yield acm.list_certificates()  # of RSA keys with 2048 bits, as those are that it requests
+            answer = yield acm.list_certificates()  # of RSA keys with up to 2048 bits, as those are that it requests
             domains = {want.spec.domain for want in scope.wanted}
             items = {
                 item["CertificateArn"]: item

@@ -22,7 +22,7 @@ class ExistingListenerSpec(resource.Spec):
     """What is known of it once it is found: its port and its protocol."""
 
     load_balancer: Link
-    listener: str
+    listener: Link
     """Its port, or its ARN."""
     port: int | None = None
     protocol: str | None = None
@@ -33,7 +33,7 @@ class ExistingListener(LookedUpType[ExistingListenerSpec]):
     of_others: ClassVar[bool] = True
     Spec = ExistingListenerSpec
     inside: ClassVar[tuple[str, str] | None] = ("load_balancer", BALANCER)
-    observe_after: ClassVar[tuple[str, ...]] = (BALANCER,)
+    observe_after: ClassVar[tuple[str, ...]] = ("lookup", BALANCER)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingListenerSpec]]]:
         balancers = sorted({one.id for one in scope.seen.get(BALANCER, ()) if one.id.startswith("arn:")})
@@ -47,7 +47,7 @@ def _look_up(
     want: Desired[ExistingListenerSpec], items: Iterable[Mapping[str, Any]] | None, lost: Mapping[str, str]
 ) -> Observed[ExistingListenerSpec]:
     spec, listeners = want.spec, list(items or ())
-    item = next((one for one in listeners if spec.listener in (one["ListenerArn"], str(one.get("Port")))), None)
+    item = next((one for one in listeners if str(spec.listener) in (one["ListenerArn"], str(one.get("Port")))), None)
     if item is not None:
         found = spec.model_copy(update={"port": item.get("Port"), "protocol": item.get("Protocol")})
         facts = {"protocol": item.get("Protocol", ""), "port": str(item.get("Port", ""))}
@@ -57,6 +57,7 @@ def _look_up(
 
 
 def _there(spec: ExistingListenerSpec, items: Iterable[Mapping[str, Any]]) -> str:
-    what = f"listener {spec.listener}" if spec.listener.startswith("arn:") else f"listener on port {spec.listener}"
+    named = str(spec.listener)
+    what = f"listener on port {named}" if named.isdigit() else f"listener {named}"
     ports = ", ".join(str(port) for port in sorted(item.get("Port", 0) for item in items))
     return f"has no {what}{f'; it has listeners on {ports}' if ports else ', and no listener at all'}"

@@ -2,6 +2,9 @@
 
 It has no name; a load balancer has one listener a port, and ours are told apart by their tags, so that one can change
 its port. Where a rollout moves the traffic, the action is its own: the specs then only say what it is at first.
+
+It is one module because it is the whole of one type; what it shares with a rule is in `_elb_actions.py` and
+`_sign_in.py`.
 """
 
 from __future__ import annotations
@@ -17,13 +20,15 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import TerraformImport
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, Ref
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
 from reconciler.model.usage import Usage
-from reconciler.resources import _elb, _elb_actions, _gone, _tags
+from reconciler.resources import _elb, _elb_actions, _gone, _sign_in, _tags
 from reconciler.resources._elb import elbv2
 from reconciler.resources._elb_actions import Action
+from reconciler.resources._sign_in import SignIn
 
 API: Final = ApiMembers(
     "elbv2",
@@ -48,6 +53,7 @@ API: Final = ApiMembers(
 
 class ListenerSpec(resource.Spec):
     api: ClassVar[ApiMembers] = API
+    optional: ClassVar[Mapping[Path, Any]] = {_sign_in.PATH: SignIn()}
 
     load_balancer: Annotated[Link, FieldMark.IMMUTABLE]
     port: int
@@ -59,7 +65,11 @@ class ListenerSpec(resource.Spec):
     initial_action: Annotated[Action | None, OwnedBy("rollout")] = None
     sticky: Annotated[bool | None, OwnedBy("rollout")] = None
     """The rollout decides whether clients stay with a target group."""
+    sign_in: SignIn | None = None
     aws: Annotated[dict[str, JsonValue], FieldMark.MEMBERS] = {}
+
+    def written_tags(self, at: Address) -> Mapping[str, str]:
+        return members.digests(API, self.aws, at, _sign_in.hidden(self.sign_in))
 
     @field_validator("certificates")
     @classmethod
@@ -84,8 +94,12 @@ class Listener(ResourceType[ListenerSpec]):
     taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateListener",)
     inside: ClassVar[tuple[str, str] | None] = ("load_balancer", "load-balancer")
-    observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group", "existing-secret")
     volatile: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(on_behalf=(_sign_in.ON_BEHALF,))
+
+    def arns(self, spec: ListenerSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        return _sign_in.user_pools(spec.sign_in)
 
     def required_properties(self, found: Observed[ListenerSpec]) -> Mapping[str, Any]:
         return {
@@ -126,8 +140,9 @@ class Listener(ResourceType[ListenerSpec]):
         found = []
         for arn, address in addresses.items():
             want = wanted.get(address)
-            mine, sticky = ({}, None) if want is None else (want.aws, want.sticky)
-            item = _elb_actions.shown(items[arn], "DefaultActions", sticky=sticky)
+            mine, sticky, sign_in = ({}, None, None) if want is None else (want.aws, want.sticky, want.sign_in)
+            signed = _sign_in.stated(sign_in, tags[arn])
+            item = _elb_actions.shown(items[arn], "DefaultActions", sticky=sticky, signed=signed)
             facts = {
                 "actions": items[arn]["DefaultActions"],
                 "listed": _listed_beside(certificates.get(arn)),
@@ -136,7 +151,9 @@ class Listener(ResourceType[ListenerSpec]):
             }
             aws = members.seen(API, mine, item, tags[arn], address) if mine else {}
             several = _several(scope)
-            spec = read_listener(items[arn], certificates.get(arn)).model_copy(update={"aws": aws})
+            there = _sign_in.read(items[arn]["DefaultActions"], sign_in, tags[arn], address)
+            update = {"aws": aws, _sign_in.FIELD: there}
+            spec = read_listener(items[arn], certificates.get(arn)).model_copy(update=update)
             found.append(
                 Observed(address, arn, spec, tags[arn], unread=_unread(items[arn], several, scope), facts=facts)
             )
@@ -187,6 +204,8 @@ class Listener(ResourceType[ListenerSpec]):
     def create(self, new: Desired[ListenerSpec]) -> Calls[str]:
         spec = new.spec
         first, others = (spec.certificates or ())[:1], (spec.certificates or ())[1:]
+        actions = _elb_actions.actions(spec.default_action, spec.initial_action, new, "DefaultActions")
+        signed = yield from _sign_in.placed(actions, None, new)
         try:
             answer = yield elbv2.create_listener(
                 LoadBalancerArn=spec.load_balancer,
@@ -194,7 +213,7 @@ class Listener(ResourceType[ListenerSpec]):
                 Protocol=spec.protocol,
                 Certificates=_listed(first) or None,
                 SslPolicy=spec.ssl_policy,
-                DefaultActions=_elb_actions.actions(spec.default_action, spec.initial_action, new, "DefaultActions"),
+                DefaultActions=signed,
                 Tags=_tags.pairs(new.tags),
                 **{name: value for name, value in spec.aws.items() if name != "DefaultActions"},
             )
@@ -226,7 +245,7 @@ class Listener(ResourceType[ListenerSpec]):
         paths = [change.path for change in changes]
         if "aws" in fields:
             settings |= members.changed(API, spec.aws, old.facts["item"], paths)
-        if "DefaultActions" in settings:
+        if "DefaultActions" in settings or _sign_in.FIELD in fields:
             listing = elbv2.describe_listeners(ListenerArns=[old.id])
             settings["DefaultActions"] = yield from _elb_actions.rewritten(
                 listing, "Listeners", "DefaultActions", new, spec.default_action
@@ -234,6 +253,8 @@ class Listener(ResourceType[ListenerSpec]):
         elif "default_action" in fields and spec.default_action is not None:
             said = _elb_actions.said_in(spec, "DefaultActions")
             settings["DefaultActions"] = _elb_actions.written(spec.default_action, old.facts["actions"], said)
+        if "DefaultActions" in settings:
+            settings["DefaultActions"] = yield from _sign_in.placed(settings["DefaultActions"], old, new, changes)
         others = set(old.facts["listed"]) if "certificates" in fields else set(certificates[1:])
         for missing in sorted(set(certificates[1:]) - others, key=str):
             yield elbv2.add_listener_certificates(ListenerArn=old.id, Certificates=_listed([missing]))

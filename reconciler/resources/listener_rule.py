@@ -2,6 +2,8 @@
 
 A priority is unique to its listener, and ours are told apart by their tags, so that one can change its priority. Two
 that change places do so in one call: AWS refuses a priority that is taken, even for a moment.
+
+It is one module because its fields and words are one already (`_rule_fields.py`), and what is left is the whole type.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model import elb_actions, member_values, members, ownership
 from reconciler.model.diff import Change
+from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.quota import Quota
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path
 from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.model.usage import Usage
-from reconciler.resources import _conditions, _elb, _elb_actions, _gone, _tags
+from reconciler.resources import _conditions, _elb, _elb_actions, _gone, _sign_in, _tags
 from reconciler.resources._elb import elbv2
 from reconciler.resources._rule_fields import API, ListenerRuleSpec, others, read, written
 
@@ -58,10 +61,14 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
     taken_over: ClassVar[bool] = True
     creates: ClassVar[tuple[str, ...]] = ("CreateRule",)
     inside: ClassVar[tuple[str, str] | None] = ("listener", "listener")
-    observe_after: ClassVar[tuple[str, ...]] = ("listener", "existing-listener", "target-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("listener", "existing-listener", "target-group", "existing-secret")
     volatile: ClassVar[bool] = True
+    permissions: ClassVar[Permissions] = Permissions(on_behalf=(_sign_in.ON_BEHALF,))
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     exchanges: ClassVar[bool] = True
+
+    def arns(self, spec: ListenerRuleSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
+        return _sign_in.user_pools(spec.sign_in)
 
     def required_properties(self, found: Observed[ListenerRuleSpec]) -> Mapping[str, Any]:
         return {
@@ -175,12 +182,14 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
 
     def create(self, new: Desired[ListenerRuleSpec]) -> Calls[str]:
         spec = new.spec
+        actions = _elb_actions.actions(spec.action, spec.initial_action, new, "Actions")
+        signed = yield from _sign_in.placed(actions, None, new)
         try:
             answer = yield elbv2.create_rule(
                 ListenerArn=spec.listener,
                 Priority=spec.priority,
                 Conditions=[*written(spec), *(_elb_actions.said_in(spec, "Conditions") or ())],
-                Actions=_elb_actions.actions(spec.action, spec.initial_action, new, "Actions"),
+                Actions=signed,
                 Transforms=spec.aws.get("Transforms"),
                 Tags=_tags.pairs(new.tags),
             )
@@ -205,12 +214,14 @@ class ListenerRule(ResourceType[ListenerRuleSpec]):
             said = _elb_actions.said_in(spec, "Conditions")
             more = old.facts["conditions"] if said is None else said
             settings["Conditions"] = [*written(_filled(spec, old.spec)), *more]
-        if "Actions" in settings:
+        if "Actions" in settings or _sign_in.FIELD in fields:
             listing = elbv2.describe_rules(RuleArns=[old.id])
             settings["Actions"] = yield from _elb_actions.rewritten(listing, "Rules", "Actions", new, spec.action)
         elif "action" in fields and spec.action is not None:
             said = _elb_actions.said_in(spec, "Actions")
             settings["Actions"] = _elb_actions.written(spec.action, old.facts["actions"], said)
+        if "Actions" in settings:
+            settings["Actions"] = yield from _sign_in.placed(settings["Actions"], old, new, changes)
         if settings:
             yield elbv2.modify_rule(RuleArn=old.id, **settings)
 
@@ -272,14 +283,16 @@ def _observed(
     held: Mapping[str, Sequence[int]],
     want: ListenerRuleSpec | None,
 ) -> Observed[ListenerRuleSpec]:
-    said, sticky = ({}, None) if want is None else (want.aws, want.sticky)
-    shown = {**_elb_actions.shown(item, "Actions", sticky=sticky), "Conditions": list(others(item))}
+    said, sticky, sign_in = ({}, None, None) if want is None else (want.aws, want.sticky, want.sign_in)
+    signed = _sign_in.stated(sign_in, tags)
+    shown = {**_elb_actions.shown(item, "Actions", sticky=sticky, signed=signed), "Conditions": list(others(item))}
     left = {} if want is None else members.left(API, said, shown, tags)
     others_have = (path for path in members.unstated(API, said, shown) if path not in left)
     facts = _facts(listener, item, held) | {"item": shown, "unstated": tuple(others_have)}
     facts[members.LEFT] = {(members.FIELD, *path): value for path, value in left.items()}
     aws = members.seen(API, member_values.merged(said, members.laid(left)), shown, tags, address)
-    spec = read(listener, item).model_copy(update={"aws": aws})
+    there = _sign_in.read(item["Actions"], sign_in, tags, address)
+    spec = read(listener, item).model_copy(update={"aws": aws, _sign_in.FIELD: there})
     return Observed(address, arn, spec, tags=tags, facts=facts)
 
 

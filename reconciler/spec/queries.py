@@ -96,7 +96,7 @@ def has_listener(specs: Specs, traffic: Forwarding, name: str) -> bool:
     """Whether the load balancer of some traffic has a listener of that name; of one that others own, whether it is
     named by its port or its ARN, by which it is looked up."""
     if traffic.outside:
-        return name.isdigit() or is_arn(name)
+        return name.isdigit() or literal(name, "arn:", LOOKUP)
     found = balancer(specs, traffic)
     return found is not None and name in found.listeners
 
@@ -132,6 +132,21 @@ def region_in_arn(reference: str) -> str:
     """The region in an ARN; empty if it has none, or is no ARN."""
     parts = reference.split(":")
     return parts[3] if is_arn(reference) and len(parts) > 5 else ""
+
+
+def elsewhere(specs: Specs, reference: str, *, accounts: bool = True) -> str:
+    """Where an ARN is, if that is another region than the stack's, or with `accounts` another account; else empty."""
+    stack = specs.stack
+    if stack is None or not is_arn(reference):
+        return ""
+    _, _, _, region, account, _ = reference.split(":", 5)
+    for what, theirs, ours in (
+        ("region", region, stack.region),
+        ("account", account if accounts else "", stack.account),
+    ):
+        if theirs and ours is not None and theirs != ours:
+            return f"is in the {what} {theirs}, and the stack in {ours}"
+    return ""
 
 
 def standard_target_alarms(traffic: Forwarding) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.secret_values import named
 from reconciler.model import ownership
+from reconciler.spec import effects
 from tests.cli.cli_runner import Typed, onstage
 from tests.harness.cli import Ran
 from tests.harness.emulated_stack import SERVICE, EmulatedStack, emulated_stack
@@ -143,3 +145,9 @@ def test_the_value_is_in_no_log(stage: EmulatedStack, type_: Typed, monkeypatch:
     ran = type_("secret", "put", "ssm:/prod/db", "-vv")
     assert ran.code == Exit.FAILED
     assert VALUE not in ran.out + ran.err
+
+
+def test_a_client_secret_is_read_by_no_task() -> None:
+    """Of the same secret, a task may read another key."""
+    found = named(effects.loaded(effects.documents()), "shop/login")
+    assert (found.readers, found.sign_ins, found.keys) == ((), ("service/api",), ("client_secret",))

@@ -57,6 +57,13 @@ def ledger(stage: EmulatedStack) -> None:
     secrets.create_secret(Name="ledger/database", SecretString='{"password": "x"}')
 
 
+def queue(name: str) -> Callable[[EmulatedStack], None]:
+    def created(stage: EmulatedStack) -> None:
+        stage.laptop.client("sqs").create_queue(QueueName=name)
+
+    return created
+
+
 def image(name: str, registry: str = "") -> tuple[str, str]:
     """The change of an image: the one that is in the examples, or the tag `v1` of a registry."""
     return (f"registry: {registry or name}, tag: v1", f"registry: {registry or name}, tag: v2")
@@ -85,11 +92,13 @@ STACKS = {
         ("per_task: 100}", "per_task: 50}"),
         ("update scaling/encode-worker",),
         ("alarm", "scaling-policy/encode-worker-backlog"),  # the two alarms of the policy, which AWS keeps
+        queue("encode"),
     ),
     "scheduled-jobs": Example(
         ("cron(30 2 * * ? *)", "cron(0 4 * * ? *)"),
         ("update schedule/reports-nightly",),
         ("schedule/reports-nightly",),
+        queue("reports-not-started"),
     ),
     "grpc": Example(
         image("prices"),

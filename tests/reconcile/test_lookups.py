@@ -54,7 +54,7 @@ task:
       environment: {QUEUE: {lookup: ssm:/queue}, PLAIN: "1"}
 traffic:
   load_balancer: {lookup: ssm:/net/balancer}
-  listener: 443
+  listener: {lookup: ssm:/net/listener}
   container: app
   target_groups: [web]
   match: {path: /web, priority: 30}
@@ -70,6 +70,7 @@ def stack(tmp_path: Path) -> Iterator[tuple[EmulatedStack, Platform]]:
         publish(stage, "/net/subnet", platform.subnets[0])
         publish(stage, "/net/group", platform.group)
         publish(stage, "/net/balancer", platform.balancer)
+        publish(stage, "/net/listener", platform.listeners[PRODUCTION])
         publish(stage, "/queue", "first")
         yield stage, platform
 
@@ -123,6 +124,14 @@ def test_a_value_takes_the_place_of_its_lookup_and_a_changed_one_starts_new_task
         ),
         ("/queue", "a,b", "StringList", 23, "the lookup ssm:/queue names a StringList, and one value is needed"),
         ("/net/subnet", "vpc-1", "String", 13, "'vpc-1' is no id of a subnet"),
+        (
+            "/net/listener",
+            "8443",
+            "String",
+            26,
+            "the load balancer has no listener on port 8443; it has listeners on 443, 9000",
+        ),
+        ("/net/listener", "", "", 26, "the lookup ssm:/net/listener names a parameter that does not exist"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_its_place(
@@ -149,6 +158,7 @@ def test_the_operator_may_read_what_the_specs_name_and_no_other_parameter(tmp_pa
         assert sorted(one["Resource"]) == [
             f"{arn}/net/balancer",
             f"{arn}/net/group",
+            f"{arn}/net/listener",
             f"{arn}/net/subnet",
             f"{arn}/queue",
         ]

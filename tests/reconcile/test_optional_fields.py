@@ -108,6 +108,7 @@ MANAGED = (("volumes", "{data: {ebs: {size: 20}}}", "{data: {ebs: {size: 30}}}",
 def stage(tmp_path: Path) -> Iterator[EmulatedStack]:
     (tmp_path / "stack.yaml").write_text(DOCUMENTS)
     with emulated_stack(folder=tmp_path) as stage:
+        stage.laptop.client("logs").create_log_group(logGroupName="/exec")
         yield stage
 
 

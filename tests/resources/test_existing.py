@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 
 from reconciler import errors
+from reconciler.model.looked_up_type import LookedUpType
 from reconciler.model.resource import Address, Observed, ResourceHealth
+from reconciler.resources._existing_by_name import ExistingByNameSpec
 from reconciler.resources._existing_in_ec2 import ExistingInEc2Spec
 from reconciler.resources.existing_cluster import ExistingCluster, ExistingClusterSpec
 from reconciler.resources.existing_listener import ExistingListener, ExistingListenerSpec
 from reconciler.resources.existing_load_balancer import ExistingLoadBalancer, ExistingLoadBalancerSpec
+from reconciler.resources.existing_log_group import ExistingLogGroup
+from reconciler.resources.existing_queue import ExistingQueue
+from reconciler.resources.existing_repository import ExistingRepository
 from reconciler.resources.existing_subnet import ExistingSubnet
+from reconciler.resources.existing_topic import ExistingTopic
 from reconciler.resources.existing_vpc import ExistingVpc, ExistingVpcSpec
 from tests.laws.example import wish
 from tests.resources.talk import Talk, scope
@@ -116,3 +122,37 @@ def test_a_load_balancer_that_may_not_be_read_is_no_missing_one() -> None:
     want = wish("existing-load-balancer/shared", ExistingLoadBalancerSpec(name="shared"))
     with pytest.raises(errors.Denied):
         Talk(DescribeLoadBalancers=errors.Denied("no")).hold(ExistingLoadBalancer().observe(scope(want)))
+
+
+TOPIC = "arn:aws:sns:us-west-2:123456789012:pages"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "operation", "answer", "asked"),
+    [
+        (ExistingTopic(), TOPIC, "GetTopicAttributes", {}, {"TopicArn": TOPIC}),
+        (ExistingQueue(), "orders", "GetQueueUrl", {}, {"QueueName": "orders"}),
+        (ExistingRepository(), "shared/web", "DescribeRepositories", {}, {"repositoryNames": ["shared/web"]}),
+        (
+            ExistingLogGroup(),
+            "/exec",
+            "DescribeLogGroups",
+            {"logGroups": [{"logGroupName": "/exec/b"}, {"logGroupName": "/exec"}]},
+            {"logGroupNamePrefix": "/exec"},
+        ),
+    ],
+)
+def test_what_goes_by_its_name_exists_or_does_not(
+    kind: LookedUpType[ExistingByNameSpec], name: str, operation: str, answer: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    """It is asked for once, however many use it."""
+    want = wish(f"{kind.kind}/a", ExistingByNameSpec(name=name))
+    told = Talk(**{operation: answer})
+    found = told.hold(kind.observe(scope(want, want)))
+    assert {(one.id, one.health) for one in found} == {(name, ResourceHealth.READY)}
+    assert told.params(operation) == [asked]
+    gone = {"logGroups": [{"logGroupName": "/exec/b"}]} if "logGroups" in answer else errors.Gone("no")
+    (lost,) = Talk(**{operation: gone}).hold(kind.observe(scope(want)))
+    assert lost.health is ResourceHealth.DEGRADED
+    assert lost.reason.endswith(f" {name} does not exist in this account and region")
+    assert Talk().hold(kind.observe(scope())) == []

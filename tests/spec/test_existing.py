@@ -112,3 +112,88 @@ def test_a_document_may_be_named_like_an_id(kind: str) -> None:
     wants = compiled(f"{document}---\nkind: Service\nname: my-app-frontend\n{place}\n")
     assert Address(kind.lower(), name) in wants
     assert Address(f"existing-{kind.lower()}", name) not in wants
+
+
+BY_NAME = """kind: Stack
+name: my-app
+account: "123456789012"
+---
+kind: Registry
+name: own
+---
+kind: Cluster
+name: my-app-cluster
+container_insights: enabled
+exec_logging: {log_group: /exec}
+---
+kind: Alarm
+name: errors
+metric: {namespace: AWS/SQS, name: errors}
+above: 1
+notify: ["arn:aws:sns:us-west-2:210987654321:theirs", "arn:aws:sns:us-west-2:123456789012:pages"]
+---
+kind: Service
+name: my-app-frontend
+alarms: {notify: ["arn:aws:sns:us-west-2:123456789012:pages"]}
+scaling: {min: 1, max: 4, backlog: {queue: my-app-frontend, per_task: 10}}
+task:
+  logs: {group: /shared}
+  containers:
+    frontend:
+      logs: {options: {awslogs-group: /own, awslogs-stream-prefix: a}}
+    own: {image: "123456789012.dkr.ecr.us-west-2.amazonaws.com/own:v1", essential: false}
+    other: {image: "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/other:v1", essential: false}
+    far: {image: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/far:v1", essential: false}
+    foreign:
+      image: 210987654321.dkr.ecr.us-west-2.amazonaws.com/foreign:v1
+      essential: false
+      logs: {options: {awslogs-group: /shared, awslogs-stream-prefix: a}}
+    created:
+      image: public.ecr.aws/nginx/nginx:1.27
+      essential: false
+      logs: {options: {awslogs-group: /created, awslogs-create-group: "true", awslogs-stream-prefix: a}}
+---
+kind: Task
+name: nightly
+cluster: my-app-cluster
+run: {schedule: rate(1 day), dead_letter_queue: dead}
+task: {cpu: 256, memory: 512, containers: {a: {image: "public.ecr.aws/nginx/nginx:1.27"}}}
+placement: {subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}
+"""
+
+
+def test_what_goes_by_its_name_is_looked_up_for_what_uses_it() -> None:
+    """Not what the stack itself makes, what is in another account or region, and what AWS makes when it is used."""
+    wants = compiled(BY_NAME)
+    found = {str(at): want.where for at, want in wants.items() if want.address.kind in KINDS}
+    assert found == {
+        "existing-log-group//exec": "case.yaml:11:27",
+        "existing-topic/pages": "case.yaml:17:55",
+        "existing-queue/my-app-frontend": "case.yaml:22:44",
+        "existing-log-group//own": "case.yaml:27:39",
+        "existing-repository/team/other": "case.yaml:29:20",
+        "existing-queue/dead": "case.yaml:43:49",
+    }
+    users = {
+        str(at): {str(one) for one in want.after if one.kind in KINDS}
+        for at, want in wants.items()
+        if any(one.kind in KINDS for one in want.after)
+    }
+    alarms = {one: {"existing-topic/pages"} for one in users if one.startswith("alarm/")}
+    assert len(alarms) > 2
+    assert users == {
+        **alarms,
+        "cluster/my-app-cluster": {"existing-log-group//exec"},
+        "scaling/my-app-frontend": {"existing-queue/my-app-frontend"},
+        "schedule/nightly": {"existing-queue/dead"},
+        "task-definition/my-app-frontend": {"existing-log-group//own", "existing-repository/team/other"},
+    }
+
+
+KINDS = {"existing-topic", "existing-queue", "existing-repository", "existing-log-group"}
+
+
+@pytest.mark.parametrize("listener", ["{lookup: ssm:/net/listener}", LISTENER])
+def test_a_listener_of_the_stack_goes_by_its_name(listener: str) -> None:
+    (found,) = folder.lay(f"{{kind: Service, name: my-app-frontend, traffic: {{listener: {listener}}}}}").diagnostics
+    assert (found.rule, "listeners go by their names" in found.message) == ("E2002", True)

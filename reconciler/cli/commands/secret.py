@@ -32,7 +32,10 @@ def put(stack: Stack, name: str) -> int:
     echo(stack.banner, err=True)
     version, created = write(stack, found, value_of(found))
     echo(f"{found}: version {version} {'created' if created else 'written'}.")
-    echo(f"Read by {', '.join(found.readers)}, when a task starts.")
+    if found.readers:
+        echo(f"Read by {', '.join(found.readers)}, when a task starts.")
+    if found.sign_ins:
+        echo(f"Written to the load balancer for {', '.join(found.sign_ins)} by the controller or the next apply.")
     for reader in found.readers:
         kind, _, service = reader.partition("/")
         if kind == "service" and reader not in found.pinned:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from email.utils import formatdate
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from reconciler.local.balancer.rules import Asked
 from reconciler.local.ports import FixedResponse, Redirect
+from reconciler.local.sign_in import SignIn
 
 SERVER = "awselb/2.0"
+RESPONSES = "/oauth2/idpresponse"
+"""Where a load balancer takes the answers of providers (ELB user guide, Authenticate users)."""
 PAGE = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
 
 
@@ -48,6 +52,24 @@ def location(action: Redirect, asked: Asked, *, protocol: str, port: int) -> str
     where = filled(action.host) if (scheme, to_port) in {("http", "80"), ("https", "443")} else None
     query = filled(action.query)
     return f"{scheme}://{where or f'{filled(action.host)}:{to_port}'}{filled(action.path)}{'?' if query else ''}{query}"
+
+
+def authenticate(sign_in: SignIn, asked: Asked, *, protocol: str, port: int) -> tuple[list[tuple[str, str]], bytes]:
+    """To where users sign in. Nobody keeps the state: there is no provider that would send it back."""
+    there = Redirect(302, path=RESPONSES, query="")
+    query = urlencode(
+        {
+            **dict(sign_in.params),
+            "client_id": sign_in.client_id,
+            "redirect_uri": location(there, asked, protocol=protocol, port=port),
+            "response_type": "code",
+            "scope": sign_in.scope,
+            "state": "local",
+        }
+    )
+    _, body = error(302)
+    mark = "&" if "?" in sign_in.endpoint else "?"
+    return [("Content-Type", "text/html"), ("Location", f"{sign_in.endpoint}{mark}{query}")], body
 
 
 def head(status: int, headers: list[tuple[str, str]], length: int, *, keep_alive: bool) -> bytes:

@@ -14,7 +14,8 @@ from reconciler.local.balancer.rules import Asked, Predicate, predicate
 from reconciler.local.balancer.table import Table
 from reconciler.local.balancer.upstream import Pool
 from reconciler.local.balancer.wire import Client
-from reconciler.local.ports import FixedResponse, Forward, ListenerRoutes, Redirect
+from reconciler.local.ports import FixedResponse, Forward, ListenerRoutes, Redirect, Route
+from reconciler.local.sign_in import SignIn
 
 STEPS = 1 / math.log(1.05)
 """Response times are counted by steps of five percent; step 0 is at less than a microsecond."""
@@ -48,6 +49,7 @@ class Rule:
     holds: Predicate | None
     action: Forward | FixedResponse | Redirect
     weights: Weights | None
+    sign_in: SignIn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,9 @@ def _serve(listener: ListenerRoutes, before: dict[str, Served]) -> Served:
     known = before.get(listener.listener_arn)
     if known is not None and known.listener == listener:
         return known
-    return Served(listener, tuple(_rule(route.action, predicate(route.conditions)) for route in listener.routes))
+    return Served(listener, tuple(map(_rule, listener.routes)))
 
 
-def _rule(action: Forward | FixedResponse | Redirect, holds: Predicate | None) -> Rule:
-    return Rule(holds, action, Weights(action.groups) if isinstance(action, Forward) else None)
+def _rule(route: Route) -> Rule:
+    weights = Weights(route.action.groups) if isinstance(route.action, Forward) else None
+    return Rule(predicate(route.conditions), route.action, weights, route.sign_in)

@@ -25,6 +25,7 @@ from reconciler.local.balancer.table import Endpoint, Group
 from reconciler.local.balancer.upstream import Lost
 from reconciler.local.balancer.wire import Body, Client
 from reconciler.local.ports import FixedResponse, Forward, Redirect
+from reconciler.local.sign_in import SignIn
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 
@@ -43,6 +44,8 @@ async def answer(board: Board, client: Client, request: RawRequestMessage, body:
     rule = served.rule(lambda: asked(client, request))
     if rule is None:
         return _own(board, client, request, served, 503)
+    if rule.sign_in is not None and not _signed_in(rule.sign_in, request):
+        return _send_to_sign_in(board, client, request, served, rule.sign_in) and body.is_eof()
     match rule.action:
         case Forward():
             return await _forward(board, client, request, body, served, rule)
@@ -116,6 +119,23 @@ def _choose(
     if group is None:
         return None, None
     return group, sticky_endpoint(group, marks) or board.turns.next(group, board.pool.outstanding.__getitem__)
+
+
+def _send_to_sign_in(board: Board, client: Client, request: RawRequestMessage, served: Served, sign_in: SignIn) -> bool:
+    if sign_in.unauthenticated == "deny":
+        return _own(board, client, request, served, 401)
+    listener = served.listener
+    headers, content = answers.authenticate(
+        sign_in, asked(client, request), protocol=listener.protocol, port=_client_port(request, listener.port)
+    )
+    return _own(board, client, request, served, 302, headers=headers, content=content)
+
+
+def _signed_in(sign_in: SignIn, request: RawRequestMessage) -> bool:
+    """The session is in cookies with this name and a number."""
+    if sign_in.unauthenticated == "allow":
+        return True
+    return any(name.rpartition("-")[0] == sign_in.cookie for name in _cookies(request))
 
 
 def _cookies(request: RawRequestMessage) -> dict[str, str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import re
 
+from reconciler.local.elb import sign_in
 from reconciler.local.elb.checks import invalid, target_group
 from reconciler.local.elb.routes import CONDITION_MEMBERS
-from reconciler.local.elb.state import NETWORK_PROTOCOLS, Params, groups_of
+from reconciler.local.elb.state import NETWORK_PROTOCOLS, Params, Rule, groups_of
 from reconciler.local.refusal import Refusal
 from reconciler.local.world import World
 
@@ -28,19 +29,29 @@ REDIRECT_DEFAULTS = {
 }
 
 
-def canonical_actions(world: World, actions: list[Params], load_balancer_arn: str) -> list[Params]:
-    """The actions as AWS keeps them; a `Refusal` when it would not take them."""
+def canonical_actions(
+    world: World, actions: list[Params], load_balancer_arn: str, protocol: str, before: Rule | None = None
+) -> tuple[list[Params], str]:
+    """The actions as AWS shows them, and the client secret of a sign-in; a `Refusal` when it would not take them.
+
+    `before` is the rule that has them now, whose client secret may stay.
+    """
+    actions = sorted(actions, key=lambda action: int(action.get("Order", 0)))
     finals = [action for action in actions if action["Type"] in FINAL]
     if len(finals) != 1 or actions[-1]["Type"] not in FINAL:
         raise Refusal(
             "InvalidLoadBalancerAction", "A rule must end with one forward, redirect or fixed-response action"
         )
-    if len(actions) > 1:
-        kinds = ", ".join(action["Type"] for action in actions[:-1])
-        raise Refusal("InvalidLoadBalancerAction", f"The local AWS emulator has no '{kinds}' actions")
-    if world.elb.load_balancers[load_balancer_arn].type == "network" and actions[0]["Type"] != "forward":
+    *others, last = actions
+    if len(others) > 1:
+        raise Refusal("TooManyActions", "A rule can have one action before the one that answers")
+    if world.elb.load_balancers[load_balancer_arn].type == "network" and last["Type"] != "forward":
         raise Refusal("InvalidLoadBalancerAction", "A listener of a network load balancer must forward")
-    return [_canonical(world, actions[0], load_balancer_arn)]
+    answer = _canonical(world, last, load_balancer_arn)
+    if not others:
+        return [answer], ""
+    shown, secret = sign_in.canonical(others[0], protocol, before)
+    return [{**shown, "Order": 1}, {**answer, "Order": 2}], secret
 
 
 def _canonical(world: World, action: Params, load_balancer_arn: str) -> Params:

@@ -29,7 +29,7 @@ def create_listener(world: World, params: Params) -> Params:
     if protocol is None or port is None:
         raise invalid("A protocol and a port must be specified")
     settings = _security(world, protocol, params, balancer)
-    actions = canonical_actions(world, params["DefaultActions"], balancer.arn)
+    actions, secret = canonical_actions(world, params["DefaultActions"], balancer.arn, protocol)
     listeners = world.elb.listeners_of(balancer.arn)
     if existing := next((item for item in listeners if item.port == port), None):
         rule = world.elb.rules[existing.default_rule]
@@ -47,6 +47,7 @@ def create_listener(world: World, params: Params) -> Params:
         listener=world.arn("elasticloadbalancing", f"listener/{tail}"),
         priority=None,
         actions=actions,
+        client_secret=secret,
     )
     made = Listener(rule.listener, balancer.arn, port, protocol, rule.arn, *settings, tags=tags)
     world.elb.rules[rule.arn] = rule
@@ -117,9 +118,9 @@ def modify_listener(world: World, params: Params) -> Params:
     settings = _security(world, protocol, kept, load_balancer(world, found.load_balancer))
     if "DefaultActions" in params:
         rule = world.elb.rules[found.default_rule]
-        actions = canonical_actions(world, params["DefaultActions"], found.load_balancer)
+        actions, secret = canonical_actions(world, params["DefaultActions"], found.load_balancer, protocol, rule)
         check_unique_groups(world, found.load_balancer, actions)
-        rule.actions = actions
+        rule.actions, rule.client_secret = actions, secret
     found.port, found.protocol = port, protocol
     found.ssl_policy, default = settings
     found.certificates = [*default, *found.certificates[1:]] if default else []

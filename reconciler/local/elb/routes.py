@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.local.elb import sign_in
 from reconciler.local.elb.state import Listener, Rule, TargetGroup
 from reconciler.local.ports import (
     Condition,
@@ -93,14 +94,18 @@ def _listener(world: World, listener: Listener) -> ListenerRoutes:
         dns_name=balancer.dns_name,
         port=listener.port,
         protocol=listener.protocol,
-        routes=tuple(_route(rule) for rule in world.elb.rules_of(listener.arn)),
+        routes=tuple(_route(rule, world.region) for rule in world.elb.rules_of(listener.arn)),
         idle_timeout=float(balancer.attributes.get("idle_timeout.timeout_seconds", "60")),
     )
 
 
-def _route(rule: Rule) -> Route:
+def _route(rule: Rule, region: str) -> Route:
     return Route(
-        rule.arn, rule.priority, tuple(_condition(item) for item in rule.conditions), _action(rule.actions[-1])
+        rule.arn,
+        rule.priority,
+        tuple(_condition(item) for item in rule.conditions),
+        _action(rule.actions[-1]),
+        sign_in.of(rule.actions, region),
     )
 
 

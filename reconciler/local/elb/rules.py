@@ -20,7 +20,7 @@ def create_rule(world: World, params: Params) -> Params:
     tags = tags_of(params)
     priority = params["Priority"]
     _check_priority(priority)
-    actions = canonical_actions(world, params["Actions"], owner.load_balancer)
+    actions, secret = canonical_actions(world, params["Actions"], owner.load_balancer, owner.protocol)
     conditions = canonical_conditions(params["Conditions"])
     siblings = world.elb.rules_of(owner.arn)
     if any(item.priority == priority for item in siblings):
@@ -41,6 +41,7 @@ def create_rule(world: World, params: Params) -> Params:
         actions=actions,
         conditions=conditions,
         tags=tags,
+        client_secret=secret,
     )
     world.elb.rules[made.arn] = made
     publish(world)
@@ -82,13 +83,13 @@ def modify_rule(world: World, params: Params) -> Params:
         raise Refusal("OperationNotPermitted", f"Default rule '{found.arn}' cannot be modified")
     owner = listener(world, found.listener)
     if "Actions" in params:
-        actions = canonical_actions(world, params["Actions"], owner.load_balancer)
+        actions, secret = canonical_actions(world, params["Actions"], owner.load_balancer, owner.protocol, found)
         check_unique_groups(world, owner.load_balancer, actions)
     else:
-        actions = found.actions
+        actions, secret = found.actions, found.client_secret
     if "Conditions" in params:
         found.conditions = canonical_conditions(params["Conditions"])
-    found.actions = actions
+    found.actions, found.client_secret = actions, secret
     publish(world)
     return {"Rules": [shown(found)]}
 

@@ -71,6 +71,7 @@ class Rule:
     actions: list[Params]
     conditions: list[Params] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    client_secret: str = field(default="", repr=False)  # of its sign-in; never shown
 
 
 @dataclass(slots=True)

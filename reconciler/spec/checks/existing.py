@@ -20,7 +20,7 @@ from reconciler.spec.specs import Specs
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for document in specs.documents:
         for one in outside(specs, document):
-            if one.document is document:
+            if one.document is document and one.kind not in ("topic", "queue"):  # which other accounts share
                 yield from _place(specs, document, one.path, one.text)
     for service in specs.services:
         for path, traffic in service.forwardings:
@@ -33,14 +33,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
 
 def _place(specs: Specs, document: Document, path: Path, reference: str) -> Iterator[Diagnostic]:
     """An ARN of another region or account names nothing that the stack can use."""
-    stack = specs.stack
-    if stack is None or not queries.is_arn(reference):
-        return
-    _, _, _, region, account, _ = reference.split(":", 5)
-    for what, theirs, ours in (("region", region, stack.region), ("account", account, stack.account)):
-        if theirs and ours is not None and theirs != ours:
-            message = f"{shown(reference)} is in the {what} {theirs}, and the stack in {ours}"
-            yield Diagnostic("E2016", message, specs.where(document, *path))
+    elsewhere = queries.elsewhere(specs, reference)
+    if elsewhere:
+        yield Diagnostic("E2016", f"{shown(reference)} {elsewhere}", specs.where(document, *path))
 
 
 # -- load balancers

@@ -20,6 +20,7 @@ _OF_REQUESTS: Final = (
     "slow_start",
     "algorithm",
     "anomaly_mitigation",
+    "sign_in",
 )
 """Fields of `traffic` for what reads requests."""
 _FORWARDS: Final = {

@@ -17,7 +17,9 @@ from reconciler.spec.documents import (
     Service,
     Task,
 )
+from reconciler.spec.documents.references import LOOKUP
 from reconciler.spec.documents.service import Forwarding
+from reconciler.spec.documents.values import literal
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Path, Position
 from reconciler.spec.specs import Specs
@@ -89,7 +91,10 @@ def _traffic(specs: Specs, service: Service, traffic: Forwarding, *at: str | int
         yield from _document(specs, service, (*at, "load_balancer"), LoadBalancer, traffic.load_balancer)
     balancer = queries.balancer(specs, traffic)
     if balancer is not None and traffic.listener not in balancer.listeners:
+        of_others = literal(traffic.listener, "arn:", LOOKUP)
         message = f"load balancer {shown(balancer.name)} has no listener {shown(traffic.listener)}"
+        if of_others:
+            message = f"{shown(balancer.name)} is the stack's, and its listeners go by their names"
         place = specs.where(service, *at, "listener")
 
         def listener(name: str) -> Position:

@@ -35,7 +35,7 @@ def _anywhere(specs: Specs) -> Iterator[Diagnostic]:
                 yield Diagnostic("E7001", message, scalar.position, hint="store it in SSM or Secrets Manager instead")
 
 
-LITERAL = frozenset({"tags", "labels", "dimensions", "attributes", "options", "system_controls"})
+LITERAL = frozenset({"tags", "labels", "dimensions", "attributes", "options", "system_controls", "extra_params"})
 """Fields with values that AWS takes as they are written."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -56,6 +56,7 @@ class Context:
         api, said = getattr(type(spec), "api", None), getattr(spec, FIELD, None)
         hidden = digests(api, said, address) if api is not None and said else {}
         declared = {**self.stack.tags, **document.tags, **(tags or {}), **hidden, **stated_tag(members)}
+        declared |= spec.written_tags(address)
         return Desired(
             address,
             spec,
@@ -72,6 +73,10 @@ class Context:
             meanwhile=None if meanwhile is None or meanwhile.spec == spec else meanwhile,
             requires=requires,
         )
+
+    def looked_up(self, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
+        """Something that others own. Where it is missing, the very reference is wrong: its position has a column."""
+        return replace(self.desired(document, address, spec), where=str(self.specs.where(document, *path)))
 
     # -- references, by name or by literal id
 

@@ -15,7 +15,9 @@ from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.compile.target_group import container_port, health_check
 from reconciler.spec.compile.task import one_off
 from reconciler.spec.documents import Alarm, DeploymentStrategy, Service, Task
+from reconciler.spec.documents.references import LOOKUP
 from reconciler.spec.documents.service import Forwarding, Traffic
+from reconciler.spec.documents.values import literal
 from reconciler.spec.specs import Specs
 
 
@@ -69,9 +71,9 @@ def _with_traffic(specs: Specs, plain: RolloutSpec, service: Service, traffic: T
 
 
 def _port(specs: Specs, traffic: Forwarding, listener: str, otherwise: int) -> int | str:
-    """The port of a listener, for people; one that others own may be known by its ARN only."""
+    """The port of a listener, for people; one that others own may be known by its ARN or by a lookup only."""
     if traffic.outside:
-        return int(listener) if listener.isdigit() else "?" if queries.is_arn(listener) else otherwise
+        return int(listener) if listener.isdigit() else "?" if literal(listener, "arn:", LOOKUP) else otherwise
     balancer = queries.balancer(specs, traffic)
     listeners = {} if balancer is None else domains.listeners(specs, balancer)
     return otherwise if listener not in listeners else listeners[listener].port

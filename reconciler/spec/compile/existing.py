@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from reconciler.model.ecr_image import ecr_image
 from reconciler.model.requirement import Requirement
 from reconciler.model.resource import Address, Desired, Link, Ref, Spec, existing
+from reconciler.resources._existing_by_name import ExistingByNameSpec
 from reconciler.resources._existing_in_ec2 import ExistingInEc2Spec
 from reconciler.resources.existing_cluster import ExistingClusterSpec
 from reconciler.resources.existing_listener import ExistingListenerSpec
@@ -26,6 +28,8 @@ from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.node import Path
 from reconciler.spec.outside import Outside, outside
 
+BY_NAME = ("topic", "queue", "log-group", "repository")
+"""Types of which nothing matters but whether they exist."""
 IN_VPC = ("subnet", "security-group")
 """Types of which each is in one VPC."""
 DUALSTACK = ("dualstack", "dualstack-without-public-ipv4")
@@ -48,7 +52,8 @@ def with_lookups(context: Context, document: Document, wants: Iterable[Desired[A
 
     The id stays in them as the document gives it; what is missing holds back what names it.
     """
-    found = {_literal(one): (one, _lookup(context, one)) for one in outside(context.specs, document)}
+    named = [one for one in outside(context.specs, document) if _of_account(context, one)]
+    found = {_literal(context, one): (one, _lookup(context, one)) for one in named}
     yield from _values(context, document)
     yield from (want for one, want in found.values() if one.kind != "lookup")
     vpc = _vpc_of(context, document) if found else None
@@ -58,7 +63,11 @@ def with_lookups(context: Context, document: Document, wants: Iterable[Desired[A
         texts = (
             [*_texts(want.spec), *(LOOKUP + ref.name for ref in want.refs() if ref.kind == "lookup")] if found else []
         )
-        used = [found[text] for text in dict.fromkeys(texts) if text in found]
+        used = [
+            found[text]
+            for text in dict.fromkeys(texts)
+            if text in found and want.address.kind in USERS.get(found[text][0].kind, (want.address.kind,))
+        ]
         after = want.after | {looked_up.address for _, looked_up in used}
         requires = (
             *want.requires,
@@ -67,28 +76,57 @@ def with_lookups(context: Context, document: Document, wants: Iterable[Desired[A
         yield replace(want, after=after, requires=requires) if used else want
 
 
-def _literal(one: Outside) -> str:
+USERS = {"queue": ("scaling", "schedule"), "log-group": ("cluster", "task-definition")}
+"""Types that use what goes by a name, which other resources may have, too."""
+
+
+def _of_account(context: Context, one: Outside) -> bool:
+    """Whether it can be looked up. What another account has, it may share for just its use."""
+    match one.kind:
+        case "topic" | "queue":
+            return not queries.is_arn(one.text) or one.text.split(":")[3:5] == [context.stack.region, context.account]
+        case "repository":
+            image = ecr_image(one.text)
+            return image is not None and image.account == context.account
+    return True
+
+
+def _literal(context: Context, one: Outside) -> str:
     """What resources have in the place of a reference."""
+    if one.kind == "queue" and isinstance(one.document, Task) and not queries.is_arn(one.text):
+        return context.arn("sqs", one.text)
     return queries.name_in_arn(one.text) if one.kind == "cluster" else one.text
 
 
 def _lookup(context: Context, one: Outside) -> Desired[Any]:
     if one.kind == "lookup":
-        return _looked_up(context, one.document, lookup_address(one.text), _source(one.text), *one.path)
-    at = Address(existing(one.kind), short(one.text) if queries.is_arn(one.text) else _literal(one))
+        return context.looked_up(one.document, lookup_address(one.text), _source(one.text), *one.path)
+    if one.kind in BY_NAME:
+        name = _name(one)
+        at = Address(existing(one.kind), name.rpartition(":")[2])
+        return context.looked_up(one.document, at, ExistingByNameSpec(name=name), *one.path)
+    at = Address(existing(one.kind), short(one.text) if queries.is_arn(one.text) else _literal(context, one))
     id = link(one.kind, one.text, literal=one.text)
     at = at if isinstance(id, str) else Address(at.kind, id.address.name)
     spec: Spec
     match one.kind:
         case "cluster":
-            spec = ExistingClusterSpec(name=_literal(one))
+            spec = ExistingClusterSpec(name=_literal(context, one))
         case "role":
             spec = ExistingRoleSpec(arn=one.text)
         case "vpc":
             spec = ExistingVpcSpec(of=id)
         case _:
             spec = ExistingInEc2Spec(id=id)
-    return _looked_up(context, one.document, at, spec, *one.path)
+    return context.looked_up(one.document, at, spec, *one.path)
+
+
+def _name(one: Outside) -> str:
+    """By which it is looked up: a topic by its ARN, and the others by their names."""
+    image = ecr_image(one.text)
+    if image is not None:
+        return image.repository
+    return one.text if one.kind == "topic" else one.text.rpartition(":")[2]
 
 
 def _values(context: Context, document: Document) -> Iterator[Desired[Any]]:
@@ -97,7 +135,7 @@ def _values(context: Context, document: Document) -> Iterator[Desired[Any]]:
     for one in outside(context.specs, document):
         if one.text.startswith(LOOKUP):
             at = lookup_address(one.text)
-            found.setdefault(at, _looked_up(context, one.document, at, _source(one.text), *one.path))
+            found.setdefault(at, context.looked_up(one.document, at, _source(one.text), *one.path))
     yield from found.values()
 
 
@@ -155,12 +193,6 @@ def _within(one: Outside, at: Desired[Any], vpc: Desired[Any] | Link) -> Require
     return Requirement(at.address, "vpc", (link,), because, at.where)
 
 
-def _looked_up(context: Context, document: Document, address: Address, spec: Spec, *path: str | int) -> Desired[Any]:
-    """Where it is missing, the very reference is wrong, so that its position includes the column."""
-    found = context.desired(document, address, spec)
-    return replace(found, where=str(context.specs.where(document, *path)))
-
-
 # -- load balancers
 
 
@@ -182,7 +214,7 @@ def listener_address(traffic: Forwarding, listener: str) -> Address:
     """A listener of the load balancer, by its name there, or by its port or ARN if others own it."""
     if not traffic.outside:
         return load_balancer.listener_address(traffic.load_balancer, listener)
-    within = listener.rpartition("/")[2]
+    within = name_of(listener) if listener.startswith(LOOKUP) else listener.rpartition("/")[2]
     return Address(existing("listener"), f"{short(traffic.load_balancer)}:{within}")
 
 
@@ -198,16 +230,20 @@ def compile_balancer(context: Context, service: Service, traffic: Forwarding, pa
     at = balancer_address(traffic)
     if traffic.load_balancer.startswith(LOOKUP):
         place = lookup_address(traffic.load_balancer)
-        yield _looked_up(context, service, place, _source(traffic.load_balancer), *path, "load_balancer")
+        yield context.looked_up(service, place, _source(traffic.load_balancer), *path, "load_balancer")
         spec = ExistingLoadBalancerSpec(name=Ref(place))
     else:
         spec = ExistingLoadBalancerSpec(name=name_of(traffic.load_balancer))
-    yield _looked_up(context, service, at, spec, *path, "load_balancer")
-    yield _looked_up(context, service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
+    yield context.looked_up(service, at, spec, *path, "load_balancer")
+    yield context.looked_up(service, vpc(traffic).address, ExistingVpcSpec(of=Ref(at)), *path, "load_balancer")
     for field, listener in queries.entries(context.specs, traffic).items():
         address = listener_address(traffic, listener)
-        found = ExistingListenerSpec(load_balancer=Ref(at), listener=listener)
-        yield _looked_up(context, service, address, found, *path, field)
+        at_place: Link = listener
+        if listener.startswith(LOOKUP):
+            at_place = Ref(lookup_address(listener))
+            yield context.looked_up(service, lookup_address(listener), _source(listener), *path, field)
+        found = ExistingListenerSpec(load_balancer=Ref(at), listener=at_place)
+        yield context.looked_up(service, address, found, *path, field)
 
 
 def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path, field: str) -> tuple[Requirement, ...]:
@@ -216,7 +252,8 @@ def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path,
         return ()
     listener = getattr(traffic, field)
     name, where = name_of(traffic.load_balancer), str(context.specs.where(service, *path, "load_balancer"))
-    protocols: tuple[Link, ...] = ("HTTPS",) if traffic.protocol_version != "HTTP1" else ("HTTP", "HTTPS")
+    secure = traffic.protocol_version != "HTTP1" or traffic.sign_in_at(listener) is not None
+    protocols: tuple[Link, ...] = ("HTTPS",) if secure else ("HTTP", "HTTPS")
     able = " or ".join(map(str, protocols))
     return (
         Requirement(
@@ -230,7 +267,7 @@ def of_rule(context: Context, service: Service, traffic: Forwarding, path: Path,
             listener_address(traffic, listener),
             "protocol",
             protocols,
-            f"the listener {listener} of {name} uses {{}}, and {service.name} needs {able}",
+            f"the listener {name_of(listener)} of {name} uses {{}}, and {service.name} needs {able}",
             str(context.specs.where(service, *path, field)),
         ),
     )

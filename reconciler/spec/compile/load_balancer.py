@@ -21,12 +21,14 @@ from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.load_balancer import ADDRESSES, IDLE_TIMEOUT, LoadBalancerSpec
 from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import domains, members
+from reconciler.spec.compile import sign_in as sign_ins
 from reconciler.spec.compile.context import Context, seconds, unstated
 from reconciler.spec.compile.policy import compile_policy
 from reconciler.spec.documents import DeploymentStrategy, LoadBalancer, Service
 from reconciler.spec.documents.listener_rule import Answer, Match
 from reconciler.spec.documents.load_balancer import CertificateReference
 from reconciler.spec.documents.service import Forwarding
+from reconciler.spec.documents.sign_in import SignIn
 
 STATED: Final[Mapping[str, Path]] = {"ip_address_type": ADDRESSES, "idle_timeout": IDLE_TIMEOUT}
 """What each field of a load balancer is known by to have been stated."""
@@ -64,13 +66,19 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
                 path = ("listeners", name, "certificates", index)
                 shown = CertificateSpec(domain=certificate.domain)
                 yield context.desired(balancer, certificate_address(certificate.domain), shown, *path)
-        added = domains.served_at(context.specs, balancer, name)
+        added, sign_in = domains.served_at(context.specs, balancer, name), None
+        if listener.default_action is not None:
+            sign_in = listener.default_action.sign_in
+            yield from sign_ins.secrets(context, balancer, sign_in, ("listeners", name, "default_action", "sign_in"))
+        elif (taker := _takes_all(context, balancer, name)) is not None:
+            sign_in = taker[1].sign_in_at(name)
         spec = ListenerSpec(
             load_balancer=Ref(address),
             port=listener.port,
             protocol=listener.protocol,
             certificates=(*map(_certificate, listener.certificates), *(Ref(one.certificate) for one in added)) or None,
             ssl_policy=listener.tls_policy,
+            sign_in=sign_ins.compile_sign_in(sign_in),
             aws=_beyond(members.said(listener), "DefaultActions"),
             **default_action(context, balancer, name),
         )
@@ -80,7 +88,9 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
             spec,
             "listeners",
             name,
+            tags=stated_tag(sign_ins.stated(sign_in)),
             kept=unstated(listener, protocol="protocol", ssl_policy="ssl_policy")
+            | sign_ins.kept(sign_in)
             | (
                 {}
                 if listener.default_action or _takes_all(context, balancer, name)
@@ -91,18 +101,20 @@ def compile_load_balancer(context: Context, balancer: LoadBalancer) -> Iterator[
         first = added[0] if name not in balancer.listeners else None
         yield want if first is None else replace(want, where=context.specs.where(first.service, *first.path).place)
     for name, rule in balancer.rules.items():
+        yield from sign_ins.secrets(context, balancer, rule.sign_in, ("rules", name, "sign_in"))
         yield context.desired(
             balancer,
             Address("listener-rule", f"{balancer.name}-{name}"),
             ListenerRuleSpec(
                 listener=Ref(listener_address(balancer.name, rule.listener)),
                 action=answer(rule),
+                sign_in=sign_ins.compile_sign_in(rule.sign_in),
                 **conditions(rule.match),
             ),
             "rules",
             name,
-            kept=unstated_conditions(rule.match),
-            tags=stated_regexes(rule.match),
+            kept=unstated_conditions(rule.match) | sign_ins.kept(rule.sign_in),
+            tags=stated_fields(rule.match, rule.sign_in),
         )
 
 
@@ -153,9 +165,10 @@ def _with_regexes(said: dict[str, Any], match: Match) -> dict[str, Any]:
     return {**said, "Conditions": [*found, *said.get("Conditions", ())]} if found else said
 
 
-def stated_regexes(match: Match) -> dict[str, str]:
-    """The tag of a rule that has regular expressions, so that they go when their line does."""
-    return stated_tag({(FIELD, "Conditions"): Keep.STATED}) if match.regexes else {}
+def stated_fields(match: Match, sign_in: SignIn | None) -> dict[str, str]:
+    """The tag of a rule that has regular expressions or a sign-in, so that they go when their line does."""
+    regexes: dict[Path, Keep] = {(FIELD, "Conditions"): Keep.STATED} if match.regexes else {}
+    return stated_tag({**regexes, **sign_ins.stated(sign_in)})
 
 
 def unstated_conditions(match: Match) -> dict[Path, Keep]:

@@ -21,6 +21,7 @@ from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec import domains, members, queries
 from reconciler.spec.compile import ecs_traffic, existing, fallback, kept, service_members
+from reconciler.spec.compile import sign_in as sign_ins
 from reconciler.spec.compile.alarm import standard_alarms
 from reconciler.spec.compile.cluster import capacity, cluster_link
 from reconciler.spec.compile.codedeploy import compile_deployment_group
@@ -32,7 +33,7 @@ from reconciler.spec.compile.load_balancer import (
     conditions,
     forward,
     shifted,
-    stated_regexes,
+    stated_fields,
     unstated_conditions,
 )
 from reconciler.spec.compile.scaling import compile_scaling
@@ -114,13 +115,16 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
     strategy = strategy_of(context.specs, service)
     for path, traffic in service.forwardings:
         yield from existing.compile_balancer(context, service, traffic, path)
+        yield from sign_ins.secrets(context, service, traffic.sign_in, (*path, "sign_in"))
         if not traffic.match.given:
             continue
         secure, entries = domains.secure(context.specs, traffic), queries.entries(context.specs, traffic)
         for field, listener in (entries if secure == traffic.listener else {"domain": secure, **entries}).items():
             at = Ref(existing.listener_address(traffic, listener))
             action = shifted(traffic, strategy) if ours else {"action": forward(traffic)}
-            spec = ListenerRuleSpec(listener=at, **conditions(traffic.match), **action)
+            sign_in = traffic.sign_in_at(listener)
+            users = sign_ins.compile_sign_in(sign_in)
+            spec = ListenerRuleSpec(listener=at, sign_in=users, **conditions(traffic.match), **action)
             meanwhile = None
             if listener == traffic.listener != secure:
                 plain = ListenerRuleSpec(listener=at, **conditions(traffic.match), action=TO_HTTPS)
@@ -133,8 +137,8 @@ def _rules(context: Context, service: Service, *, ours: bool) -> Iterator[Desire
                 spec,
                 *path,
                 "match",
-                kept=unstated_conditions(traffic.match),
-                tags=stated_regexes(traffic.match),
+                kept=unstated_conditions(traffic.match) | sign_ins.kept(sign_in),
+                tags=stated_fields(traffic.match, sign_in),
                 meanwhile=meanwhile,
                 requires=existing.of_rule(context, service, traffic, path, field),
             )

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reconciler.spec.documents.base import Block, Members
-from reconciler.spec.documents.references import LISTENER_ARN
+from reconciler.spec.documents.references import LISTENER_ARN, LOOKUP, LOOKUP_SCHEMA, looked_up
+from reconciler.spec.documents.sign_in import SignIn
 from reconciler.spec.documents.values import (
     ONE_OR_MANY,
     AnyCidr,
     Port,
     Text,
     Whole,
+    line,
+    literal,
     matching,
+    named,
     no_repeats,
     problem,
 )
 
 LISTENER = r"[a-z][a-z0-9-]*"
 ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
+_REFERENCE = rf"{LISTENER}|[1-9]\d{{0,4}}|{LISTENER_ARN}"
+_named = named(
+    _REFERENCE, 256, "lower-case letters, digits and '-'; of a load balancer that others own, its port or its ARN"
+)
 ListenerReference = Annotated[
     str,
-    *matching(
-        rf"{LISTENER}|[1-9]\d{{0,4}}|{LISTENER_ARN}",
-        256,
-        "lower-case letters, digits and '-'; of a load balancer that others own, its port or its ARN",
+    BeforeValidator(line),
+    BeforeValidator(looked_up),
+    AfterValidator(lambda value: value if literal(value, LOOKUP) else _named(value)),
+    WithJsonSchema(
+        {"anyOf": [{"type": ["string", "number"], "pattern": f"^(?:{_REFERENCE})$", "maxLength": 256}, LOOKUP_SCHEMA]}
     ),
 ]
+"""The name of a listener; of a load balancer that others own its port, its ARN, or a lookup of one."""
 Pattern = Annotated[str, *matching(r"[\x21-\x7e]+", 128, "printable characters without spaces")]
 Patterns = Annotated[tuple[Pattern, ...], ONE_OR_MANY, AfterValidator(no_repeats), Field(max_length=5)]
 Method = Annotated[str, *matching(r"[A-Z_-]+", 40, "upper-case letters, '-' and '_' only, such as POST")]
@@ -160,6 +170,8 @@ class Answer(Block):
     """Sends the client to another address."""
     fixed_response: FixedResponse | None = None
     """Answers without any service."""
+    sign_in: SignIn | None = None
+    """Has users sign in before that. Default: none."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Answer:

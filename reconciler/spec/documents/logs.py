@@ -26,11 +26,13 @@ _CHARACTER: Final = r"[.\-_/#A-Za-z0-9]"
 AWSLOGS: Final = "awslogs"
 FIRELENS: Final = "awsfirelens"
 GROUP: Final = "awslogs-group"
+REGION: Final = "awslogs-region"
+CREATED: Final = "awslogs-create-group"
 OPTIONS: Final = (
     GROUP,
-    "awslogs-region",
+    REGION,
     "awslogs-stream-prefix",
-    "awslogs-create-group",
+    CREATED,
     "awslogs-datetime-format",
     "awslogs-multiline-pattern",
     "mode",
@@ -40,10 +42,10 @@ OPTIONS: Final = (
 
 _FORMS: Final = {
     GROUP: (rf"{_CHARACTER}{{1,512}}", "the name of a log group"),
-    "awslogs-region": (r"[a-z]{2}[a-z-]*-\d+", "a region such as us-west-2"),
+    REGION: (r"[a-z]{2}[a-z-]*-\d+", "a region such as us-west-2"),
     "awslogs-stream-prefix": (r"[^:*]+", "a prefix without ':' and '*'"),
 }
-_ONE_OF: Final = {"mode": ("blocking", "non-blocking"), "awslogs-create-group": ("true", "false")}
+_ONE_OF: Final = {"mode": ("blocking", "non-blocking"), CREATED: ("true", "false")}
 
 
 def _retention(days: int) -> int:
@@ -70,6 +72,11 @@ class ContainerLogs(Block):
     """Options of the driver, such as {mode: non-blocking, max-buffer-size: 25m} for awslogs."""
     secret_options: dict[OptionName, Secret] = Field(default_factory=dict)
     """Options whose values are secrets, such as splunk-token."""
+
+    @property
+    def stored(self) -> bool:
+        """Whether CloudWatch Logs has it, in a log group."""
+        return self.driver == AWSLOGS
 
     @model_validator(mode="after")
     def _options_of_the_driver(self) -> ContainerLogs:
@@ -100,15 +107,10 @@ class Logs(ContainerLogs):
         for field in ("retention_days", "group", "aws"):
             if getattr(self, field) and not self.stored:
                 raise problem("E1112", f"'{field}' is for the driver awslogs", at=(field,))
-        for name, instead in ((GROUP, "write it as group"), ("awslogs-region", "the group is in the stack's region")):
+        for name, instead in ((GROUP, "write it as group"), (REGION, "the group is in the stack's region")):
             if self.stored and name in self.options:
                 raise problem("E1112", f"{shown(name)} is set by the field 'group'", hint=instead, at=("options", name))
         return self
-
-    @property
-    def stored(self) -> bool:
-        """Whether the document has a log group."""
-        return self.driver == AWSLOGS
 
 
 def _wrong(options: Mapping[str, str]) -> PydanticCustomError | None:

@@ -16,6 +16,7 @@ from reconciler.spec.documents.listener_rule import ListenerReference, Match
 from reconciler.spec.documents.references import LOOKUP, NAMED, ClusterReference, LoadBalancerReference
 from reconciler.spec.documents.scaling import Scaling
 from reconciler.spec.documents.service_connect import ServiceConnect
+from reconciler.spec.documents.sign_in import SignIn
 from reconciler.spec.documents.spot import Spot
 from reconciler.spec.documents.target_group import Stickiness, TargetGroup, TargetHealthCheck
 from reconciler.spec.documents.task_definition import Placement, TaskDefinition
@@ -78,8 +79,12 @@ class Forwarding(Block):
     domain: Domains = ()
     """Domains by which users reach the service, such as app.example.com: their certificates, records in Route 53, and
     HTTPS. If `listener` uses HTTP, it sends requests to HTTPS from then on."""
+    sign_in: SignIn | None = None
+    """Has users sign in at the load balancer before their requests reach the service; not at the test listener. Needs a
+    listener for HTTPS. Default: none."""
     listener: ListenerReference = "production"
-    """The listener for production traffic. Of a load balancer that others own: its port, or its ARN."""
+    """The listener for production traffic. Of a load balancer that others own: its port, its ARN, or a lookup of one,
+    such as `{lookup: ssm:/path}`."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateTargetGroup for each of the target groups, by ELB's names, such as `TargetType`."""
 
@@ -87,6 +92,10 @@ class Forwarding(Block):
     def outside(self) -> bool:
         """Whether others own the load balancer and its listeners."""
         return literal(self.load_balancer, "arn:", NAMED, LOOKUP)
+
+    def sign_in_at(self, listener: str) -> SignIn | None:
+        """Whether users sign in at a listener: where requests of users come in, and not where versions are tested."""
+        return self.sign_in if listener == self.listener else None
 
     @property
     def of_connections(self) -> bool:

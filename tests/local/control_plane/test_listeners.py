@@ -40,6 +40,43 @@ def test_a_forward_to_one_group_is_shown_both_ways(stage: Stage) -> None:
         ]
 
 
+OIDC = {
+    "Issuer": "https://a.example",
+    "AuthorizationEndpoint": "https://a.example/a",
+    "TokenEndpoint": "https://a.example/t",
+    "UserInfoEndpoint": "https://a.example/u",
+    "ClientId": "shop",
+}
+
+
+def test_a_sign_in_is_shown_without_its_secret_and_with_the_defaults(stage: Stage) -> None:
+    """AuthenticateOidcActionConfig: the secret is required at first, and may stay afterwards; HTTPS only."""
+
+    def actions(**config: Any) -> list[dict[str, Any]]:
+        sign_in = {"Type": "authenticate-oidc", "AuthenticateOidcConfig": {**OIDC, **config}}
+        return [{**sign_in, "Order": 1}, {**forward({stage.blue: 1}), "Order": 2}]
+
+    with refused("InvalidLoadBalancerAction"):
+        stage.elb.modify_listener(ListenerArn=stage.production, DefaultActions=actions(ClientSecret="hidden"))
+    certificate = {"CertificateArn": "arn:aws:acm:us-west-2:123456789012:certificate/1"}
+    where: dict[str, Any] = {"LoadBalancerArn": stage.alb, "Port": 443, "Protocol": "HTTPS"}
+    for config in ({}, {"UseExistingClientSecret": True}):
+        with refused("ValidationError"):
+            stage.elb.create_listener(**where, Certificates=[certificate], DefaultActions=actions(**config))
+    made = stage.elb.create_listener(**where, Certificates=[certificate], DefaultActions=actions(ClientSecret="hidden"))
+    arn = made["Listeners"][0]["ListenerArn"]
+    stage.elb.modify_listener(ListenerArn=arn, DefaultActions=actions(UseExistingClientSecret=True, Scope="openid a"))
+    (first, last) = stage.elb.describe_listeners(ListenerArns=[arn])["Listeners"][0]["DefaultActions"]
+    assert first["AuthenticateOidcConfig"] == {
+        **OIDC,
+        "Scope": "openid a",
+        "SessionCookieName": "AWSELBAuthSessionCookie",
+        "SessionTimeout": 604800,
+        "OnUnauthenticatedRequest": "authenticate",
+    }
+    assert (first["Order"], last["Order"], last["Type"]) == (1, 2, "forward")
+
+
 def test_a_weighted_forward_is_shown_as_forward_config_only(stage: Stage) -> None:
     """Action: with several groups `TargetGroupArn` is absent."""
     action = stage.elb.describe_listeners(ListenerArns=[stage.production])["Listeners"][0]["DefaultActions"][0]

@@ -18,6 +18,7 @@ import pytest
 
 from reconciler.local.addresses import Place
 from reconciler.local.ports import Condition, FixedResponse, Redirect, Route, TargetGroupSettings, Traffic
+from reconciler.local.sign_in import SignIn
 from tests.local.data_plane.stage import Connection, Scripted, Stage, default, echo, listener, to
 
 Where = tuple[str, int]
@@ -430,6 +431,24 @@ def test_the_first_rule_that_holds_decides(stage: Stage) -> None:
         head = raw(place, b"GET /x?y=1 HTTP/1.1\r\nHost: h:99\r\nX-Ring: Beta\r\nConnection: close\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 302 Found\r\n")
         assert b"Location: http://h:99/betax?y=1\r\n" in head
+
+
+@pytest.mark.parametrize(
+    ("unauthenticated", "answer"), [("authenticate", b"302 Found"), ("deny", b"401 Unauthorized"), ("allow", b"200 OK")]
+)
+def test_a_request_without_a_session_is_sent_to_sign_in(unauthenticated: str, answer: bytes, stage: Stage) -> None:
+    """With the parameters that the provider expects; one with a session cookie goes on."""
+    login = SignIn("https://a.example/authorize", "shop", "openid email", "S", unauthenticated, (("prompt", "login"),))
+    with Scripted(echo(b"web")) as web:
+        stage.health.set("web", web.state())
+        place = stage.serve(Route("default", None, (), to("web"), login))
+        head = raw(place, b"GET /x HTTP/1.1\r\nHost: h:99\r\nCookie: Other-0=1\r\nConnection: close\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + answer)
+        if unauthenticated == "authenticate":
+            back = b"http%3A%2F%2Fh%3A99%2Foauth2%2Fidpresponse"
+            there = b"prompt=login&client_id=shop&redirect_uri=" + back + b"&response_type=code&scope=openid+email"
+            assert b"Location: https://a.example/authorize?" + there in head
+        assert get(place, "/x", Cookie="S-0=1") == (200, b"web")
 
 
 def test_stickiness_keeps_a_client_with_its_group_and_its_target(stage: Stage) -> None:
