@@ -548,7 +548,7 @@ def test_of_a_pair_the_group_of_the_only_deployment_serves(
     balancer = {"targetGroupArn": "blue", "advancedConfiguration": {"alternateTargetGroupArn": "green"}}
     facts = {
         "item": {"loadBalancers": [balancer]},
-        "groups": {"new": "green", "old": "blue"} if "unread" not in deployments else {},
+        "groups": {one: group for one, group in (("new", "green"), ("old", "blue")) if one in deployments},
         "deployments": [{"id": one} for one in deployments],
     }
     found = Observed(Address("service", "api"), "arn:api", service("api"), health=health, facts=facts)
