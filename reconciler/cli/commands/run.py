@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
     from reconciler.source.background import Background
-    from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
 
 NOTIFIED_SECONDS = 2.0
@@ -208,7 +207,7 @@ class ControllerProcess:
         inside.callback(signed_in.aws.close)
         self.ends.append(signed_in.aws.close)
         assert specs.stack is not None
-        stack, identity = specs.stack.name, signed_in.identity
+        stack, identity = specs.stack_id, signed_in.identity
         named = last_accepted.StackName(stack, identity.region)
         unfenced = last_accepted.store_transport(named, self.where, signed_in.transport.endpoint)
         store = open_store(self.where.store, unfenced, stack, identity.account, identity.region, identity.endpoint)
@@ -224,7 +223,7 @@ class ControllerProcess:
             verified=self.source.verified,
         )
         report = LeaseReport(lambda: controller)
-        controller = self._controller(specs.stack, signed_in, notifiers, accepted, report.on_pass)
+        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass)
         lease.report = report
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
@@ -241,7 +240,7 @@ class ControllerProcess:
 
     def _controller(
         self,
-        stack: Stack,
+        specs: Specs,
         signed_in: SignedIn,
         notifiers: Iterable[Notifier],
         accepted: AcceptedRevision,
@@ -269,7 +268,7 @@ class ControllerProcess:
         controller = Controller(
             signed_in.aws,
             discover(),
-            RevisionTracker(self.source, spec_source.compiler(stack, signed_in), recorder, self.environment, accepted),
+            RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
             reports=(self.health.on_pass, self.metrics.on_pass, on_pass),
