@@ -260,7 +260,8 @@ class _Planner:
         kind, address = self.kinds[want.address.kind], want.address
         how = kind.replace
         if (refused := moves.renaming(kind, want, found, changes, allowed=address in self.consent.replace)) is not None:
-            self._refuse(RefusalCode.IMMUTABLE, want, *refused)
+            # its id stays, so that all names that are refused are shown at once
+            self.refusals.append(Refusal(RefusalCode.IMMUTABLE, address, *refused, want.where))
             return
         immutable = ", ".join(str(change) for change in changes if change.immutable)
         gone = [str(one.new) for one in changes if isinstance(one.new, Ref) and one.new.address not in self.found]

@@ -102,11 +102,10 @@ def claims(specs: Specs) -> Iterator[Claim]:
             yield _own(specs, what, document, document)
     for cluster in specs.clusters:
         for index, capacity in enumerate(cluster.ec2_capacity):
-            place = specs.where(cluster, "ec2_capacity", index, "name")
+            place = specs.where(cluster, "ec2_capacity", index, "name" if capacity.aws_name is None else "aws_name")
             yield _own(specs, "capacity provider", cluster, capacity, "ec2_capacity", index)
             if capacity.role is None:
-                role = specs.naming.of_role(names.instance_role(capacity.name_in_aws))
-                yield Claim("IAM role", names.instance_role(capacity.name), role, place)
+                yield _role(capacity, names.instance_role, place)
     namespaces = {one.namespace.name: one for one in reversed(specs.clusters) if one.namespace is not None}
     for cluster in namespaces.values():  # which may share one
         assert cluster.namespace is not None, "it has one"
@@ -156,8 +155,8 @@ def _derived(what: str, document: Document, named: Callable[[str], str], place: 
     return Claim(what, named(document.name), named(document.name_in_aws), place)
 
 
-def _role(specs: Specs, document: Document, named: Callable[[str], str], place: Position) -> Claim:
-    return Claim("IAM role", named(document.name), specs.naming.of_role(named(document.name_in_aws)), place)
+def _role(owner: NamedInAws, named: Callable[[str], str], place: Position) -> Claim:
+    return Claim("IAM role", named(owner.name), owner.role_in_aws(named), place)
 
 
 def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
@@ -170,13 +169,13 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
     elif queries.has_log_group(workload):
         yield _derived("log group", workload, names.log_group, own)
     if workload.task.execution_role is None:
-        yield _role(specs, workload, names.execution_role, own)
+        yield _role(workload, names.execution_role, own)
     if queries.has_generated_role(workload):
-        yield _role(specs, workload, names.task_role, own)
+        yield _role(workload, names.task_role, own)
     if isinstance(workload, Task):
         if workload.run is not None and not workload.run.once:
             yield Claim("schedule", workload.name, workload.name_in_aws, own)
-            yield _role(specs, workload, names.schedule_role, own)
+            yield _role(workload, names.schedule_role, own)
         return
     yield replace(_own(specs, "ECS service", workload, workload), derived=True)
     if workload.spot is not None:
@@ -186,13 +185,13 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
         names_of = partial(codedeploy_names.deployment_group, queries.cluster_name(specs, workload))
         yield _derived("deployment group", workload, names_of, own)
         if strategy.role is None:
-            yield _role(specs, workload, names.codedeploy_role, own)
+            yield _role(workload, names.codedeploy_role, own)
     if strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS and not strategy.role:
-        yield _role(specs, workload, names.infrastructure_role, own)
+        yield _role(workload, names.infrastructure_role, own)
     if any(volume.ebs is not None and volume.ebs.role is None for volume in workload.task.volumes.values()):
-        yield _role(specs, workload, names.volume_role, own)
+        yield _role(workload, names.volume_role, own)
     if strategy is not None and any(hook.role is None for hook in strategy.hooks):
-        yield _role(specs, workload, names.hook_role, own)
+        yield _role(workload, names.hook_role, own)
     if workload.alarms is not None:
         behind = (
             f"{what}-{group}"

@@ -61,7 +61,7 @@ def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index:
         cluster,
         profile,
         InstanceProfileSpec(
-            name=context.specs.naming.of_role(names.instance_role(in_aws)),
+            name=capacity.role_in_aws(names.instance_role),
             role=in_profile if capacity.role is None else context.role(capacity.role),
             path=context.stack.roles.path,
         ),

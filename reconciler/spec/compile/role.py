@@ -93,7 +93,7 @@ def generated(
         owner,
         Address("role", named(after.name)),
         RoleSpec(
-            name=context.specs.naming.of_role(named(after.name_in_aws)),
+            name=after.role_in_aws(named),
             trust=trust([principal], condition),
             path=context.stack.roles.path,
             permissions_boundary=context.stack.roles.permissions_boundary,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -93,6 +94,11 @@ class NamedInAws(Block):
         """`aws_name` as it is, else the name with the prefix and suffix; AWS names are derived from it."""
         given: str | None = getattr(self, "aws_name", None)
         return given or self._naming.applied(self.name)
+
+    def role_in_aws(self, named: Callable[[str], str]) -> str:
+        """The name of a role that is generated for it; one that follows an `aws_name` has no suffix of roles either."""
+        name = named(self.name_in_aws)
+        return name if getattr(self, "aws_name", None) else self._naming.of_role(name)
 
     @property
     def lasting_name(self) -> str:

@@ -92,6 +92,7 @@ class ExecLogging(Block):
         return self
 
 
+CapacityName = Annotated[str, *matching(_OWN, 54, _OWN_RULE)]
 _IMAGE = r"ssm:/[A-Za-z0-9_./-]+|ami-[0-9a-f]{8,17}"
 
 
@@ -101,9 +102,11 @@ class Ec2Capacity(NamedInAws):
     A launch template, an instance profile and, unless `role` names one, a role are created with it.
     """
 
-    name: Annotated[str, *matching(_OWN, 54, _OWN_RULE)]
-    """The name of the capacity provider, and of what is created with it. With the Stack's prefix and suffix, it is
-    unique in the account and region."""
+    name: CapacityName
+    """The name of the capacity provider, and of what is created with it, to which the Stack's prefix and suffix are
+    added. It is unique in the account and region."""
+    aws_name: CapacityName | None = None
+    """Their name in AWS. Default: the name here, with the Stack's prefix and suffix."""
     instance_types: Annotated[
         tuple[Annotated[str, *matching(r"[a-z0-9-]+\.[a-z0-9-]+", 64, "an instance type such as m7g.large")], ...],
         AfterValidator(no_repeats),
@@ -146,7 +149,10 @@ class Namespace(NamedInAws):
     api = "namespace"
 
     name: NamespaceName
-    """Its name in AWS, with the Stack's prefix and suffix, which services outside of the specs may refer to."""
+    """Its name, to which the Stack's prefix and suffix are added."""
+    aws_name: NamespaceName | None = None
+    """Its name in AWS, which services outside of the specs may refer to. Default: the name here, with the Stack's prefix
+    and suffix."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateHttpNamespace, by Cloud Map's names: its `Description`."""
 
