@@ -93,8 +93,9 @@ def of_environment(sources: list[Source], environment: str | None, above: str) -
     known = environments(sources)
     if environment in known and not _ENVIRONMENT.fullmatch(environment):
         place = Position(f"{above}/{ENVIRONMENTS}/{environment}", 1, 1, 2)
-        message = f"{shown(environment)} cannot name an environment: 1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
-        return base, [Diagnostic("E1139", message, place)]
+        message = f"{shown(environment)} cannot name an environment"
+        hint = "use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        return base, [Diagnostic("E1139", message, place, hint=hint)]
     if environment in known:
         return base + [source for source in sources if source.environment == environment], []
     there = f"available: {joined(known, 'and')}" if known else f"{above}/{ENVIRONMENTS} contains none"

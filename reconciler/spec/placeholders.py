@@ -43,14 +43,15 @@ class Resolver:
         the rest of it."""
         values = {} if self.environment is None else {ENVIRONMENT: self.environment}
         resolver, entries = replace(self, values=values), dict(root.entries)
-        for name, what in (("region", REGION), ("name", STACK)):
+        fields: tuple[tuple[str, str], ...] = (("region", REGION), ("name", STACK))
+        for name, what in fields:
             text = _STAND_IN  # where it is missing, which is an error of its own
             if name in entries:
                 value = resolver._resolved(entries[name].value)
                 entries[name] = Entry(entries[name].key, value)
                 text = value.text if isinstance(value, Scalar) else text
             resolver = replace(resolver, values={**resolver.values, what: text})
-        done = {name: entries.pop(name) for name in ("region", "name") if name in entries}
+        done = {name: entries.pop(name) for name, _ in fields if name in entries}
         rest = {name: Entry(entry.key, resolver._resolved(entry.value)) for name, entry in entries.items()}
         return replace(root, entries={**done, **rest}), resolver
 

@@ -7,7 +7,7 @@ in the base has its own name in its id; one that gives the Stack another name ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from reconciler.spec import discovery, merge, placeholders
 from reconciler.spec.diagnostics import Diagnostic, Note
@@ -18,7 +18,7 @@ from reconciler.spec.node import Mapping as Node
 from reconciler.spec.parse import Budget, parse
 from reconciler.spec.specs import Specs
 
-Documents = Mapping[Identity, Node]
+Documents = dict[Identity, Node]
 
 
 def has_own_name(base: Documents, partial: Documents) -> bool:
@@ -30,7 +30,7 @@ def has_own_name(base: Documents, partial: Documents) -> bool:
     return named.text("name") != under.text("name") or "{environment}" in (named.text("name") or "")
 
 
-def check(specs: Specs, sources: Sequence[Source]) -> Iterator[Diagnostic]:
+def check(specs: Specs, sources: list[Source]) -> Iterator[Diagnostic]:
     """An error where another environment has the name that this one gives its Stack."""
     if specs.stack is None or specs.environment is None or specs.shares_name:
         return
@@ -60,7 +60,7 @@ def _stack(documents: Documents) -> Node | None:
     return next((root for (kind, _), root in documents.items() if kind == "Stack"), None)
 
 
-def _read(sources: Sequence[Source], environment: str | None) -> Documents:
+def _read(sources: list[Source], environment: str | None) -> Documents:
     """The Stack of the base or of one environment; what cannot be read is reported where that one is loaded."""
     texts = (
         (source.shown, *discovery.decode(source))

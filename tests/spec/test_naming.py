@@ -17,7 +17,7 @@ STACK = "kind: Stack\nname: my-app\nname_prefix: d-\nname_suffix: -x\nroles: {na
 OTHERS = """\
 {kind: Store, name: locks}
 ---
-{kind: Role, name: reader, assumed_by: ecs-tasks.amazonaws.com, policies: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}
+{kind: Role, name: reader, assumed_by: ecs-tasks.amazonaws.com}
 ---
 kind: Alarm
 name: queue
@@ -28,7 +28,12 @@ kind: Cluster
 name: my-app-cluster
 namespace: shop
 ec2_capacity:
-  - {name: arm, instance_types: [m7g.large], max: 2, subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}
+  - name: arm
+    instance_types: [m7g.large]
+    max: 2
+    subnets: [app-public1-a]
+    security_groups: [my-app-task-sg]
+    public_ip: true
 ---
 kind: Task
 name: nightly

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from reconciler.spec.documents import Registry, Service, Stack
 from reconciler.spec.load import Source, Specs, load_sources
+from reconciler.spec.schema import json_schema
 from tests.spec import folder
 
 SERVICE = "kind: Service\nname: my-app-frontend\n"
@@ -106,6 +109,15 @@ def test_without_a_stack_there_is_one_error() -> None:
     """And none for each placeholder."""
     found = folder.alone("{kind: Registry, name: images, aws_name: '{stack}-images'}\n")
     assert folder.rules(found) == {"E1114"}
+
+
+def test_editors_take_them() -> None:
+    """The pattern of a field is found in a text with a placeholder, and in no other that the field refuses."""
+    definitions = json_schema()["$defs"]
+    for kind, field in (("Registry", "aws_name"), ("Stack", "name_prefix"), ("Logs", "group")):
+        pattern = definitions[kind]["properties"][field]["pattern"]
+        assert re.search(pattern, "{environment}-x")
+        assert not re.search(pattern, "{other}-x ")
 
 
 def test_anchors_are_resolved_wherever_they_are_used() -> None:

@@ -94,7 +94,8 @@ def bootstrap(
     where = out or (within / "operator" if inside else Path("operator"))
     _write(where, texts, overwrite=overwrite)
     if not applied:
-        next_ = f"reconciler apply {place if inside else where}"
+        chosen = f" -e {environment}" if inside and environment is not None else ""
+        next_ = f"reconciler apply {place if inside else where}{chosen}"
         echo(f"{len(texts)} files written to {where}. Review and commit them, then run: {next_}", err=True)
         return Exit.DONE
     from reconciler.cli.commands.apply import apply

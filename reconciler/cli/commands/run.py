@@ -44,8 +44,8 @@ NOTIFIED_SECONDS = 2.0
 @click.command()
 @options.specs
 @click.option("--source", metavar="URL", help="Git repository: https://…#branch:path. Default: FOLDER, watched.")
-@click.option("--stack", metavar="NAME", help="Name of the Stack, by which its last accepted revision is found if the "
-              "source cannot be read at the start; with --region.")  # fmt: skip
+@click.option("--stack", metavar="NAME", help="The stack as commands show it (my-app, my-app@staging), by which its "
+              "last accepted revision is found if the source cannot be read at the start; with --region.")  # fmt: skip
 @click.option("--poll", default=30.0, metavar="SECONDS", help="Poll interval of the Git repository.", show_default=True)
 @click.option("--any-history", is_flag=True, help="Accept commits that do not descend from the last applied one.")
 @click.option("--allowed-signers", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",

@@ -83,7 +83,7 @@ def _of_stack(specs: Specs, claim: Claim) -> tuple[Note, ...]:
     stack = specs.stack
     if stack is None or (claim.in_aws == claim.name and claim.rule is None):
         return ()
-    given = {("name_prefix",): stack.name_prefix, ("name_suffix",): stack.name_suffix}
+    given: dict[tuple[str, ...], str] = {("name_prefix",): stack.name_prefix, ("name_suffix",): stack.name_suffix}
     given |= {("roles", "name_suffix"): stack.roles.name_suffix} if claim.what == "IAM role" else {}
     return tuple(Note(f"the {path[-1]}", specs.where(stack, *path)) for path, text in given.items() if text)
 

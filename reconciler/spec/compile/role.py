@@ -77,8 +77,10 @@ def generated(
     managed: tuple[str, ...] = (),
     of: NamedInAws | None = None,
 ) -> Desired[Any]:
-    """A role that `owner` needs, named after it or after the part `of` it; `statements` by the name of the inline policy, of which an empty one is left out, and
-    `managed` policies by their ARNs.
+    """A role that `owner` needs, named after it or after the part `of` it.
+
+    `statements` are by the name of the inline policy, of which an empty one is left out; `managed` are policies by
+    their ARNs.
 
     `source` is the ARN, or a pattern, of what the service assumes the role for. Another account's is refused: the
     service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem"). None where AWS

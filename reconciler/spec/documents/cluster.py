@@ -151,8 +151,8 @@ class Namespace(NamedInAws):
     name: NamespaceName
     """Its name, to which the Stack's prefix and suffix are added."""
     aws_name: NamespaceName | None = None
-    """Its name in AWS, which services outside of the specs may refer to. Default: the name here, with the Stack's prefix
-    and suffix."""
+    """Its name in AWS, which services outside of the specs may refer to. Default: the name here, with the Stack's
+    prefix and suffix."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateHttpNamespace, by Cloud Map's names: its `Description`."""
 
