@@ -2,7 +2,7 @@
 
 They are resolved in the tree, after an environment is laid over the base and before documents are validated. So a value
 keeps its position, cannot become structure, and has to obey the rules of its field as if it had been written out.
-`{{stack}}` is the text `{stack}`, and a variable of a shell, `${stack}`, is left alone.
+`{{stack}}` is the text `{stack}`, and so on with more braces; a variable of a shell, `${stack}`, is left alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ ENVIRONMENT: Final = "environment"
 REGION: Final = "region"
 NAMES: Final = (STACK, ENVIRONMENT, REGION)
 _ANY: Final = "|".join(NAMES)
-_FOUND: Final = re.compile(rf"(?<![${{])(?:\{{\{{(?P<plain>{_ANY})\}}\}}|\{{(?P<name>{_ANY})\}}(?!\}}))")
+_BRACED: Final = re.compile(rf"(?<![${{])(\{{+)({_ANY})(\}}+)")
+_FOUND: Final = re.compile(rf"(?<![${{])\{{({_ANY})\}}(?!\}})")
 PATTERN: Final = rf"\{{(?:{_ANY})\}}"
 """A regular expression that finds a placeholder, for the JSON Schema."""
 _STAND_IN: Final = "x"
@@ -85,16 +86,16 @@ class Resolver:
     def _scalar(self, scalar: Scalar) -> Scalar:
         if not isinstance(scalar.value, str) or "{" not in scalar.value:
             return scalar
-        unknown = [
-            match["name"] for match in _FOUND.finditer(scalar.value) if match["name"] not in (None, *self.values)
-        ]
+        unknown = [match[1] for match in _FOUND.finditer(scalar.value) if match[1] not in self.values]
         self.findings.extend(self._unknown(scalar, name) for name in dict.fromkeys(unknown))
-        text = _FOUND.sub(lambda match: self._text(match), scalar.value)
+        text = _BRACED.sub(self._text, scalar.value)
         return scalar if text == scalar.value else replace(scalar, text=text, value=text)
 
     def _text(self, match: re.Match[str]) -> str:
-        plain, name = match["plain"], match["name"]
-        return f"{{{plain}}}" if plain else self.values.get(name, _STAND_IN)
+        before, name, after = match.groups()
+        if len(before) != len(after):
+            return match[0]
+        return self.values.get(name, _STAND_IN) if before == "{" else match[0][1:-1]
 
     def _unknown(self, scalar: Scalar, name: str) -> Diagnostic:
         if name != ENVIRONMENT:
@@ -105,6 +106,11 @@ class Resolver:
             f"choose one with -e: {joined(map(shown, self.known), 'or')}" if self.known else "choose one with -e NAME"
         )
         return Diagnostic("E1137", message, scalar.position, hint=f"{chosen}; the text itself is {{{{environment}}}}")
+
+
+def escaped(text: str) -> str:
+    """`text` as it is written for a value to be just that."""
+    return _BRACED.sub(lambda match: f"{{{match[0]}}}" if len(match[1]) == len(match[3]) else match[0], text)
 
 
 def resolved(

@@ -23,6 +23,8 @@ from reconciler.spec.members import api_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KIND = "The kind of the document."
+OR_PLACEHOLDER = f"|{placeholders.PATTERN}"
+"""The end of each pattern: a placeholder fits, whatever it stands for."""
 _LIMITS = {"ge": "minimum", "le": "maximum"}
 """What pydantic leaves as it is behind a validator of our own."""
 _LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
@@ -106,8 +108,7 @@ def _docstrings(block: type[Block]) -> dict[str, str]:
 
 
 def _or_placeholder(pattern: Any) -> Any:
-    """The pattern of text, which a placeholder fits whatever it stands for."""
-    return f"{pattern}|{placeholders.PATTERN}" if isinstance(pattern, str) else _tidy(pattern)
+    return pattern + OR_PLACEHOLDER if isinstance(pattern, str) else _tidy(pattern)
 
 
 def _tidy(schema: Any) -> Any:

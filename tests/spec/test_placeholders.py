@@ -9,6 +9,7 @@ import pytest
 from reconciler.spec.documents import Registry, Service, Stack
 from reconciler.spec.load import Source, Specs, load_sources
 from reconciler.spec.schema import json_schema
+from reconciler.spec.yaml_text import word
 from tests.spec import folder
 
 SERVICE = "kind: Service\nname: my-app-frontend\n"
@@ -33,12 +34,21 @@ def environment(value: str) -> str:
         ('"${environment}"', "${environment}"),
         ('"${{environment}}"', "${{environment}}"),
         ('"{name} {} {Environment} { environment }"', "{name} {} {Environment} { environment }"),
+        ('"{{{stack}}} {{stack} {stack}}"', "{{stack}} {{stack} {stack}}"),
         ("'{\"environment\": 1}'", '{"environment": 1}'),
     ],
 )
 def test_what_a_placeholder_is_and_what_is_none(written: str, value: str) -> None:
     """Doubled braces are the text itself; variables of shells, templates and JSON are left alone."""
     assert environment(written) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["{stack}", "{{region}}", "a{environment}", "${stack}", "{stack}}", "{x}", "${{stack}}"]
+)
+def test_what_is_written_for_a_person_is_read_as_it_was(text: str) -> None:
+    """`import` and `init` write values of an account and of other files, whatever is in them."""
+    assert environment(word(text)) == text
 
 
 def test_they_stand_wherever_a_value_is_written() -> None:
