@@ -26,6 +26,8 @@ _BRACED: Final = re.compile(rf"(?<![${{])(\{{+)({_ANY})(\}}+)")
 _FOUND: Final = re.compile(rf"(?<![${{])\{{({_ANY})\}}(?!\}})")
 PATTERN: Final = rf"\{{(?:{_ANY})\}}"
 """A regular expression that finds a placeholder, for the JSON Schema."""
+UNQUOTED: Final = re.compile(rf"[:,\[-] *({PATTERN})")
+"""A value of YAML that begins with one."""
 _STAND_IN: Final = "x"
 """In place of a value that is missing, so that the rest of the document is checked without a second error here."""
 

@@ -115,6 +115,12 @@ def test_a_placeholder_without_quotes_is_a_mapping(value: str) -> None:
     assert [one.rule for one in found if "in quotes" in one.hint] == ["E1104"]
 
 
+def test_text_that_begins_with_one_breaks_yaml_without_quotes() -> None:
+    """Where more follows it, the file cannot be read."""
+    (found,) = folder.lay("kind: Stack\nname: my-app\nname_prefix: {environment}-\n").diagnostics
+    assert (found.rule, found.hint) == ("E1007", "text with a placeholder such as {environment} needs quotes")
+
+
 def test_without_a_stack_there_is_one_error() -> None:
     """And none for each placeholder."""
     found = folder.alone("{kind: Registry, name: images, aws_name: '{stack}-images'}\n")
