@@ -77,6 +77,7 @@ def bootstrap(
     Commit the specs and run `reconciler apply operator`, or pass --apply.
     """
     from reconciler.cli.session import load_specs
+    from reconciler.spec.discovery import ENVIRONMENTS
 
     if applied and (inside or output == "render"):
         raise click.UsageError(
@@ -90,7 +91,7 @@ def bootstrap(
     if output == "render":
         echo("---\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
         return Exit.DONE
-    within = place if environment is None else place / "environments" / environment
+    within = place if environment is None else place / ENVIRONMENTS / environment
     where = out or (within / "operator" if inside else Path("operator"))
     _write(where, texts, overwrite=overwrite)
     if not applied:
