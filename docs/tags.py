@@ -23,7 +23,7 @@ GROUPS = (
         (
             Tag(
                 ownership.STACK,
-                "the Stack's name",
+                "the Stack's name, or `NAME@ENVIRONMENT` of an environment that shares it with the base",
                 OWNED[ownership.STACK],
                 "Only to hand a resource over: remove it, and the stack lets go of the resource.",
                 "The resource counts as somebody else's. If its name is wanted, the plan is refused (`conflict`) until "

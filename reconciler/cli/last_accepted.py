@@ -91,6 +91,6 @@ def _stack(source: Source, environment: str | None, where: Where, name: str | No
         return StackName(name, where.region)
     known = last_valid.kept(place_of(source), environment)
     for specs in (None if known is None else known.specs, found):
-        if specs is not None and specs.stack is not None and name in (None, specs.stack.name):
-            return StackName(specs.stack.name, specs.stack.region)
+        if specs is not None and specs.stack is not None and name in (None, specs.stack_id):
+            return StackName(specs.stack_id, specs.stack.region)
     raise errors.CopyUnusable("to find the last accepted revision, name the stack with --stack and --region")

@@ -49,6 +49,8 @@ class Operator:
     notify: tuple[str, ...] = ()
     inside: bool = False
     """Whether its documents are part of the specs that it reconciles."""
+    renamed: bool = False
+    """Whether the Stack of these specs has a prefix or suffix: its table and its image are named by their AWS names."""
 
 
 def files(operator: Operator, policy: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -105,11 +107,21 @@ def _stack(operator: Operator) -> dict[str, Any]:
 def _registry(operator: Operator) -> dict[str, Any]:
     found = registry(operator)
     assert found is not None
-    return {"kind": "Registry", "name": found[0], "immutable_tags": True, "scan_on_push": True, "keep_images": 10}
+    return {
+        "kind": "Registry",
+        **_named(operator, found[0]),
+        "immutable_tags": True,
+        "scan_on_push": True,
+        "keep_images": 10,
+    }
 
 
 def _store(operator: Operator) -> dict[str, Any]:
-    return {"kind": "Store", "name": operator.table}
+    return {"kind": "Store", **_named(operator, operator.table)}
+
+
+def _named(operator: Operator, name: str) -> dict[str, Any]:
+    return {"name": name, "aws_name": name} if operator.renamed else {"name": name}
 
 
 def _network(operator: Operator) -> dict[str, Any]:

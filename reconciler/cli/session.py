@@ -245,14 +245,14 @@ def sign_in(
     from reconciler.cli import logs
 
     gate, stop = Gate(), stop or Event()
-    logs.configure(verbose, stack=specs.stack.name, region=specs.stack.region)
+    logs.configure(verbose, stack=specs.stack_id, region=specs.stack.region)
     transport = Boto(
         specs.stack.region,
         profile=where.profile,
         endpoint=EMULATOR if where.local else None,
         assume_role=where.assume_role,
         external_id=where.external_id,
-        stack=specs.stack.name,
+        stack=specs.stack_id,
         anonymous=where.local,
         fence=gate,
         stop=stop,
@@ -281,7 +281,7 @@ def target_of(specs: Specs, identity: Identity, guard: Guard, consent: Consent) 
 
     assert specs.stack is not None
     return DesiredState(
-        StackId(specs.stack.name, identity.account, identity.region, identity.partition, specs.stack.roles.path),
+        StackId(specs.stack_id, identity.account, identity.region, identity.partition, specs.stack.roles.path),
         compile_specs(specs, account=identity.account, partition=identity.partition),
         guard,
         consent,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from reconciler.source.background import Background
     from reconciler.source.base import Source
     from reconciler.source.credentials import AwsKeys
-    from reconciler.spec.documents.stack import Stack
     from reconciler.spec.specs import Specs
 
 RESTORE_SECONDS = 60.0
@@ -110,7 +109,7 @@ def first_valid(
         try:
             fetched = source.fetch()
             specs = fetched.specs(environment)
-            if specs.ok and stack in (None, specs.stack.name if specs.stack is not None else None):
+            if specs.ok and stack in (None, specs.stack_id if specs.stack is not None else None):
                 last_valid.keep(place_of(source), environment, fetched.sources)
                 return specs
             problem = _problem(specs) or f"the Stack is not {stack!r}, which this controller is for"
@@ -151,20 +150,23 @@ def _problem(specs: Specs) -> str:
     return "; ".join(found[:MOST_ERRORS])
 
 
-def compiler(started: Stack, signed_in: SignedIn) -> Compile:
+def compiler(started: Specs, signed_in: SignedIn) -> Compile:
     """Compiles a revision, and rejects one for another stack or account than the process was started for."""
     from reconciler.cli.session import target_of
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
     from reconciler.reconcile.pass_ import DesiredState
 
+    assert started.stack is not None, "it was signed in for one"
+    own, region = started.stack_id, started.stack.region
+
     def compiled(specs: Specs) -> DesiredState:
         stack = specs.stack
         assert stack is not None
-        if (stack.name, stack.region) != (started.name, started.region):
+        if (specs.stack_id, stack.region) != (own, region):
             raise errors.SpecInvalid(
-                f"the Stack is now {stack.name!r} in {stack.region}, but this controller manages {started.name!r} in "
-                f"{started.region}; start another controller for it"
+                f"the Stack is now {specs.stack_id!r} in {stack.region}, but this controller manages {own!r} in "
+                f"{region}; start another controller for it"
             )
         if stack.account is not None and stack.account != signed_in.identity.account:
             raise errors.WrongAccount(

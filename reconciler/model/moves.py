@@ -13,8 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model import ownership
+from reconciler.model.diff import Change
 from reconciler.model.plan import Note
 from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource_type import Replace, ResourceType
 from reconciler.model.tagging import tag_value
 from reconciler.model.type_registry import ResourceTypes
 
@@ -43,6 +45,28 @@ def former_address(want: Desired[Any], found: Observed[Any]) -> Address | None:
     if want.moved is None or found.parent is not None:
         return None
     return want.moved.old if found.tags.get(ownership.ADDRESS) == tag_value(str(want.moved.old)) else None
+
+
+def renaming(
+    kind: ResourceType[Any], want: Desired[Any], found: Observed[Any], changes: Iterable[Change], *, allowed: bool
+) -> tuple[str, str] | None:
+    """Why a name in AWS does not change, and what to write: after a move of its document, with another `aws_name`, or
+    with another prefix or suffix of the stack. `allowed`: it may be deleted and created again.
+
+    What is replaced by one beside it follows what it is for, such as the autoscaling of a service; a family of
+    revisions goes by its document's name.
+    """
+    named, follows = kind.named_by, kind.replace is Replace.CREATE_FIRST and not kind.revisions
+    if named is None or all(change.field != named for change in changes):
+        return None
+    if want.moved is None and (allowed or follows):
+        return None
+    old, new = getattr(found.spec, named), getattr(want.spec, named)
+    before = "" if want.moved is None else f"it moves from {want.moved.old}, and "
+    hint = f"set `aws_name` in its document so that it stays {old}"
+    if want.moved is None and kind.replace is Replace.DELETE_FIRST:
+        hint += f"; `--allow-replace {want.address}` deletes and re-creates it"
+    return f"{before}AWS cannot rename {old} to {new}", hint
 
 
 def finished(

@@ -258,12 +258,10 @@ class _Planner:
 
     def _replace(self, want: Desired[Any], found: Observed[Any], changes: tuple[Change, ...]) -> None:
         kind, address = self.kinds[want.address.kind], want.address
-        how, named = kind.replace, kind.named_by
-        if want.moved is not None and named is not None and any(change.field == named for change in changes):
-            name = getattr(found.spec, named)
-            because = f"it moves from {want.moved.old}, and AWS cannot rename {name} to {getattr(want.spec, named)}"
-            hint = f"set `aws_name` in its document so that it stays {name}"
-            self._refuse(RefusalCode.IMMUTABLE, want, because, hint)
+        how = kind.replace
+        if (refused := moves.renaming(kind, want, found, changes, allowed=address in self.consent.replace)) is not None:
+            # its id stays, so that all names that are refused are shown at once
+            self.refusals.append(Refusal(RefusalCode.IMMUTABLE, address, *refused, want.where))
             return
         immutable = ", ".join(str(change) for change in changes if change.immutable)
         gone = [str(one.new) for one in changes if isinstance(one.new, Ref) and one.new.address not in self.found]

@@ -22,6 +22,8 @@ MOST_ENTRIES = 20_000
 DEEPEST = 32
 """Folders in folders."""
 ENVIRONMENTS = "environments"
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+"""It is part of tags, and of names in AWS."""
 _FORBIDDEN = re.compile(
     f"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[{hidden.BIDIRECTIONAL}]"
 )
@@ -88,13 +90,23 @@ def of_environment(sources: list[Source], environment: str | None, above: str) -
     base = [source for source in sources if not source.relative.startswith(f"{ENVIRONMENTS}/")]
     if environment is None:
         return base, []
-    known = sorted({source.environment for source in sources if source.environment is not None})
+    known = environments(sources)
+    if environment in known and not _ENVIRONMENT.fullmatch(environment):
+        place = Position(f"{above}/{ENVIRONMENTS}/{environment}", 1, 1, 2)
+        message = f"{shown(environment)} cannot name an environment"
+        hint = "use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        return base, [Diagnostic("E1139", message, place, hint=hint)]
     if environment in known:
         return base + [source for source in sources if source.environment == environment], []
     there = f"available: {joined(known, 'and')}" if known else f"{above}/{ENVIRONMENTS} contains none"
     message = f"unknown environment {shown(environment)}; {there}"
     hint = did_you_mean(environment, known)
     return base, [Diagnostic("E1014", message, Position(f"{above}/{ENVIRONMENTS}", 1, 1, 2), hint=hint)]
+
+
+def environments(sources: list[Source]) -> tuple[str, ...]:
+    """The environments that there are files of, sorted."""
+    return tuple(sorted({source.environment for source in sources if source.environment is not None}))
 
 
 def decode(source: Source) -> tuple[str, list[Diagnostic]]:

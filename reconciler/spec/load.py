@@ -1,4 +1,4 @@
-"""Loading of a specs folder: files → text → nodes → environment merged → documents → checks.
+"""Loading of a specs folder: files → text → nodes → environment merged → placeholders → documents → checks.
 
 All problems are reported at once, sorted by position.
 """
@@ -6,13 +6,15 @@ All problems are reported at once, sorted by position.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from reconciler.spec import adopted_ids, checks, discovery, merge, tag_limits
+from reconciler.spec import adopted_ids, checks, discovery, merge, placeholders, stacks, tag_limits
 from reconciler.spec.diagnostics import Diagnostic, Severity, excerpted, in_order
 from reconciler.spec.discovery import Source
-from reconciler.spec.documents import KINDS, Document
+from reconciler.spec.documents import KINDS, Document, Stack
+from reconciler.spec.naming import Naming
 from reconciler.spec.node import Mapping, Position, Sequence
 from reconciler.spec.parse import Budget, parse
 from reconciler.spec.specs import Specs, ordered
@@ -47,34 +49,36 @@ def load_sources(
     bases, nameless, repeated = merge.unique(base)
     partials, nameless_partials, repeated_partials = merge.unique(partial)
     findings += repeated + repeated_partials
-    nodes = merge.overlay(bases, partials)
+    merged = merge.overlay(bases, partials)
+    known = discovery.environments(sources)
+    roots, unresolved = placeholders.resolved((*merged.values(), *nameless, *nameless_partials), environment, known)
+    findings += unresolved
     documents: list[Document] = []
-    for root in (*nodes.values(), *nameless, *nameless_partials):
-        document, faults = validate(root)
+    naming = Naming()
+    for root in roots:  # the Stack first
+        document, faults = validate(root, naming)
         findings += faults
+        if isinstance(document, Stack):
+            naming = document.naming
         if document is not None:
             documents.append(document)
         else:
             broken |= {root.text("kind") or ""} & set(KINDS) or set(KINDS)
+    nodes = {key: root for root in roots if (key := merge.identity(root)) is not None}
     specs = Specs(
         documents=ordered(documents),
         files=tuple(source.shown for source in chosen),
         environment=environment,
+        shares_name=environment is not None and not stacks.has_own_name(bases, partials),
         nodes=nodes,
         broken=frozenset(broken),
     )
     findings += checks.run(specs)
+    findings += stacks.check(specs, sources)
     if not any(one.severity is Severity.ERROR for one in findings):
         findings += tag_limits.check(specs)
         findings += adopted_ids.check(specs)
-    return Specs(
-        documents=specs.documents,
-        diagnostics=_finished(findings, chosen),
-        files=specs.files,
-        environment=environment,
-        nodes=nodes,
-        broken=specs.broken,
-    )
+    return replace(specs, diagnostics=_finished(findings, sources))
 
 
 def _nodes(sources: list[Source], findings: list[Diagnostic]) -> tuple[list[Mapping], list[Mapping], set[str]]:

@@ -1,7 +1,7 @@
 """Names of AWS resources derived from documents: one function each, used by the compiler and the checks.
 
 Names that users write (load balancers, target groups, clusters, services, repositories, roles, security groups) are
-used in AWS as they are; the ones below are derived.
+used in AWS with the Stack's prefix and suffix (`NamedInAws.name_in_aws`); the ones below are derived from them.
 """
 
 from __future__ import annotations

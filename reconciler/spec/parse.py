@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.spec import hidden
+from reconciler.spec import hidden, placeholders
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Entry, Mapping, Node, Position, Scalar, Sequence
@@ -218,6 +218,8 @@ def _syntax(error: yaml.MarkedYAMLError, file: str, text: str) -> Diagnostic:
         hint = "indent with spaces; YAML does not allow tabs"
     elif rest[:1] in ("@", "`", "%"):
         hint = f"text that begins with {rest[0]} needs quotes"
+    elif line < len(lines) and (found := placeholders.UNQUOTED.search(lines[line])) is not None:
+        hint = f"text with a placeholder such as {found[1]} needs quotes"
     notes: tuple[Note, ...] = ()
     begun = error.context_mark
     if error.context and begun is not None and begun.line != line:

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from reconciler.model.members import FIELD
 from reconciler.spec.documents import KINDS, Block
 from reconciler.spec.members import EACH, api_of, blocks_in
-from reconciler.spec.schema import descriptions, json_schema
+from reconciler.spec.schema import OR_PLACEHOLDER, descriptions, json_schema
 
 Path = tuple[str, ...]
 
@@ -143,7 +143,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
     if kind == "object":
         inner = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
         return f"mapping of names to {type_of(inner)}" if isinstance(inner, dict) else "mapping"
-    pattern = str(schema.get("pattern", ""))
+    pattern = str(schema.get("pattern", "")).removesuffix(OR_PLACEHOLDER)
     if schema.get("examples"):
         return f"duration such as {schema['examples'][0]}"
     if pattern.endswith("%$"):

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from reconciler.model import duration
 from reconciler.model.members import FIELD
+from reconciler.spec import placeholders
 from reconciler.spec.documents import KINDS, Block
 from reconciler.spec.documents.security_group import Ports
 from reconciler.spec.member_schema import members_schema
@@ -22,6 +23,8 @@ from reconciler.spec.members import api_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KIND = "The kind of the document."
+OR_PLACEHOLDER = f"|{placeholders.PATTERN}"
+"""The end of each pattern: a placeholder fits, whatever it stands for."""
 _LIMITS = {"ge": "minimum", "le": "maximum"}
 """What pydantic leaves as it is behind a validator of our own."""
 _LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
@@ -104,6 +107,10 @@ def _docstrings(block: type[Block]) -> dict[str, str]:
     return found
 
 
+def _or_placeholder(pattern: Any) -> Any:
+    return pattern + OR_PLACEHOLDER if isinstance(pattern, str) else _tidy(pattern)
+
+
 def _tidy(schema: Any) -> Any:
     """Without `null`, which documents never take."""
     if isinstance(schema, list):
@@ -111,7 +118,7 @@ def _tidy(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     tidy = {
-        _LIMITS.get(key, key): _tidy(value)
+        _LIMITS.get(key, key): _tidy(value) if key != "pattern" else _or_placeholder(value)
         for key, value in schema.items()
         if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
     }

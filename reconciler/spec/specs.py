@@ -27,6 +27,7 @@ from reconciler.spec.documents import (
 from reconciler.spec.documents.network import Subnet
 from reconciler.spec.documents.security_group import SecurityGroup
 from reconciler.spec.documents.stack import Quotas
+from reconciler.spec.naming import Naming
 from reconciler.spec.node import Position
 from reconciler.spec.references import Part, by_name
 
@@ -38,12 +39,14 @@ class Specs:
     """What a person declared. Only `ok` specs may be compiled; others hold the documents that are valid on their own.
 
     `broken` are the kinds of which a document could not be read: a reference to one of them may be right after all.
+    `shares_name`: the environment leaves the Stack the name that it has in the base.
     """
 
     documents: tuple[Document, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     files: tuple[str, ...] = ()
     environment: str | None = None
+    shares_name: bool = False
     nodes: Mapping[tuple[str, str], node.Mapping] = field(default_factory=dict, repr=False)
     broken: frozenset[str] = frozenset()
 
@@ -55,6 +58,17 @@ class Specs:
     @property
     def stack(self) -> Stack | None:
         return next(iter(self.all(Stack)), None)
+
+    @property
+    def stack_id(self) -> str:
+        """What tells the stack apart from others of its account and region, in the tag `reconciler:stack` of all that
+        it owns and in the key of its lease: the Stack's name, and the environment where that leaves it the base's."""
+        assert self.stack is not None, "the caller has checked it"
+        return f"{self.stack.name}@{self.environment}" if self.shares_name else self.stack.name
+
+    @property
+    def naming(self) -> Naming:
+        return Naming() if self.stack is None else self.stack.naming
 
     @property
     def quotas(self) -> Quotas:

@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.model.members import FIELD
+from reconciler.spec import placeholders
 from reconciler.spec.diagnostics import Diagnostic, did_you_mean, nearest
 from reconciler.spec.documents import KINDS, Document
 from reconciler.spec.messages import described, joined, shown
+from reconciler.spec.naming import Naming
 from reconciler.spec.node import Mapping, Node, Scalar, Sequence, locate, plain
 
 _MOST = 100
@@ -20,15 +22,15 @@ _MOST = 100
 Path = tuple[str | int, ...]
 
 
-def validate(root: Mapping) -> tuple[Document | None, list[Diagnostic]]:
-    """The document, or why it is none."""
+def validate(root: Mapping, naming: Naming | None = None) -> tuple[Document | None, list[Diagnostic]]:
+    """The document, whose names in AWS are made by `naming`, or why it is none."""
     kind = root.text("kind")
     if kind not in KINDS:
         return None, [_unknown_kind(root, kind)]
     empty = list(_nulls(root, ()))
     found = [_empty(root, path) for path in empty[:_MOST]]
     try:
-        document = KINDS[kind].model_validate(plain(root))
+        document = KINDS[kind].model_validate(plain(root), context=naming)
     except ValidationError as error:
         return None, found + _faults(error, root, KINDS[kind], set(empty))
     return (None, found) if found else (document, found)
@@ -55,7 +57,8 @@ def _faults(error: ValidationError, root: Mapping, kind: type[Document], empty: 
 
 def _empty(root: Mapping, path: Path) -> Diagnostic:
     what = shown(path[-1]) if isinstance(_last(path), str) else f"an item of {_subject(path)[:-2]}"
-    hint = "remove it, or give it a value"
+    unquoted = path[-1] in placeholders.NAMES and len(path) > 1
+    hint = f'a placeholder stands in quotes: "{{{path[-1]}}}"' if unquoted else "remove it, or give it a value"
     return Diagnostic("E1104", f"{what} has no value", locate(root, path, key=True), hint=hint)
 
 

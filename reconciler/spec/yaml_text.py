@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.printable import cleaned
-from reconciler.spec import scalar
+from reconciler.spec import placeholders, scalar
 
 WIDTH: Final = 110
 COLUMN: Final = 34
@@ -143,12 +143,12 @@ def _inline(value: Any, room: int) -> str | None:
 
 
 def word(value: Any) -> str:
-    """A scalar. Text that YAML would read as something else is quoted."""
+    """A scalar. Text that YAML would read as something else is quoted, and what would be a placeholder is escaped."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    written = str(value)
+    written = placeholders.escaped(str(value))
     read = scalar.resolve(written) if written else None
     plain = isinstance(read, str) and not isinstance(read, scalar.Written)
     if plain and _PLAIN.fullmatch(written) and not _NOT_PLAIN.search(written) and written.lower() not in _OLD_TRUTHS:

@@ -21,6 +21,8 @@ from reconciler.cli.commands.run import run as loop
 from reconciler.cli.output.exits import Exit
 from reconciler.model.resource import Call
 from reconciler.spec.compile.store import KEYS
+from reconciler.spec.documents import Store
+from reconciler.spec.load import load
 from reconciler.store.dynamodb import KEY
 from tests.conftest import ACCOUNT, REGION
 from tests.controller.test_controller import Files, Running
@@ -208,6 +210,30 @@ def test_what_could_not_run_is_not_written(out: Path, arguments: list[str], imag
     ran = bootstrap("--out", out, *arguments, image=image) if "--inside" not in arguments else bootstrap(*arguments)
     assert (ran.code, said in ran.err, "hunter2" in ran.err) == (code, True, False), ran.err
     assert not out.exists()
+
+
+def test_an_environment_has_an_operator_of_its_own(out: Path, tmp_path: Path) -> None:
+    """Named after it, for its stack; and inside of the specs, among its documents, with the table that it looks for."""
+    assert bootstrap("--out", out, "-e", "staging").code == 0
+    service = documents(out)["Service"]
+    assert service["name"] == "my-app-staging-operator"
+    command = " ".join(service["task"]["containers"]["operator"]["command"])
+    assert "--stack my-app@staging" in command
+    assert "--environment staging" in command
+
+    specs = Path(shutil.copytree(SEED, tmp_path / "specs"))
+    words = ("--image", OURS, "--source", SOURCE, "--account", ACCOUNT, "--inside", "-e", "staging")
+    ran = run("bootstrap", specs, *words)
+    assert (ran.code, "-e staging" in ran.err) == (0, True), ran.err
+    assert not (specs / "operator").exists()
+    found = load(specs, "staging")
+    assert found.ok, found.diagnostics
+    (store,) = found.all(Store)
+    (operator,) = (one for one in found.services if one.name == "my-app-staging-operator")
+    container = operator.task.containers["operator"]
+    assert container.environment["RECONCILER_STORE"] == f"dynamodb:{store.name_in_aws}"
+    assert [one.name_in_aws for one in found.registries if one.name == "reconciler"] == ["reconciler"]
+    assert operator.name_in_aws == "staging-my-app-staging-operator"
 
 
 def test_the_account_has_to_be_known(out: Path) -> None:

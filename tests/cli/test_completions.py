@@ -32,7 +32,7 @@ def offered(*typed: str) -> list[str]:
         (("exec", ""), ["my-app-frontend"]),
         (("simulate", ""), ["my-app-frontend"]),
         (("set-image", "my-app-f"), ["my-app-frontend="]),
-        (("diff", "-e", ""), ["staging"]),
+        (("diff", "-e", ""), ["production", "staging"]),
         (("explain", "E110"), [f"E110{number}" for number in range(1, 10)]),
         (("explain", "Ser"), ["Service"]),
     ],

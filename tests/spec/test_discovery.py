@@ -206,6 +206,16 @@ def test_an_unknown_environment_names_those_that_exist(specs: Path) -> None:
     assert none.rule == "E1014"
 
 
+@pytest.mark.parametrize("name", ["stagé", "🚀", "a b", "-x", "x" * 65, "a@b"])
+def test_an_environment_has_a_name_that_tags_and_names_in_aws_take(specs: Path, name: str) -> None:
+    """Where it is chosen; the others do not mind it."""
+    for one in (name, "staging"):
+        (specs / "environments" / one).mkdir(parents=True)
+        (specs / "environments" / one / "stack.yaml").write_text("{kind: Stack, name: other}\n")
+    assert "E1139" in {found.rule for found in load(specs, name).diagnostics}
+    assert "E1139" not in {found.rule for found in load(specs, "staging").diagnostics}
+
+
 def test_a_file_of_no_environment_is_an_error(specs: Path) -> None:
     """It would otherwise never be read."""
     (specs / "environments").mkdir()

@@ -95,15 +95,13 @@ def test_documents_explain_themselves() -> None:
         assert not block.__doc__.startswith(BaseModel.__doc__ or "!")
 
 
-@pytest.mark.parametrize("environment", [None, "staging"])
+@pytest.mark.parametrize("environment", [None, "staging", "production"])
 def test_the_seed_is_valid_without_a_warning(environment: str | None) -> None:
     """The specs that a newcomer starts from."""
     specs = load(SEED, environment)
     assert [str(found) for found in specs.diagnostics] == []
     assert len(specs.documents) == 8
-    name = "my-app" if environment is None else "my-app-staging"
-    assert specs.stack is not None
-    assert specs.stack.name == name
+    assert specs.stack_id == ("my-app" if environment is None else f"my-app@{environment}")
 
 
 def test_loading_needs_neither_boto3_nor_deepdiff() -> None:

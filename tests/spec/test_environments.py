@@ -58,6 +58,74 @@ def test_the_stack_is_laid_over_whatever_its_name() -> None:
     assert specs.where(specs.stack).file == "case.yaml"
 
 
+def environments(base: str, **overlays: str) -> dict[str, Specs]:
+    """A folder whose base is this Stack and a repository, as each of its environments sees it."""
+    text = f"{base}\n---\n{{kind: Registry, name: images}}\n" if base else "{kind: Registry, name: images}\n"
+    sources = [Source("base.yaml", "base.yaml", text.encode())]
+    sources += [Source(f"environments/{name}/a.yaml", f"{name}.yaml", said.encode()) for name, said in overlays.items()]
+    return {name: load_sources(sources, name or None) for name in ("", *overlays) if name or base}
+
+
+STACK = "{kind: Stack, name: shop, region: us-west-2}"
+
+
+def test_environments_that_share_the_name_of_the_stack_are_stacks_of_their_own() -> None:
+    """Whether they mention the Stack or not; the base is another one still."""
+    folders = environments(STACK, staging="{kind: Stack, name: shop, tags: {a: b}}", production="")
+    assert {name: (specs.diagnostics, specs.stack_id) for name, specs in folders.items()} == {
+        "": ((), "shop"),
+        "staging": ((), "shop@staging"),
+        "production": ((), "shop@production"),
+    }
+
+
+def test_an_environment_with_a_name_of_its_own_has_that() -> None:
+    """Written in the overlay, or made with the environment in the base."""
+    folders = environments(STACK, staging="{kind: Stack, name: shop-staging}")
+    assert folders["staging"].stack_id == "shop-staging"
+    named = environments(STACK.replace("shop", "'shop-{environment}'"), staging="", production="")
+    assert [specs.stack_id for name, specs in named.items() if name] == ["shop-staging", "shop-production"]
+    assert rules(named[""]) == {"E1137"}
+    alone = environments("", staging=STACK, production=STACK.replace("shop", "shop-2"))
+    assert [specs.stack_id for specs in alone.values()] == ["shop", "shop-2"]
+
+
+def test_two_environments_may_not_give_the_stack_one_name() -> None:
+    """Each would take what the other owns for its own, unless region or account keep them apart."""
+    web = "{kind: Stack, name: web}"
+    both = environments(STACK, staging=web, production=web)
+    for name in ("staging", "production"):
+        (found,) = both[name].diagnostics
+        assert folder.told(found) == f"E2028 {name}.yaml 1:21 web"
+        assert [note.position.file for note in found.notes] != [f"{name}.yaml"]
+    assert both[""].ok
+    for staging, production, ok in (
+        ("region: us-west-2", "region: eu-west-1", True),
+        ("account: '111111111111'", "account: '222222222222'", True),
+        ("account: '111111111111'", "account: '111111111111'", False),
+        ("account: '111111111111'", "tags: {a: b}", False),
+    ):
+        pair = environments(
+            STACK,
+            staging=f"{{kind: Stack, name: web, {staging}}}",
+            production=f"{{kind: Stack, name: web, {production}}}",
+        )
+        assert [specs.ok for name, specs in pair.items() if name] == [ok, ok], (staging, production)
+    without_base = environments("", staging=STACK, production=STACK)
+    assert [rules(specs) for specs in without_base.values()] == [{"E2028"}, {"E2028"}]
+
+
+def test_an_environment_that_cannot_be_read_hinders_no_other() -> None:
+    """Its own error is found where it is chosen."""
+    broken = environments(STACK, staging="{kind: Stack, name: web}", production="kind: Stack\nname: [", other="- Stack")
+    assert broken["staging"].ok
+    assert not broken["production"].ok
+
+
+def rules(specs: Specs) -> set[str]:
+    return folder.rules(specs)
+
+
 def test_every_value_keeps_the_place_where_it_was_written() -> None:
     """Through the merge, base and environment point to their own files."""
     specs = folder.lay(SERVICE + "task:\n  containers:\n    frontend: {port: 80, environment: {GREETING: Hi}}\n")

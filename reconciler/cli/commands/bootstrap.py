@@ -77,6 +77,7 @@ def bootstrap(
     Commit the specs and run `reconciler apply operator`, or pass --apply.
     """
     from reconciler.cli.session import load_specs
+    from reconciler.spec.discovery import ENVIRONMENTS
 
     if applied and (inside or output == "render"):
         raise click.UsageError(
@@ -90,10 +91,12 @@ def bootstrap(
     if output == "render":
         echo("---\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
         return Exit.DONE
-    where = out or (place / "operator" if inside else Path("operator"))
+    within = place if environment is None else place / ENVIRONMENTS / environment
+    where = out or (within / "operator" if inside else Path("operator"))
     _write(where, texts, overwrite=overwrite)
     if not applied:
-        next_ = f"reconciler apply {place if inside else where}"
+        chosen = f" -e {environment}" if inside and environment is not None else ""
+        next_ = f"reconciler apply {place if inside else where}{chosen}"
         echo(f"{len(texts)} files written to {where}. Review and commit them, then run: {next_}", err=True)
         return Exit.DONE
     from reconciler.cli.commands.apply import apply
@@ -109,6 +112,7 @@ def bootstrap(
 def _operator(specs: Specs, environment: str | None, inside: bool, settings: dict[str, Any]) -> Operator:
     from reconciler.cli.commands.iam_policy import partition_of
     from reconciler.cli.operator_specs import Operator, account_of
+    from reconciler.spec.naming import Naming
 
     stack = specs.stack
     assert stack is not None
@@ -120,7 +124,7 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
     subnets, groups = _words(settings["subnets"]), _words(settings["security_groups"])
     if bool(subnets) != bool(groups):
         raise click.UsageError("--subnets and --security-groups must be used together")
-    name = settings["name"] or f"{stack.name}-operator"
+    name = settings["name"] or f"{specs.stack_id.replace('@', '-')}-operator"
     cluster = settings["cluster"]
     if cluster is not None and not cluster.startswith("arn:"):
         cluster = f"arn:{partition_of(stack.region)}:ecs:{stack.region}:{account}:cluster/{cluster}"
@@ -138,7 +142,7 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
     }
     return Operator(
         name=name,
-        stack=stack.name,
+        stack=specs.stack_id,
         region=stack.region,
         account=account,
         image=settings["image"],
@@ -153,6 +157,7 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
         secrets={key: value for key, value in secrets.items() if value},
         notify=settings["notify"],
         inside=inside,
+        renamed=inside and specs.naming != Naming(),
     )
 
 
@@ -199,10 +204,12 @@ def _checked(texts: Mapping[str, str], operator: Operator, place: Path) -> Specs
     from reconciler.spec import discovery
     from reconciler.spec.load import load_sources
 
-    sources = [discovery.Source(f"operator/{name}", f"operator/{name}", text.encode()) for name, text in texts.items()]
+    overlaid = operator.inside and operator.environment is not None
+    folder = f"{discovery.ENVIRONMENTS}/{operator.environment}/operator/" if overlaid else "operator/"
+    sources = [discovery.Source(f"{folder}{name}", f"{folder}{name}", text.encode()) for name, text in texts.items()]
     if operator.inside:
         there, _ = discovery.read(place)
-        sources += [one for one in there if not one.relative.startswith("operator/")]
+        sources += [one for one in there if not one.relative.startswith(folder)]
     specs = load_sources(sources, operator.environment if operator.inside else None)
     if not specs.ok:
         raise errors.SpecInvalid("; ".join(str(one) for one in specs.diagnostics[:5]))

@@ -99,7 +99,7 @@ def statements_of(
 
     assert specs.stack is not None
     region = specs.stack.region
-    place = StackId(specs.stack.name, account, region, partition_of(region), specs.stack.roles.path)
+    place = StackId(specs.stack_id, account, region, partition_of(region), specs.stack.roles.path)
     extras = Extras(
         table=table_of(store),
         topics=tuple(one.removeprefix("sns:") for one in notify if one.startswith("sns:")),

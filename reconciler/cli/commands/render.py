@@ -42,7 +42,7 @@ def render(folder: Path | None, environment: str | None, output: str, account: s
             }
             for resource in desired
         ]
-        echo(dumps({"format_version": FORMAT_VERSION, "stack": specs.stack.name, "resources": resources}))
+        echo(dumps({"format_version": FORMAT_VERSION, "stack": specs.stack_id, "resources": resources}))
         return Exit.DONE
     look = look_of(sys.stdout, color)
     for resource in desired:

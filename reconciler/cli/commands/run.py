@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.server.health import Health
     from reconciler.server.metrics import Metrics
     from reconciler.source.background import Background
-    from reconciler.spec.documents import Stack
     from reconciler.spec.specs import Specs
 
 NOTIFIED_SECONDS = 2.0
@@ -45,8 +44,8 @@ NOTIFIED_SECONDS = 2.0
 @click.command()
 @options.specs
 @click.option("--source", metavar="URL", help="Git repository: https://…#branch:path. Default: FOLDER, watched.")
-@click.option("--stack", metavar="NAME", help="Name of the Stack, by which its last accepted revision is found if the "
-              "source cannot be read at the start; with --region.")  # fmt: skip
+@click.option("--stack", metavar="NAME", help="The stack as commands show it (my-app, my-app@staging), by which its "
+              "last accepted revision is found if the source cannot be read at the start; with --region.")  # fmt: skip
 @click.option("--poll", default=30.0, metavar="SECONDS", help="Poll interval of the Git repository.", show_default=True)
 @click.option("--any-history", is_flag=True, help="Accept commits that do not descend from the last applied one.")
 @click.option("--allowed-signers", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
@@ -208,7 +207,7 @@ class ControllerProcess:
         inside.callback(signed_in.aws.close)
         self.ends.append(signed_in.aws.close)
         assert specs.stack is not None
-        stack, identity = specs.stack.name, signed_in.identity
+        stack, identity = specs.stack_id, signed_in.identity
         named = last_accepted.StackName(stack, identity.region)
         unfenced = last_accepted.store_transport(named, self.where, signed_in.transport.endpoint)
         store = open_store(self.where.store, unfenced, stack, identity.account, identity.region, identity.endpoint)
@@ -224,7 +223,7 @@ class ControllerProcess:
             verified=self.source.verified,
         )
         report = LeaseReport(lambda: controller)
-        controller = self._controller(specs.stack, signed_in, notifiers, accepted, report.on_pass)
+        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass)
         lease.report = report
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
@@ -241,7 +240,7 @@ class ControllerProcess:
 
     def _controller(
         self,
-        stack: Stack,
+        specs: Specs,
         signed_in: SignedIn,
         notifiers: Iterable[Notifier],
         accepted: AcceptedRevision,
@@ -269,7 +268,7 @@ class ControllerProcess:
         controller = Controller(
             signed_in.aws,
             discover(),
-            RevisionTracker(self.source, spec_source.compiler(stack, signed_in), recorder, self.environment, accepted),
+            RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
             reports=(self.health.on_pass, self.metrics.on_pass, on_pass),

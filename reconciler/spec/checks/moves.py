@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from reconciler.spec import moves
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy, Network, Service, Stack, Task
+from reconciler.spec.documents.base import NamedInAws
 from reconciler.spec.messages import shown
 from reconciler.spec.moves import Rename
 from reconciler.spec.node import Position
@@ -38,9 +39,10 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
         elif other is not rename:
             message = f"moved_from: {shown(rename.old)} has moved to {shown(other.new)} already"
             yield Diagnostic("E2008", message, rename.place, notes=(Note("the other one", other.place),))
-        elif _needs_aws_name(rename):
+        elif isinstance(rename.named, NamedInAws) and _needs_aws_name(rename):
             message = f"moved_from: AWS cannot rename {shown(rename.old)}, so it has to keep that name there"
-            hint = f"add aws_name: {rename.old} (or the aws_name that it had)"
+            kept = rename.named.model_copy(update={"name": rename.old}).name_in_aws
+            hint = f"add aws_name: {kept} (or the aws_name that it had)"
             yield Diagnostic("E2009", message, rename.place, hint=hint)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from reconciler.model import codedeploy_names
@@ -11,7 +11,8 @@ from reconciler.rollout.engine import Controller, TrafficShifter, engines
 from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Alarm, Network, Service, Store, Task
-from reconciler.spec.documents.base import Document, Named
+from reconciler.spec.documents.base import Document, NamedInAws
+from reconciler.spec.documents.values import NameRule
 from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
@@ -24,18 +25,23 @@ _LIMITS = {
     "schedule": 64,
     "scaling policy": 256,
 }
-"""Maximum length in characters of names that are derived and may therefore be too long."""
+"""Maximum length in characters of names that are derived and may therefore be too long. Those of names that documents
+have are in their fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A name that a resource will have in AWS, and the position in the specs that it is derived from."""
+    """A name that a resource will have in AWS, and the position in the specs that it is derived from.
+
+    `rule`: of the name of a document or part, to which the Stack's prefix and suffix were applied.
+    """
 
     what: str
     name: str
     in_aws: str
     place: Position
     derived: bool = True
+    rule: NameRule | None = None
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -43,12 +49,9 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     first: dict[tuple[str, str, bool], Claim] = {}
     said: set[tuple[Position, ...]] = set()
     for claim in claims(specs):
-        limit = _LIMITS.get(claim.what)
-        if claim.derived and limit is not None and len(claim.in_aws) > limit and (claim.place,) not in said:
+        if (claim.place,) not in said and (found := _refused(specs, claim)) is not None:
             said.add((claim.place,))
-            wanted = shown(claim.in_aws, longest=80)
-            message = f"the {claim.what} {wanted} would have {len(claim.in_aws)} characters; AWS allows {limit}"
-            yield Diagnostic("E2004", message, claim.place, hint=f"shorten the name by {len(claim.in_aws) - limit}")
+            yield found
         for name, in_aws in ((claim.name, False), (claim.in_aws, True)):
             other = first.setdefault((claim.what, name, in_aws), claim)
             if other is not claim and (claim.place, other.place) not in said:
@@ -56,6 +59,33 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
                 rule = "E2005" if claim.derived or other.derived else "E2003"
                 message = f"duplicate name: the {claim.what} {shown(name)}"
                 yield Diagnostic(rule, message, claim.place, notes=(Note("the other one", other.place),))
+
+
+def _refused(specs: Specs, claim: Claim) -> Diagnostic | None:
+    """Why AWS does not take a name that nobody wrote like this."""
+    limit = _LIMITS.get(claim.what) if claim.derived else None
+    limit = limit if claim.rule is None else claim.rule.longest
+    wanted, length = shown(claim.in_aws, longest=80), len(claim.in_aws)
+    if limit is not None and length > limit:
+        message = f"the {claim.what} {wanted} would have {length} characters; AWS allows {limit}"
+        notes = _of_stack(specs, claim)
+        hint = f"shorten the name{' or what is added to it' if notes else ''} by {length - limit}"
+        return Diagnostic("E2004", message, claim.place, hint=hint, notes=notes)
+    if claim.rule is not None and not claim.rule.fits(claim.in_aws):
+        message = f"the {claim.what} would be {wanted}: {claim.rule.rule}"
+        hint = "change the prefix or suffix, or set aws_name"
+        return Diagnostic("E2029", message, claim.place, hint=hint, notes=_of_stack(specs, claim))
+    return None
+
+
+def _of_stack(specs: Specs, claim: Claim) -> tuple[Note, ...]:
+    """Where the prefix and suffix in a name stand."""
+    stack = specs.stack
+    if stack is None or (claim.in_aws == claim.name and claim.rule is None):
+        return ()
+    given: dict[tuple[str, ...], str] = {("name_prefix",): stack.name_prefix, ("name_suffix",): stack.name_suffix}
+    given |= {("roles", "name_suffix"): stack.roles.name_suffix} if claim.what == "IAM role" else {}
+    return tuple(Note(f"the {path[-1]}", specs.where(stack, *path)) for path, text in given.items() if text)
 
 
 def claims(specs: Specs) -> Iterator[Claim]:
@@ -72,11 +102,14 @@ def claims(specs: Specs) -> Iterator[Claim]:
             yield _own(specs, what, document, document)
     for cluster in specs.clusters:
         for index, capacity in enumerate(cluster.ec2_capacity):
-            place = specs.where(cluster, "ec2_capacity", index, "name")
-            yield Claim("capacity provider", capacity.name, capacity.name, place, derived=False)
+            place = specs.where(cluster, "ec2_capacity", index, "name" if capacity.aws_name is None else "aws_name")
+            yield _own(specs, "capacity provider", cluster, capacity, "ec2_capacity", index)
             if capacity.role is None:
-                role = names.instance_role(capacity.name)
-                yield Claim("IAM role", role, role, place)
+                yield _role(capacity, names.instance_role, place)
+    namespaces = {one.namespace.name: one for one in reversed(specs.clusters) if one.namespace is not None}
+    for cluster in namespaces.values():  # which may share one
+        assert cluster.namespace is not None, "it has one"
+        yield _own(specs, "namespace", cluster, cluster.namespace, "namespace")
     for network in specs.networks:
         yield from _network(specs, network)
     for workload in specs.workloads:
@@ -87,11 +120,19 @@ def claims(specs: Specs) -> Iterator[Claim]:
                 yield _own(specs, "target group", service, group, *path, "target_groups", index)
 
 
-def _own(specs: Specs, what: str, document: Document, named: Named, *path: str | int) -> Claim:
-    """A name that somebody wrote: that of a document, or of a part at `path`; its `aws_name`, where it has one."""
+def _own(specs: Specs, what: str, document: Document, named: NamedInAws, *path: str | int) -> Claim:
+    """The name of a document, or of a part at `path`; its `aws_name`, where it has one."""
     given = getattr(named, "aws_name", None) is not None
     place = specs.where(document, *path, "aws_name" if given else "name")
-    return Claim(what, named.name, named.name_in_aws, place, derived=given)
+    applied = not given and named.name_in_aws != named.name
+    rule = _rule(type(named)) if applied else None
+    return Claim(what, named.name, named.name_in_aws, place, derived=given or applied, rule=rule)
+
+
+def _rule(kind: type[NamedInAws]) -> NameRule | None:
+    """What AWS takes as the name of one."""
+    checks = (getattr(one, "func", None) for one in kind.model_fields["name"].metadata)
+    return next((check for check in checks if isinstance(check, NameRule)), None)
 
 
 def _network(specs: Specs, network: Network) -> Iterator[Claim]:
@@ -114,26 +155,29 @@ def _derived(what: str, document: Document, named: Callable[[str], str], place: 
     return Claim(what, named(document.name), named(document.name_in_aws), place)
 
 
+def _role(owner: NamedInAws, named: Callable[[str], str], place: Position) -> Claim:
+    return Claim("IAM role", named(owner.name), owner.role_in_aws(named), place)
+
+
 def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
     own = specs.where(workload, "name" if workload.aws_name is None else "aws_name")
-    yield Claim("task definition", workload.name, workload.name_in_aws, own)
+    yield replace(_own(specs, "task definition", workload, workload), derived=True)
     logs = workload.task.logs
     if logs is not None and logs.group is not None:
         place = specs.where(workload, "task", "logs", "group")
         yield Claim("log group", logs.group, logs.group, place, derived=False)
     elif queries.has_log_group(workload):
-        group = names.log_group(workload.name_in_aws)
-        yield Claim("log group", group, group, own)
+        yield _derived("log group", workload, names.log_group, own)
     if workload.task.execution_role is None:
-        yield _derived("IAM role", workload, names.execution_role, own)
+        yield _role(workload, names.execution_role, own)
     if queries.has_generated_role(workload):
-        yield _derived("IAM role", workload, names.task_role, own)
+        yield _role(workload, names.task_role, own)
     if isinstance(workload, Task):
         if workload.run is not None and not workload.run.once:
             yield Claim("schedule", workload.name, workload.name_in_aws, own)
-            yield _derived("IAM role", workload, names.schedule_role, own)
+            yield _role(workload, names.schedule_role, own)
         return
-    yield Claim("ECS service", workload.name, workload.name_in_aws, own)
+    yield replace(_own(specs, "ECS service", workload, workload), derived=True)
     if workload.spot is not None:
         yield _derived("ECS service", workload, names.on_demand, specs.where(workload, "spot", key=True))
     strategy = queries.strategy(specs, workload)
@@ -141,11 +185,13 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
         names_of = partial(codedeploy_names.deployment_group, queries.cluster_name(specs, workload))
         yield _derived("deployment group", workload, names_of, own)
         if strategy.role is None:
-            yield _derived("IAM role", workload, names.codedeploy_role, own)
+            yield _role(workload, names.codedeploy_role, own)
     if strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS and not strategy.role:
-        yield _derived("IAM role", workload, names.infrastructure_role, own)
+        yield _role(workload, names.infrastructure_role, own)
+    if any(volume.ebs is not None and volume.ebs.role is None for volume in workload.task.volumes.values()):
+        yield _role(workload, names.volume_role, own)
     if strategy is not None and any(hook.role is None for hook in strategy.hooks):
-        yield _derived("IAM role", workload, names.hook_role, own)
+        yield _role(workload, names.hook_role, own)
     if workload.alarms is not None:
         behind = (
             f"{what}-{group}"

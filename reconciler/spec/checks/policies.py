@@ -78,7 +78,7 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
             granted = [
                 (("task", field, number), statement) for number, statement in enumerate(getattr(workload.task, field))
             ]
-            yield from _statements(specs, workload, f"{common}{named(workload.name_in_aws)}", granted)
+            yield from _statements(specs, workload, f"{common}{workload.role_in_aws(named)}", granted)
     yield from _trust(specs)
 
 

@@ -23,7 +23,7 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
         ClusterSpec(
             name=cluster.name_in_aws,
             capacity_providers=None if cluster.ec2_capacity else cluster.capacity_providers,
-            default_strategy=None if cluster.ec2_capacity else strategy(cluster.default_strategy),
+            default_strategy=None if cluster.ec2_capacity else strategy(cluster.default_strategy, cluster),
             container_insights=cluster.container_insights,
             exec=None if cluster.exec_logging is None else _exec_logging(cluster.exec_logging),
             aws=members.said(cluster),
@@ -32,7 +32,7 @@ def compile_cluster(context: Context, cluster: Cluster) -> Iterator[Desired[Any]
         members={} if cluster.exec_logging is None else {EXEC: Keep.STATED},
     )
     if cluster.namespace is not None:
-        spec = NamespaceSpec(name=cluster.namespace.name, aws=members.said(cluster.namespace))
+        spec = NamespaceSpec(name=cluster.namespace.name_in_aws, aws=members.said(cluster.namespace))
         yield context.desired(cluster, namespace_address(cluster), spec, "namespace")
     yield from compile_ec2_capacity(context, cluster)
 
@@ -85,5 +85,5 @@ def capacity(context: Context, workload: Any) -> dict[str, Any]:
 
     Neither written: the cluster's default strategy if it has one, else plain Fargate.
     """
-    shares = queries.shares(context.specs, workload)
-    return {"capacity_provider_strategy": strategy(shares)} if shares else {"launch_type": "FARGATE"}
+    shares = strategy(queries.shares(context.specs, workload), context.specs.get(Cluster, workload.cluster))
+    return {"capacity_provider_strategy": shares} if shares else {"launch_type": "FARGATE"}

@@ -15,7 +15,7 @@ from reconciler.model.members import FIELD, digests, stated_tag
 from reconciler.model.requirement import Requirement
 from reconciler.model.resource import NOTHING, Address, Desired, Keep, Link, Meanwhile, Path, Ref, Spec
 from reconciler.resources._ecs import Strategy
-from reconciler.spec.documents import Network, Stack
+from reconciler.spec.documents import Cluster, Network, Stack
 from reconciler.spec.documents.base import Document
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.references import LOOKUP
@@ -60,7 +60,9 @@ class Context:
         return Desired(
             address,
             spec,
-            tags=ownership.tags_for(self.stack.name, address, protect=document.protect, declared=declared, name=name),
+            tags=ownership.tags_for(
+                self.specs.stack_id, address, protect=document.protect, declared=declared, name=name
+            ),
             after=frozenset(after),
             adopt=document.adopt is not None,
             kept={**(NOTHING if document.adopt is None else kept), **members},
@@ -98,8 +100,12 @@ class Context:
         return None
 
 
-def strategy(shares: Iterable[CapacityShare]) -> tuple[Strategy, ...]:
-    return tuple(Strategy(provider=share.name, weight=share.weight, base=share.base) for share in shares)
+def strategy(shares: Iterable[CapacityShare], cluster: Cluster | None) -> tuple[Strategy, ...]:
+    """With the names that the capacity providers of `cluster` have in AWS; of one that others own, they are written."""
+    own = {} if cluster is None else {capacity.name: capacity.name_in_aws for capacity in cluster.ec2_capacity}
+    return tuple(
+        Strategy(provider=own.get(share.name, share.name), weight=share.weight, base=share.base) for share in shares
+    )
 
 
 def unstated(block: BaseModel, **fields: str | Path) -> dict[Path, Keep]:

@@ -44,7 +44,7 @@ def compile_ec2_capacity(context: Context, cluster: Cluster) -> Iterator[Desired
             ClusterCapacitySpec(
                 cluster=Ref(Address("cluster", cluster.name)),
                 providers=(*cluster.capacity_providers, *own),
-                default_strategy=strategy(cluster.default_strategy),
+                default_strategy=strategy(cluster.default_strategy, cluster),
             ),
             "ec2_capacity",
             kept=kept,
@@ -52,7 +52,7 @@ def compile_ec2_capacity(context: Context, cluster: Cluster) -> Iterator[Desired
 
 
 def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index: int) -> Iterator[Desired[Any]]:
-    path, name = ("ec2_capacity", index), capacity.name
+    path, name, in_aws = ("ec2_capacity", index), capacity.name, capacity.name_in_aws
     if capacity.role is None:
         yield _role(context, cluster, capacity)
     in_profile: Link = Ref(Address("role", names.instance_role(name)))
@@ -61,7 +61,7 @@ def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index:
         cluster,
         profile,
         InstanceProfileSpec(
-            name=profile.name,
+            name=capacity.role_in_aws(names.instance_role),
             role=in_profile if capacity.role is None else context.role(capacity.role),
             path=context.stack.roles.path,
         ),
@@ -73,7 +73,7 @@ def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index:
         cluster,
         template,
         LaunchTemplateSpec(
-            name=name,
+            name=in_aws,
             cluster=Ref(Address("cluster", cluster.name)),
             image=_image(capacity),
             instance_profile=Ref(profile),
@@ -82,13 +82,13 @@ def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index:
             volume=capacity.volume,
         ),
         *path,
-        name=name,
+        name=in_aws,
     )
     yield context.desired(
         cluster,
         group,
         AutoScalingGroupSpec(
-            name=name,
+            name=in_aws,
             template=Ref(template),
             instance_types=capacity.instance_types,
             subnets=context.subnets(capacity.subnets),
@@ -97,13 +97,13 @@ def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index:
             protected=capacity.termination_protection,
         ),
         *path,
-        name=name,
+        name=in_aws,
     )
     yield context.desired(
         cluster,
         Address("capacity-provider", name),
         CapacityProviderSpec(
-            name=name,
+            name=in_aws,
             group=Ref(group),
             target_capacity=capacity.target_capacity,
             termination_protection=capacity.termination_protection,
@@ -115,8 +115,7 @@ def _instances(context: Context, cluster: Cluster, capacity: Ec2Capacity, index:
 
 def _role(context: Context, cluster: Cluster, capacity: Ec2Capacity) -> Desired[Any]:
     """With AWS's own policy for the ECS agent. EC2 is trusted without conditions, as AWS documents it."""
-    named = names.instance_role(capacity.name)
-    want = role.generated(context, cluster, lambda _: named, EC2, None, {})
+    want = role.generated(context, cluster, names.instance_role, EC2, None, {}, of=capacity)
     policy = f"arn:{context.partition}:iam::aws:policy/{AGENT_POLICY}"
     return replace(want, spec=want.spec.model_copy(update={"managed": (policy,)}))
 

@@ -13,6 +13,7 @@ from reconciler.resources.role import RoleSpec
 from reconciler.spec import members
 from reconciler.spec.compile.context import Context, unstated
 from reconciler.spec.documents import Role
+from reconciler.spec.documents.base import NamedInAws
 from reconciler.spec.documents.role import Statement
 
 VERSION = "2012-10-17"
@@ -74,9 +75,12 @@ def generated(
     source: str | None,
     statements: Mapping[str, Iterable[Mapping[str, Any]]],
     managed: tuple[str, ...] = (),
+    of: NamedInAws | None = None,
 ) -> Desired[Any]:
-    """A role that `owner` needs; `statements` by the name of the inline policy, of which an empty one is left out, and
-    `managed` policies by their ARNs.
+    """A role that `owner` needs, named after it or after the part `of` it.
+
+    `statements` are by the name of the inline policy, of which an empty one is left out; `managed` are policies by
+    their ARNs.
 
     `source` is the ARN, or a pattern, of what the service assumes the role for. Another account's is refused: the
     service cannot be made to use the role for it (IAM User Guide, "The confused deputy problem"). None where AWS
@@ -86,11 +90,12 @@ def generated(
     if source is not None:
         condition = {"StringEquals": {"aws:SourceAccount": context.account}, "ArnLike": {"aws:SourceArn": source}}
     policies = {policy: document(rows) for policy, rows in statements.items()}
+    after = owner if of is None else of
     want = context.desired(
         owner,
-        Address("role", named(owner.name)),
+        Address("role", named(after.name)),
         RoleSpec(
-            name=named(owner.name_in_aws),
+            name=after.role_in_aws(named),
             trust=trust([principal], condition),
             path=context.stack.roles.path,
             permissions_boundary=context.stack.roles.permissions_boundary,

@@ -99,7 +99,7 @@ def _role_arn(context: Context, service: Service, volume: EbsVolume) -> str:
         return volume.role
     declared = None if volume.role is None else context.specs.get(Role, volume.role)
     path = (declared.path if declared is not None else None) or context.stack.roles.path or "/"
-    name = names.volume_role(service.name_in_aws) if declared is None else declared.name_in_aws
+    name = service.role_in_aws(names.volume_role) if declared is None else declared.name_in_aws
     return f"arn:{context.partition}:iam::{context.account}:role{path}{name}"
 
 

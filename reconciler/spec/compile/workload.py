@@ -59,7 +59,10 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
 
 
 def log_group_address(workload: Workload) -> Address:
-    return Address("log-group", queries.log_group(workload).strip("/"))
+    """By its name, without the prefix and suffix of the Stack: it stays when these change."""
+    logs = workload.task.logs
+    named = logs.group if logs is not None and logs.group is not None else names.log_group(workload.lasting_name)
+    return Address("log-group", named.strip("/"))
 
 
 def task_role(context: Context, workload: Workload) -> Desired[Any]:

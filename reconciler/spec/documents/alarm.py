@@ -57,7 +57,7 @@ class Alarm(Document):
     kind: Literal["Alarm"] = "Alarm"
     name: AlarmName
     aws_name: AlarmName | None = None
-    """Its name in AWS. Default: the document's name."""
+    """Its name in AWS. Default: the document's name, with the Stack's prefix and suffix."""
     metric: AlarmMetric
     """The metric that it watches."""
     above: Number | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from reconciler.model import tagging
 from reconciler.spec.documents import values
 from reconciler.spec.documents.values import Flag, Line, Reference, Words
 from reconciler.spec.messages import described, shown
+from reconciler.spec.naming import Naming
 
 
 class Block(BaseModel):
@@ -73,19 +75,43 @@ def _adoption(value: Any) -> Any:
     return Adoption() if values.flag(value) else None
 
 
-class Named(Block):
-    """A document or a named part of one, which may have had another name before."""
+class NamedInAws(Block):
+    """What has a name in AWS of its own, to which the prefix and suffix of the Stack are applied.
+
+    They are the context of its validation: `model_validate(…, context=Naming(…))`.
+    """
 
     name: str
     """Its name in the specs, by which others refer to it."""
-    moved_from: Reference | None = None
-    """The name before a rename: its resources stay as they are. Remove it once it has taken effect."""
+    _naming: Naming = PrivateAttr(default_factory=Naming)
+
+    def model_post_init(self, context: Any, /) -> None:
+        if isinstance(context, Naming):
+            self._naming = context
 
     @property
     def name_in_aws(self) -> str:
-        """`aws_name` where it is given, else the name; AWS names are derived from it."""
+        """`aws_name` as it is, else the name with the prefix and suffix; AWS names are derived from it."""
+        given: str | None = getattr(self, "aws_name", None)
+        return given or self._naming.applied(self.name)
+
+    def role_in_aws(self, named: Callable[[str], str]) -> str:
+        """The name of a role that is generated for it; one that follows an `aws_name` has no suffix of roles either."""
+        name = named(self.name_in_aws)
+        return name if getattr(self, "aws_name", None) else self._naming.of_role(name)
+
+    @property
+    def lasting_name(self) -> str:
+        """`aws_name` or the name, without the prefix and suffix: addresses stay when these change."""
         given: str | None = getattr(self, "aws_name", None)
         return given or self.name
+
+
+class Named(NamedInAws):
+    """A document or a named part of one, which may have had another name before."""
+
+    moved_from: Reference | None = None
+    """The name before a rename: its resources stay as they are. Remove it once it has taken effect."""
 
 
 class Document(Named):

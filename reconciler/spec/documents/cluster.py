@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.spec.documents.base import Block, Document, Members
+from reconciler.spec.documents.base import Block, Document, Members, NamedInAws
 from reconciler.spec.documents.logs import LogGroupName
 from reconciler.spec.documents.references import RoleReference
 from reconciler.spec.documents.values import (
@@ -92,17 +92,21 @@ class ExecLogging(Block):
         return self
 
 
+CapacityName = Annotated[str, *matching(_OWN, 54, _OWN_RULE)]
 _IMAGE = r"ssm:/[A-Za-z0-9_./-]+|ami-[0-9a-f]{8,17}"
 
 
-class Ec2Capacity(Block):
+class Ec2Capacity(NamedInAws):
     """EC2 instances for tasks: a capacity provider with an Auto Scaling group, whose size ECS manages.
 
     A launch template, an instance profile and, unless `role` names one, a role are created with it.
     """
 
-    name: Annotated[str, *matching(_OWN, 54, _OWN_RULE)]
-    """The name of the capacity provider, and of what is created with it. Unique in the account and region."""
+    name: CapacityName
+    """The name of the capacity provider, and of what is created with it, to which the Stack's prefix and suffix are
+    added. It is unique in the account and region."""
+    aws_name: CapacityName | None = None
+    """Their name in AWS. Default: the name here, with the Stack's prefix and suffix."""
     instance_types: Annotated[
         tuple[Annotated[str, *matching(r"[a-z0-9-]+\.[a-z0-9-]+", 64, "an instance type such as m7g.large")], ...],
         AfterValidator(no_repeats),
@@ -138,14 +142,17 @@ class Ec2Capacity(Block):
     """Tasks are moved away from an instance that is to be terminated."""
 
 
-class Namespace(Block):
+class Namespace(NamedInAws):
     """A Cloud Map namespace; plain text is its name."""
 
     short_form = {"type": "string"}
     api = "namespace"
 
     name: NamespaceName
-    """Its name in AWS, which services outside of the specs may refer to."""
+    """Its name, to which the Stack's prefix and suffix are added."""
+    aws_name: NamespaceName | None = None
+    """Its name in AWS, which services outside of the specs may refer to. Default: the name here, with the Stack's
+    prefix and suffix."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateHttpNamespace, by Cloud Map's names: its `Description`."""
 
@@ -163,7 +170,7 @@ class Cluster(Document):
     kind: Literal["Cluster"] = "Cluster"
     name: EcsName
     aws_name: EcsName | None = None
-    """Its name in AWS. Default: the document's name."""
+    """Its name in AWS. Default: the document's name, with the Stack's prefix and suffix."""
     capacity_providers: Annotated[tuple[CapacityProvider, ...], AfterValidator(no_repeats)] = (
         "FARGATE",
         "FARGATE_SPOT",

@@ -103,7 +103,7 @@ class LoadBalancer(Document):
     kind: Literal["LoadBalancer"] = "LoadBalancer"
     name: LoadBalancerName
     aws_name: LoadBalancerName | None = None
-    """Its name in AWS. Default: the document's name."""
+    """Its name in AWS. Default: the document's name, with the Stack's prefix and suffix."""
     type: Literal["application", "network"] = "application"
     """An application load balancer routes requests of HTTP; a network load balancer, connections of TCP."""
     scheme: Literal["internet-facing", "internal"] = "internet-facing"

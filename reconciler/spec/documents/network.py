@@ -136,7 +136,7 @@ class Network(Document):
     kind: Literal["Network"] = "Network"
     name: NetworkName
     aws_name: NetworkName | None = None
-    """The name that its names in AWS begin with. Default: the document's name."""
+    """The name that its names in AWS begin with. Default: the document's name, with the Stack's prefix and suffix."""
     cidr: Cidr
     """Its IPv4 range, which has the ranges of subnets in it. AWS takes /16 to /28."""
     secondary_cidrs: Annotated[tuple[Cidr, ...], AfterValidator(no_repeats), Field(max_length=4)] | None = None

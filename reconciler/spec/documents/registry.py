@@ -25,7 +25,7 @@ class Registry(Document):
     kind: Literal["Registry"] = "Registry"
     name: RepositoryName
     aws_name: RepositoryName | None = None
-    """The repository's name in AWS. Default: the document's name."""
+    """The repository's name in AWS. Default: the document's name, with the Stack's prefix and suffix."""
     immutable_tags: Flag = True
     """A tag always refers to the image that was pushed with it first."""
     scan_on_push: Flag = True

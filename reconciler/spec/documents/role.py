@@ -84,7 +84,7 @@ class Role(Document):
     kind: Literal["Role"] = "Role"
     name: RoleName
     aws_name: RoleName | None = None
-    """Its name in AWS. Default: the document's name."""
+    """Its name in AWS. Default: the document's name, with the Stack's prefix and suffix."""
     assumed_by: Principals
     """AWS services that may assume the role."""
     policies: tuple[Policy, ...] = ()
@@ -98,3 +98,7 @@ class Role(Document):
     """Allows '*' in the policies."""
     aws: Members = Field(default_factory=dict)
     """Further members of CreateRole, by IAM's names: `Description` and `MaxSessionDuration`."""
+
+    @property
+    def name_in_aws(self) -> str:
+        return self.aws_name or self._naming.of_role(self._naming.applied(self.name))

@@ -172,7 +172,7 @@ class SecurityGroup(Named):
 
     name: GroupName
     aws_name: GroupName | None = None
-    """Its name in AWS. Default: its name here."""
+    """Its name in AWS. Default: its name here, with the Stack's prefix and suffix."""
     description: GroupDescription = "managed by reconciler"
     """Cannot be changed later in AWS: a different description creates a new group."""
     ingress: tuple[Ingress, ...] = ()

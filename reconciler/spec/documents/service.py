@@ -160,7 +160,8 @@ class Service(Document):
     kind: Literal["Service"] = "Service"
     name: EcsName
     aws_name: EcsName | None = None
-    """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
+    """Its name in AWS, and the one that derived names begin with. Default: the document's name, with the Stack's prefix
+    and suffix."""
     cluster: ClusterReference
     """The Cluster that it runs in; or one that others own, by its ARN or as `{name: …}`."""
     task: TaskDefinition

@@ -10,6 +10,7 @@ from pydantic import Field
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.role import Managed, RolePath
 from reconciler.spec.documents.values import Line, Whole, matching
+from reconciler.spec.naming import Naming
 
 AccountNumber = Annotated[str, *matching(r"\d{12}", 12, "an account number has twelve digits", 12)]
 
@@ -42,14 +43,37 @@ class Quotas(Block):
     """During a rollout every task counts twice."""
 
 
+NamePrefix = Annotated[
+    str,
+    *matching(
+        r"(?:[A-Za-z0-9][A-Za-z0-9._-]*)?",
+        64,
+        "letters, digits, '.', '_' and '-' only, not beginning with one of these signs",
+        0,
+    ),
+]
+NameSuffix = Annotated[
+    str,
+    *matching(
+        r"(?:[A-Za-z0-9._-]*[A-Za-z0-9])?",
+        64,
+        "letters, digits, '.', '_' and '-' only, not ending with one of these signs",
+        0,
+    ),
+]
+
+
 class RoleDefaults(Block):
-    """Path and permissions boundary of the stack's IAM roles, those that are generated among them."""
+    """Path, names and permissions boundary of the stack's IAM roles, those that are generated among them."""
 
     path: RolePath | None = None
     """Such as /my-team/. Default: /. AWS cannot change it later without replacing the roles. If it is set, only roles
     below it are read."""
     permissions_boundary: Managed | None = None
     """ARN of the managed policy that bounds their permissions, for accounts that create no role without one."""
+    name_suffix: NameSuffix = ""
+    """What the names of roles and instance profiles in AWS end with, such as "-{region}": IAM is in no region, and the
+    same stack in two regions of one account needs roles of its own in each."""
 
 
 class DriftRule(Block):
@@ -90,6 +114,11 @@ class Stack(Document):
     name: Annotated[str, *matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", 64, "letters, digits, '.', '_' and '-' only")]
     region: Annotated[str, *matching(_REGION, _LONGEST_REGION, "an AWS region such as us-west-2")]
     """The AWS region of everything in the stack."""
+    name_prefix: NamePrefix = ""
+    """What names in AWS begin with, such as "{environment}-", so that several environments have room in one account.
+    Documents refer to each other without it, and an `aws_name` is taken as it is."""
+    name_suffix: NameSuffix = ""
+    """What names in AWS end with. Names that are derived have it before their own ending: api-staging-execution."""
     account: AccountNumber | None = None
     """The only account that these specs may be applied to. Any other is refused before the first write."""
     guard: Guard = Field(default_factory=Guard)
@@ -100,3 +129,7 @@ class Stack(Document):
     """What all roles of the stack have in common."""
     drift: Annotated[tuple[DriftRule, ...], Field(max_length=MOST_DRIFT_RULES)] = ()
     """For the controller (`reconciler run`). Without a rule, drift is corrected."""
+
+    @property
+    def naming(self) -> Naming:
+        return Naming(self.name_prefix, self.name_suffix, self.roles.name_suffix)

@@ -20,7 +20,7 @@ class Store(Document):
     kind: Literal["Store"] = "Store"
     name: TableName
     aws_name: TableName | None = None
-    """The table's name in AWS. Default: the document's name."""
+    """The table's name in AWS. Default: the document's name, with the Stack's prefix and suffix."""
     deletion_protection: Flag = False
     """Makes DynamoDB refuse to delete the table."""
     point_in_time_recovery: Flag = False

@@ -57,7 +57,7 @@ class TargetGroup(Named):
 
     name: TargetGroupName
     aws_name: TargetGroupName | None = None
-    """Its name in AWS. Default: its name here."""
+    """Its name in AWS. Default: its name here, with the Stack's prefix and suffix."""
 
     @model_validator(mode="before")
     @classmethod

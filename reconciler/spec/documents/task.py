@@ -95,7 +95,8 @@ class Task(Document):
     kind: Literal["Task"] = "Task"
     name: EcsName
     aws_name: EcsName | None = None
-    """Its name in AWS, and the one that derived names begin with. Default: the document's name."""
+    """Its name in AWS, and the one that derived names begin with. Default: the document's name, with the Stack's prefix
+    and suffix."""
     cluster: ClusterReference
     """The Cluster that it runs in, by name, or by ARN if it is outside of the specs."""
     run: Run | None = None

@@ -8,8 +8,9 @@ and `at`, the path below the failing value to point to.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import time, timedelta
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -181,25 +182,37 @@ def lasting(shortest: str, longest: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def named(pattern: str, longest: int, rule: str, shortest: int = 1) -> Callable[[str], str]:
+@dataclass(frozen=True)
+class NameRule:
     """A check of a name that AWS accepts: its characters as a pattern, its length, and the rule in words."""
-    compiled = re.compile(pattern, re.ASCII)
 
-    def check(value: str) -> str:
-        if not shortest <= len(value) <= longest:
-            allowed = f"{shortest} to {longest} are allowed" if shortest < longest else f"{longest} are needed"
+    pattern: str
+    longest: int
+    rule: str
+    shortest: int = 1
+
+    def __call__(self, value: str) -> str:
+        if not self.shortest <= len(value) <= self.longest:
+            several = self.shortest < self.longest
+            allowed = f"{self.shortest} to {self.longest} are allowed" if several else f"{self.longest} are needed"
             raise problem("E1109", f"{shown(value)} has {len(value)} characters; {allowed}")
-        if not compiled.fullmatch(value):
-            raise problem("E1109", f"{shown(value)} is not allowed here: {rule}")
+        if not self.fits(value):
+            raise problem("E1109", f"{shown(value)} is not allowed here: {self.rule}")
         return value
 
-    return check
+    def fits(self, value: str) -> bool:
+        """Whether AWS takes its characters, whatever its length."""
+        return self._compiled.fullmatch(value) is not None
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern, re.ASCII)
 
 
 def matching(pattern: str, longest: int, rule: str, shortest: int = 1) -> tuple[Any, ...]:
     """The metadata of a name field: `Annotated[str, *matching(...)]`."""
     schema = {"type": ["string", "number"], "pattern": f"^(?:{pattern})$", "minLength": shortest, "maxLength": longest}
-    return BeforeValidator(line), AfterValidator(named(pattern, longest, rule, shortest)), WithJsonSchema(schema)
+    return BeforeValidator(line), AfterValidator(NameRule(pattern, longest, rule, shortest)), WithJsonSchema(schema)
 
 
 _SCALAR = {"type": ["string", "number", "boolean"]}
