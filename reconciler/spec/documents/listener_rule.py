@@ -12,13 +12,13 @@ from reconciler.spec.documents.sign_in import SignIn
 from reconciler.spec.documents.values import (
     ONE_OR_MANY,
     AnyCidr,
+    NameRule,
     Port,
     Text,
     Whole,
     line,
     literal,
     matching,
-    named,
     no_repeats,
     problem,
 )
@@ -26,7 +26,7 @@ from reconciler.spec.documents.values import (
 LISTENER = r"[a-z][a-z0-9-]*"
 ListenerName = Annotated[str, *matching(LISTENER, 64, "lower-case letters, digits and '-' only")]
 _REFERENCE = rf"{LISTENER}|[1-9]\d{{0,4}}|{LISTENER_ARN}"
-_named = named(
+_named = NameRule(
     _REFERENCE, 256, "lower-case letters, digits and '-'; of a load balancer that others own, its port or its ARN"
 )
 ListenerReference = Annotated[
