@@ -99,7 +99,7 @@ def _impossible(thing: Thing) -> Iterator[str]:
         yield "AWS manages it"
     if thing.kind == "role" and not assumed_by(thing):
         yield "its trust policy says more than a Role document can"
-    if thing.kind == "load-balancer" and thing.item["Type"] != "application":
+    if thing.kind == "load-balancer" and thing.item["Type"] not in ("application", "network"):
         yield f"it is a {thing.item['Type']} load balancer"
 
 

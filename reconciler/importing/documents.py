@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.importing.balancing import balancer_block
+from reconciler.importing.load_balancers import balancer_block
 from reconciler.importing.decision import Choice, decided, managed_by, refused
 from reconciler.importing.handover import Managed, managed_and_owned
 from reconciler.importing.inventory import Inventory, ServiceFound

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reconciler.importing.balancing import Entry, production, traffic_block
+from reconciler.importing.balancing import Entry, Way, traffic_block, ways
 from reconciler.importing.decision import Choice, managed_by
 from reconciler.importing.engines import shifted, shifts
 from reconciler.importing.inventory import Inventory, ServiceFound, repository_id
@@ -171,22 +171,29 @@ def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
     for entry in (found.production, found.test):
         writing.taken[(entry.rule or entry.listener).id] = entry
     names, inventory = writing.names, writing.inventory
+    way = Way((service.spec.load_balancers or ())[0], found.production)
     owned = writing.owned(found.production.listener.item["LoadBalancerArn"])
     block.put(
-        "traffic", traffic_block(inventory, service, found.production, names, found.groups, found.test, owned=owned)
+        "traffic", traffic_block(inventory, service, way, names, found.groups, found.test, owned=owned)
     )
     block.put("deployment", _strategy(writing, found.strategy, found.remark))
 
 
 def _rolling(block: Block, writing: Writing, service: ServiceFound) -> None:
-    entry, why = production(writing.inventory, service, writing.choices)
-    if entry is not None:
-        writing.taken[(entry.rule or entry.listener).id] = entry
-        owned = writing.owned(entry.listener.item["LoadBalancerArn"])
-        block.put("traffic", traffic_block(writing.inventory, service, entry, writing.names, owned=owned))
-    elif why:
-        block.note(f"`traffic` is not stated, so that its target groups and listeners stay as they are: {why}.")
+    found = ways(writing.inventory, service, writing.choices)
+    if isinstance(found, str):
+        block.note(f"`traffic` is not stated, so that its target groups and listeners stay as they are: {found}.")
+    elif found:
+        first, *more = (_way(writing, service, way) for way in found)
+        block.put("traffic", first)
+        block.put("additional_traffic", more or None)
     _deployment(block, writing, service)
+
+
+def _way(writing: Writing, service: ServiceFound, way: Way) -> Block:
+    writing.taken[(way.entry.rule or way.entry.listener).id] = way.entry
+    owned = writing.owned(way.entry.listener.item["LoadBalancerArn"])
+    return traffic_block(writing.inventory, service, way, writing.names, owned=owned)
 
 
 def _deployment(block: Block, writing: Writing, service: ServiceFound) -> None:
