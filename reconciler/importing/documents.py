@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.importing.load_balancers import balancer_block
 from reconciler.importing.decision import Choice, decided, managed_by, refused
 from reconciler.importing.handover import Managed, managed_and_owned
 from reconciler.importing.inventory import Inventory, ServiceFound
+from reconciler.importing.load_balancers import balancer_block
 from reconciler.importing.naming import names_of
 from reconciler.importing.network import network_block, network_names
 from reconciler.importing.services import Corrections, Writing, service_block

@@ -11,6 +11,7 @@ from reconciler.model.resource_type import Scope
 from reconciler.resources._elb_actions import forwards, read_action
 from reconciler.resources._service_fields import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
+from reconciler.spec.documents.cluster import BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class ServiceFound:
     @property
     def name(self) -> str:
         return self.thing.name
+
+    @property
+    def on_ec2(self) -> bool:
+        """Whether its tasks run on EC2 instances."""
+        providers = {share.provider for share in self.spec.capacity_provider_strategy or ()}
+        return self.spec.launch_type == "EC2" or bool(providers - BUILT_IN)
 
     @property
     def target_groups(self) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.importing.balancing import Entry, Way, traffic_block, ways
+from reconciler.importing.capacity import capacity_fields, instance_choice, launch_members
 from reconciler.importing.decision import Choice, managed_by
 from reconciler.importing.engines import shifted, shifts
 from reconciler.importing.inventory import Inventory, ServiceFound, repository_id
 from reconciler.importing.scaling import scaling_block
-from reconciler.importing.shared import head, share
+from reconciler.importing.shared import head
 from reconciler.importing.tasks import seconds, task_block
 from reconciler.model.ecr_image import ecr_image
 from reconciler.resources._service_deployment import Deployment
@@ -83,8 +84,7 @@ def service_block(writing: Writing, service: ServiceFound) -> Block:
     grace = spec.grace_period
     block.put("grace_period", seconds(grace) if grace and grace <= LONGEST_GRACE else None)
     block.put("exec", True if spec.exec and definition.task_role else None)
-    shares = spec.capacity_provider_strategy or ()
-    block.put("capacity_providers", [share(one) for one in shares] or None)
+    capacity_fields(block, service)
     return block
 
 
@@ -109,7 +109,9 @@ def _task(writing: Writing, service: ServiceFound) -> Block:
         id = "" if image is None else repository_id(image.account, image.region, image.repository)
         registries |= {uri: writing.names[id]} if writing.owned(id) else {}
     said = {key: note for key, note in notes.items() if note}
-    return task_block(definition, writing.inventory.scope, roles, logs, registries, said)
+    block = task_block(definition, writing.inventory.scope, roles, logs, registries, said)
+    block.put("aws", launch_members(service) or None)
+    return block
 
 
 def _logs(writing: Writing, service: ServiceFound) -> tuple[dict[str, Any] | None, str]:
@@ -159,7 +161,7 @@ def _placement(writing: Writing, service: ServiceFound) -> dict[str, Any]:
         "subnets": sorted(writing.names.get(str(one), str(one)) for one in network.subnets),
         "security_groups": sorted(writing.names.get(str(one), str(one)) for one in network.security_groups),
     }
-    return found | ({"public_ip": True} if network.public_ip else {})
+    return found | ({"public_ip": True} if network.public_ip else {}) | instance_choice(service.thing.item)
 
 
 def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
@@ -173,9 +175,7 @@ def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
     names, inventory = writing.names, writing.inventory
     way = Way((service.spec.load_balancers or ())[0], found.production)
     owned = writing.owned(found.production.listener.item["LoadBalancerArn"])
-    block.put(
-        "traffic", traffic_block(inventory, service, way, names, found.groups, found.test, owned=owned)
-    )
+    block.put("traffic", traffic_block(inventory, service, way, names, found.groups, found.test, owned=owned))
     block.put("deployment", _strategy(writing, found.strategy, found.remark))
 
 

@@ -86,4 +86,4 @@ def capacity(context: Context, workload: Any) -> dict[str, Any]:
     Neither written: the cluster's default strategy if it has one, else plain Fargate.
     """
     shares = queries.shares(context.specs, workload)
-    return {"capacity_provider_strategy": strategy(shares)} if shares else {"launch_type": "FARGATE"}
+    return {"capacity_provider_strategy": strategy(shares)} if shares else {"launch_type": workload.launch or "FARGATE"}
