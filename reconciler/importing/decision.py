@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing
+from reconciler.importing.scheduled import SCHEDULE, scheduled_refusals
 from reconciler.model import ownership
 from reconciler.model.type_registry import discover
 
@@ -200,6 +201,8 @@ def refused(service: ServiceFound) -> str:
 
 def _refusals(service: ServiceFound) -> Iterator[str]:
     item, spec, definition = service.thing.item, service.spec, service.definition
+    if service.thing.kind == SCHEDULE:
+        yield from scheduled_refusals(service)
     owner = ownership.owner(service.thing.tags)
     if owner is not None:
         yield f"it belongs to the stack {owner} already"

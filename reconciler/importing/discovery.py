@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.importing.engines import GROUP, group_id
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, every_tag, repository_id, uses
 from reconciler.importing.load_balancing import read_balancing
-from reconciler.importing.scheduled import read_scheduled
+from reconciler.importing.scheduled import SCHEDULE, read_scheduled
 from reconciler.importing.stacks import listed_by_stacks
 from reconciler.model.ecr_image import ecr_image
 from reconciler.model.resource import Batch, Calls, ServiceApi
@@ -23,7 +23,7 @@ from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
 from reconciler.resources._elb import elbv2
 from reconciler.resources._scaling_fields import DIMENSION, NAMESPACE, autoscaling
-from reconciler.resources._service_fields import ServiceSpec, read
+from reconciler.resources._service_fields import read
 from reconciler.resources.codedeploy_deployment_group import codedeploy
 from reconciler.resources.log_group import NAMES_AT_ONCE, logs
 from reconciler.resources.role import iam
@@ -59,7 +59,7 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     found = _Discovery(scope)
     chosen = yield from _clusters(found, clusters)
     yield from _services(found, chosen, names)
-    yield from _scheduled(found)
+    yield from _scheduled(found, set() if names else chosen)
     missing = sorted(set(names) - {service.name for service in found.services if service.chosen})
     if missing:
         raise errors.ReconcilerError(f"there is no service {_quoted(missing)} in {_in_words(clusters)}")
@@ -125,16 +125,18 @@ def _services(found: _Discovery, chosen: set[str], names: Sequence[str]) -> Call
         found.services.append(ServiceFound(thing, spec, definition, cluster, meant))
 
 
-def _scheduled(found: _Discovery) -> Calls[None]:
-    """Scheduled tasks, which use roles, log groups and repositories as services do."""
+def _scheduled(found: _Discovery, chosen: set[str]) -> Calls[None]:
+    """Scheduled tasks, which use roles, log groups and repositories as services do. `chosen` are the clusters of those
+    that documents are to be written for."""
     clusters = [thing.id for thing in found.things.values() if thing.kind == "cluster"]
     items = yield from read_scheduled(clusters)
     definitions = yield from _definitions(item.definition for item in items)
     for item in items:
-        thing = Thing("schedule", f"{item.name} in {item.cluster}", item.name)
-        spec = ServiceSpec(cluster=_ecs.last(item.cluster), name=item.name)
+        thing = Thing(SCHEDULE, item.id, item.name, item.tags, item.item)
+        meant = item.cluster in chosen
+        found.things |= {thing.id: thing} if meant and not item.rule else {}
         definition = definitions.get(item.definition)
-        found.services.append(ServiceFound(thing, spec, definition, item.cluster, chosen=False))
+        found.services.append(ServiceFound(thing, item.as_service(), definition, item.cluster, meant))
 
 
 def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
@@ -257,7 +259,7 @@ def _repositories(found: _Discovery) -> Calls[None]:
 
 
 def _scaling(found: _Discovery) -> Calls[None]:
-    chosen = {service.id.split(":", 5)[5]: service for service in found.services if service.chosen}
+    chosen = {one.scaled: one for one in found.services if one.chosen and one.thing.kind != SCHEDULE}
     answers = yield Batch.of(
         autoscaling.describe_scalable_targets(
             ServiceNamespace=NAMESPACE, ResourceIds=list(batch), ScalableDimension=DIMENSION

@@ -50,6 +50,11 @@ class ServiceFound:
         return self.thing.name
 
     @property
+    def scaled(self) -> str:
+        """The id by which Application Auto Scaling knows a service."""
+        return self.id.split(":", 5)[5]
+
+    @property
     def on_ec2(self) -> bool:
         """Whether its tasks run on EC2 instances."""
         providers = {share.provider for share in self.spec.capacity_provider_strategy or ()}
