@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from reconciler.importing.alarms import not_sayable
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing
 from reconciler.importing.scheduled import SCHEDULE, scheduled_refusals
 from reconciler.model import ownership
@@ -101,6 +102,8 @@ def _impossible(inventory: Inventory, thing: Thing) -> Iterator[str]:
         yield "it has EC2 instances, which are not imported"
     if thing.kind == "role" and not assumed_by(thing):
         yield "its trust policy says more than a Role document can"
+    if thing.kind == "alarm" and (unsaid := next(not_sayable(thing.item), "")):
+        yield unsaid
     if thing.kind == "load-balancer" and thing.item["Type"] not in ("application", "network"):
         yield f"it is a {thing.item['Type']} load balancer"
 

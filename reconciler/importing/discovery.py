@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.importing.alarms import read_alarms
 from reconciler.importing.engines import GROUP, group_id
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, every_tag, repository_id, uses
 from reconciler.importing.load_balancing import read_balancing
@@ -71,6 +72,8 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     yield from _log_groups(found)
     yield from _repositories(found)
     yield from _scaling(found)
+    watched = {name for service in found.services if service.chosen for name in service.alarms}
+    found.things |= {thing.id: thing for thing in (yield from read_alarms(watched))}
     listed, logical, unasked = yield from listed_by_stacks(found.things.values())
     return Inventory(scope, tuple(found.services), found.things, listed, unasked, logical)
 
@@ -162,7 +165,8 @@ def _deployment_groups(found: _Discovery) -> Calls[None]:
             names = [group["name"] for pair in pairs for group in pair.get("targetGroups") or ()]
             answers = yield from _gone.answers([elbv2.describe_target_groups(Names=[one]) for one in names])
             arns = [group["TargetGroupArn"] for one in answers if one for group in one["TargetGroups"]]
-            found.services[found.services.index(service)] = replace(service, paired=tuple(arns))
+            watched = tuple(one["name"] for one in (item.get("alarmConfiguration") or {}).get("alarms") or ())
+            found.services[found.services.index(service)] = replace(service, paired=tuple(arns), watched=watched)
 
 
 def _networks(found: _Discovery) -> Calls[None]:
@@ -278,7 +282,11 @@ def _scaling(found: _Discovery) -> Calls[None]:
     for item in items:
         id = item["ResourceId"]
         more = {
-            "policies": [one for one in policies["ScalingPolicies"] if one["ResourceId"] == id],
-            "actions": [one for one in actions["ScheduledActions"] if one["ResourceId"] == id],
+            "policies": _of(id, policies["ScalingPolicies"], "PolicyName"),
+            "actions": _of(id, actions["ScheduledActions"], "ScheduledActionName"),
         }
         found.add("scaling", id, id, {}, item, **more)
+
+
+def _of(id: str, items: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    return sorted((one for one in items if one["ResourceId"] == id), key=lambda one: str(one[name]))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from reconciler.importing.alarms import alarm_block
 from reconciler.importing.decision import Choice, decided, managed_by, refused
 from reconciler.importing.handover import Managed, managed_and_owned
 from reconciler.importing.inventory import Inventory, ServiceFound
@@ -70,6 +71,7 @@ def imported(
         ("roles.yaml", "role", _role),
         ("registries.yaml", "repository", _registry),
         ("load-balancers.yaml", "load-balancer", _balancer),
+        ("alarms.yaml", "alarm", _alarm),
     ):
         owned = [choice for choice in choices.values() if choice.thing.kind == kind and choice.own]
         files |= {name: [(one.thing.id, write(writing, one)) for one in owned]} if owned else {}
@@ -116,6 +118,7 @@ COMMENTS: Final = {
     "roles.yaml": "What the tasks may do.",
     "registries.yaml": "Where images are pushed to.",
     "load-balancers.yaml": "Where requests arrive. Attributes that are not stated stay as they are.",
+    "alarms.yaml": "What fails a deployment.",
     "deployment.yaml": "How new versions are brought into production.",
 }
 
@@ -135,6 +138,10 @@ def _role(writing: Writing, choice: Choice) -> Block:
 
 def _registry(writing: Writing, choice: Choice) -> Block:
     return registry_block(choice.thing, writing.names[choice.thing.id])
+
+
+def _alarm(writing: Writing, choice: Choice) -> Block:  # noqa: ARG001 (as the others)
+    return alarm_block(choice.thing.item)
 
 
 def _balancer(writing: Writing, choice: Choice) -> Block:

@@ -32,7 +32,8 @@ class Thing:
 @dataclass(frozen=True, slots=True)
 class ServiceFound:
     """A service, or a schedule that starts tasks, with the task definition that it runs. `chosen`: documents are to be
-    written for it. `paired` are ARNs of the target groups between which CodeDeploy shifts its traffic."""
+    written for it. `paired` are ARNs of the target groups between which CodeDeploy shifts its traffic, and `watched`
+    the names of the alarms that it watches then."""
 
     thing: Thing
     spec: ServiceSpec
@@ -40,6 +41,7 @@ class ServiceFound:
     cluster: str
     chosen: bool
     paired: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -48,6 +50,12 @@ class ServiceFound:
     @property
     def name(self) -> str:
         return self.thing.name
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Names of the alarms that fail its deployments."""
+        configuration = self.thing.item.get("deploymentConfiguration") or {}
+        return (*((configuration.get("alarms") or {}).get("alarmNames") or ()), *self.watched)
 
     @property
     def scaled(self) -> str:
@@ -128,8 +136,9 @@ def sends_to(actions: Any) -> tuple[str, ...]:
 
 
 def uses(service: ServiceFound) -> Iterator[str]:
-    """Ids of what a service's task definition names."""
+    """Ids of what a service and its task definition name."""
     yield service.cluster
+    yield from (alarm_id(service, name) for name in service.alarms)
     if service.definition is None:
         return
     yield from filter(None, (str(service.definition.execution_role), str(service.definition.task_role)))
@@ -138,6 +147,12 @@ def uses(service: ServiceFound) -> Iterator[str]:
             yield str(container.log_group)
         if (image := ecr_image(str(container.image))) is not None:
             yield repository_id(image.account, image.region, image.repository)
+
+
+def alarm_id(service: ServiceFound, name: str) -> str:
+    """The ARN of an alarm, in the service's account and region."""
+    _, partition, _, region, account, *_ = service.id.split(":")
+    return f"arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
 
 
 def repository_id(account: str, region: str, name: str) -> str:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from reconciler.importing.balancing import Way, traffic_block, ways
 from reconciler.importing.capacity import capacity_fields
 from reconciler.importing.engines import shifted, shifts
 from reconciler.importing.inventory import ServiceFound
-from reconciler.importing.scaling import scaling_block
+from reconciler.importing.scaling import scaling_of
 from reconciler.importing.tasks import seconds
 from reconciler.importing.workloads import Writing, begin, last, placement_of, put_cluster, task_of
+from reconciler.model import members
 from reconciler.resources._service_deployment import Deployment
+from reconciler.resources._service_fields import API, balanced, with_deployment
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
-from reconciler.spec.yaml_text import Block
+from reconciler.spec.documents.service import PlatformVersion
+from reconciler.spec.yaml_text import Block, lines_of
 
 LIMITS: Final = ("min_percent", "max_percent", "circuit_breaker", "rollback")
 """Settings of a rolling deployment that are stated; others stay as they are."""
+
+STATED: Final = frozenset({"enableECSManagedTags", "deploymentConfiguration"})
+"""Members that are stated, of those that no field needs to."""
+
+LIMITS_ALONE: Final = 2
+"""Fields of a block `scaling` that has no metric: `min` and `max`."""
 
 LONGEST_GRACE: Final = 86_400
 """Seconds: `grace_period` of a Service."""
@@ -41,7 +50,25 @@ def service_block(writing: Writing, service: ServiceFound) -> Block:
     block.put("grace_period", seconds(grace) if grace and grace <= LONGEST_GRACE else None)
     block.put("exec", True if spec.exec and definition.task_role else None)
     capacity_fields(block, service)
+    _members(block, service)
     return block
+
+
+def _members(block: Block, service: ServiceFound) -> None:
+    """Settings that the specs leave to ECS where they are not stated, and a comment for what is not stated here."""
+    item = with_deployment(service.thing.item)
+    version = item.get("platformVersion")
+    block.put("platform_version", version if version in get_args(PlatformVersion) and version != "LATEST" else None)
+    block.put("managed_tags", item.get("enableECSManagedTags") or None)
+    propagated = str(item.get("propagateTags", "NONE")).lower()
+    block.put("propagate_tags", propagated if propagated != "none" else None)
+    if item.get("availabilityZoneRebalancing") == "DISABLED" and balanced(item):
+        block.put("availability_zone_rebalancing", value=False)
+    others = {".".join(path).partition(".")[0] for path in members.unstated(API, {}, item)}
+    connected = (item.get("serviceConnectConfiguration") or {}).get("enabled")
+    others |= {"serviceConnectConfiguration"} if connected else set()
+    if kept := sorted(others - STATED):
+        block.note(f"Kept in the service, as it is: {', '.join(kept)}.")
 
 
 def _count(block: Block, writing: Writing, service: ServiceFound) -> None:
@@ -50,16 +77,26 @@ def _count(block: Block, writing: Writing, service: ServiceFound) -> None:
         count = service.spec.desired_count
         block.put("desired_count", count if count != 1 else None)
         return
-    stated = scaling_block(target, service.name, writing.inventory.scope)
-    if stated is not None:
-        block.put("scaling", stated)
+    found = scaling_of(target, service, writing.inventory.scope, _counted(writing, service))
+    if found.exact:
+        block.put("scaling", found.stated)
         return
     low, high = target.item["MinCapacity"], target.item["MaxCapacity"]
     policies = ", ".join(policy["PolicyName"] for policy in target.more["policies"]) or "none"
-    block.note(
-        f"`scaling` is not stated, so that autoscaling stays as it is: {low} to {high} tasks, with the policies "
-        f"{policies}. Stating it replaces those policies."
-    )
+    kept = f"`scaling` is not stated, so that autoscaling stays as it is: {low} to {high} tasks, with the policies "
+    kept += f"{policies}. " + (f"The specs have no words for {', '.join(found.left)}. " if found.left else "")
+    if len(found.stated) <= LIMITS_ALONE:
+        block.note(f"{kept}Stating it replaces those policies.")
+        return
+    block.note(f"{kept}To replace those policies, state:", literal=lines_of({"scaling": found.stated}))
+
+
+def _counted(writing: Writing, service: ServiceFound) -> tuple[str, str] | None:
+    """The ARNs of the load balancer and the target group whose requests the document can count."""
+    found = () if shifts(service) else ways(writing.inventory, service, writing.choices)
+    if isinstance(found, str) or not found:
+        return None
+    return str(found[0].entry.listener.item["LoadBalancerArn"]), str(found[0].target.target_group)
 
 
 def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
@@ -96,7 +133,9 @@ def _way(writing: Writing, service: ServiceFound, way: Way) -> Block:
 
 def _deployment(block: Block, writing: Writing, service: ServiceFound) -> None:
     """The strategy that keeps ECS's settings; none where those are the defaults of the specs."""
-    stated = rolling_fields(service.spec.deployment or Deployment())
+    stated = rolling_fields(
+        service.spec.deployment or Deployment(), service.thing.item.get("deploymentConfiguration") or {}
+    )
     if not stated:
         block.note(
             "ECS deploys new versions (rolling). To shift traffic instead, name a DeploymentStrategy in `deployment`; "
@@ -126,11 +165,27 @@ def _strategy(writing: Writing, fields: Mapping[str, Any], remark: str) -> str:
     return found
 
 
-def rolling_fields(deployment: Deployment) -> dict[str, Any]:
-    """The settings that differ from the defaults of the specs."""
+def rolling_fields(deployment: Deployment, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from the defaults of the specs; `configuration` is what ECS answered."""
     usual = Rolling()
-    return {
+    found: dict[str, Any] = {
         name: value
         for name in LIMITS
         if (value := getattr(deployment, name)) is not None and value != getattr(usual, name)
     }
+    if (alarms := configuration.get("alarms") or {}).get("enable") and alarms.get("alarmNames"):
+        names = sorted(alarms["alarmNames"])
+        found["alarms"] = names if alarms.get("rollback") else {"names": names, "rollback": False}
+    breaker = configuration.get("deploymentCircuitBreaker") or {}
+    if breaker.get("resetOnHealthyTask") is False:
+        found["reset_on_healthy_task"] = False
+    return found | _threshold(breaker.get("thresholdConfiguration") or {})
+
+
+def _threshold(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Half of the desired count, within AWS's limits, is the default."""
+    value, kind = item.get("value"), item.get("type")
+    if not value or (kind, value) == ("BOUNDED_PERCENT", 50):
+        return {}
+    stated = {"count": value} if kind == "COUNT" else {"percent": value}
+    return {"failure_threshold": stated | ({"bounded": False} if kind == "UNBOUNDED_PERCENT" else {})}
