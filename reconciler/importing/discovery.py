@@ -24,12 +24,12 @@ from reconciler.resources import _ecs, _gone
 from reconciler.resources._ecs import ecs
 from reconciler.resources._elb import elbv2
 from reconciler.resources._scaling_fields import DIMENSION, NAMESPACE, autoscaling
-from reconciler.resources._service_fields import read
+from reconciler.resources._service_fields import ServiceSpec, read
 from reconciler.resources.codedeploy_deployment_group import codedeploy
 from reconciler.resources.log_group import NAMES_AT_ONCE, logs
 from reconciler.resources.role import iam
 from reconciler.resources.service import BATCH
-from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
+from reconciler.resources.task_definition import read_spec
 
 ec2 = ServiceApi("ec2")
 ecr = ServiceApi("ecr")
@@ -47,6 +47,14 @@ class _Discovery:
 
     def add(self, kind: str, id: str, name: str, tags: Mapping[str, str], item: Mapping[str, Any], **more: Any) -> None:
         self.things[id] = Thing(kind, id, name, tags, item, more)
+
+    def put(self, thing: Thing, spec: ServiceSpec, definition: Thing | None, cluster: str, chosen: bool) -> None:
+        """A service or a schedule, and its task definition."""
+        read = None if definition is None else read_spec(definition.item)
+        if chosen:
+            self.things |= {one.id: one for one in (thing, definition) if one is not None}
+        arn = "" if definition is None else definition.id
+        self.services.append(ServiceFound(thing, spec, read, cluster, chosen, arn))
 
 
 def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Calls[Inventory]:
@@ -124,8 +132,7 @@ def _services(found: _Discovery, chosen: set[str], names: Sequence[str]) -> Call
         spec, _ = read(item, None, found.scope, {})
         definition = definitions.get(item.get("taskDefinition", ""))
         meant = cluster in chosen and (not names or name in names)
-        found.things |= {thing.id: thing} if meant else {}
-        found.services.append(ServiceFound(thing, spec, definition, cluster, meant))
+        found.put(thing, spec, definition, cluster, meant)
 
 
 def _scheduled(found: _Discovery, chosen: set[str]) -> Calls[None]:
@@ -136,16 +143,21 @@ def _scheduled(found: _Discovery, chosen: set[str]) -> Calls[None]:
     definitions = yield from _definitions(item.definition for item in items)
     for item in items:
         thing = Thing(SCHEDULE, item.id, item.name, item.tags, item.item)
-        meant = item.cluster in chosen
-        found.things |= {thing.id: thing} if meant and not item.rule else {}
-        definition = definitions.get(item.definition)
-        found.services.append(ServiceFound(thing, item.as_service(), definition, item.cluster, meant))
+        found.put(thing, item.as_service(), definitions.get(item.definition), item.cluster, item.cluster in chosen)
 
 
-def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
+def _definitions(arns: Iterable[str]) -> Calls[dict[str, Thing]]:
     wanted = sorted(set(arns))
-    answers = yield from _gone.answers([ecs.describe_task_definition(taskDefinition=arn) for arn in wanted])
-    return {arn: read_spec(answer) for arn, answer in zip(wanted, answers, strict=True) if answer is not None}
+    calls = [ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"]) for arn in wanted]
+    answers = yield from _gone.answers(calls)
+    return {arn: _definition(answer) for arn, answer in zip(wanted, answers, strict=True) if answer is not None}
+
+
+def _definition(answer: Mapping[str, Any]) -> Thing:
+    item = answer["taskDefinition"]
+    return Thing(
+        "task-definition", item["taskDefinitionArn"], item["family"], every_tag(answer.get("tags"), "key"), answer
+    )
 
 
 def _deployment_groups(found: _Discovery) -> Calls[None]:

@@ -40,6 +40,8 @@ class ServiceFound:
     definition: TaskDefinitionSpec | None
     cluster: str
     chosen: bool
+    revision: str = ""
+    """The ARN of its task definition."""
     paired: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
 

@@ -46,7 +46,7 @@ def service_block(writing: Writing, service: ServiceFound) -> Block:
         _shifted(block, writing, service)
     else:
         _rolling(block, writing, service)
-    grace = spec.grace_period
+    grace = spec.grace_period if "traffic" in block else None
     block.put("grace_period", seconds(grace) if grace and grace <= LONGEST_GRACE else None)
     block.put("exec", True if spec.exec and definition.task_role else None)
     capacity_fields(block, service)

@@ -57,6 +57,20 @@ class Alarm(ResourceType[AlarmSpec]):
     )
     observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "existing-load-balancer", "target-group")
 
+    def required_properties(self, found: Observed[AlarmSpec]) -> Mapping[str, Any]:
+        spec = found.spec
+        return {
+            "AlarmName": spec.name,
+            "Namespace": spec.namespace,
+            "MetricName": spec.metric,
+            "Dimensions": [{"Name": key, "Value": _dimension(value)} for key, value in sorted(spec.dimensions.items())],
+            "Statistic": spec.statistic,
+            "ComparisonOperator": spec.comparison,
+            "Threshold": spec.threshold,
+            "Period": spec.period,
+            "EvaluationPeriods": spec.periods,
+        }
+
     def arns(self, spec: AlarmSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("cloudwatch", f"alarm:{spec.name}"),)}
 
