@@ -1,7 +1,8 @@
 """Discovery of an account's services and of everything that they use: Describe calls, which somebody else sends.
 
 It begins with the services of a cluster, and follows what they and their task definitions name. What may not be read
-(a role, say) is left out, and is then referred to.
+(a role, say) is left out, and is then referred to. It is one module because each step follows what the steps before it
+have found.
 """
 
 from __future__ import annotations

@@ -85,7 +85,11 @@ def _metric(
         if queue and policy.target % 1 == 0 and len(metric.dimensions or {}) == 1:
             return "", {"queue": queue, "per_task": int(policy.target)}, "backlog"
     label = name.removeprefix(f"{service.name}-").lower()
-    value = {"namespace": metric.namespace, "name": metric.metric, "dimensions": metric.dimensions or None}
+    value: dict[str, Any] = {
+        "namespace": metric.namespace,
+        "name": metric.metric,
+        "dimensions": metric.dimensions or None,
+    }
     statistic = metric.statistic if metric.statistic != "Average" else None
     value |= {"statistic": statistic, "target": _number(policy.target)}
     value |= {"per_task": True if per_task else None}

@@ -82,7 +82,14 @@ def rolled_out(hand: Account) -> Any:
     return definition(stage)
 
 
-@pytest.mark.parametrize("compatible", [["EC2"], None, ["EC2", "FARGATE"]], ids=["ec2", "none", "both"])
+@pytest.mark.parametrize(
+    "compatible",
+    [
+        pytest.param(["EC2"], id="ec2", marks=pytest.mark.slow),
+        pytest.param(None, id="none"),
+        pytest.param(["EC2", "FARGATE"], id="both", marks=pytest.mark.slow),
+    ],
+)
 def test_a_service_on_a_capacity_provider_goes_on_there(hand: Account, compatible: list[str] | None) -> None:
     """The cluster with its instances is referred to; a new version is registered for what the old one was."""
     chosen = [{"type": "spread", "field": "attribute:ecs.availability-zone"}, {"type": "binpack", "field": "MEMORY"}]
@@ -116,6 +123,7 @@ def test_a_service_of_the_launch_type_ec2_goes_on_there(hand: Account) -> None:
     assert found["launchType"] == "EC2"
 
 
+@pytest.mark.slow
 def test_a_service_on_fargate_owns_a_cluster_that_has_instances_too(hand: Account) -> None:
     """Nothing in the documents names the instances, and the capacity providers stay."""
     hand.service("web")

@@ -92,6 +92,7 @@ def test_the_alarms_of_a_deployment_are_owned(hand: Account) -> None:
     assert rolling["alarms"] == {"names": names, "rollback": False}
 
 
+@pytest.mark.slow
 def test_an_alarm_that_another_service_watches_is_referred_to(hand: Account) -> None:
     """As every other thing that is not the imported services' alone."""
     alarm(hand, "orders are late")
@@ -168,6 +169,7 @@ def test_policies_of_every_sort_stay_and_are_named(hand: Account) -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_is_suggested_for_policies_of_others_is_valid(hand: Account) -> None:
     """Stated as the comment says, it replaces them, with the document's consent."""
     hand.service("web")
@@ -183,6 +185,7 @@ def test_what_is_suggested_for_policies_of_others_is_valid(hand: Account) -> Non
     assert changes == {("scaling/web", ("policies", name)) for name in ("by load", "web-cpu")}
 
 
+@pytest.mark.slow
 def test_a_service_that_is_not_scaled_by_load_has_no_suggestion(hand: Account) -> None:
     hand.service("web")
     scaled(hand)

@@ -64,6 +64,7 @@ def imported(hand: Account) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.slow
 def test_a_service_moves_out_of_copilot(hand: Account) -> None:
     """What its stack has retained is owned, and what is the environment's referred to. Only tags are written, a new
     version rolls out, and destroy leaves the environment."""

@@ -128,6 +128,7 @@ def test_a_schedule_in_a_group_of_its_own_becomes_a_task(hand: Account) -> None:
     assert shown(hand, "nightly") == before
 
 
+@pytest.mark.slow
 def test_a_cluster_with_scheduled_tasks_alone_is_imported(hand: Account) -> None:
     """The image of the next version is in the schedule's next task definition, and its role stays."""
     schedule(hand, "nightly")
@@ -178,6 +179,7 @@ def test_a_schedule_that_cloudformation_manages_is_said_to_be(hand: Account) -> 
     ]
 
 
+@pytest.mark.slow
 def test_with_service_no_schedule_is_imported(hand: Account) -> None:
     """The report says that there is one."""
     hand.service("web")

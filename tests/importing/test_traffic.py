@@ -111,6 +111,7 @@ def test_a_network_load_balancer_is_owned_with_its_listeners(hand: Account) -> N
     applied(hand)
 
 
+@pytest.mark.slow
 def test_a_new_version_of_a_service_with_several_target_groups_rolls_out(hand: Account) -> None:
     """Behind an application and a network load balancer: the tasks of the new version are in both target groups."""
     _, (web,) = hand.balancer("edge", "web")
@@ -132,6 +133,7 @@ def test_a_new_version_of_a_service_with_several_target_groups_rolls_out(hand: A
         ]
 
 
+@pytest.mark.slow
 def test_rules_of_two_listeners_are_two_ways(hand: Account) -> None:
     """Each with its match, in the document of one service; what the rest goes to is another service."""
     _, (rest, shop) = hand.balancer("edge", "rest", "shop")
@@ -180,6 +182,7 @@ def test_a_listener_of_a_network_load_balancer_without_a_service_keeps_it_from_b
     assert (balancer["own"], "E4022" in balancer["because"]) == (False, True)
 
 
+@pytest.mark.slow
 def test_attributes_of_a_target_group_are_stated(hand: Account) -> None:
     """Those that the specs have words for, where they are not those of a new one."""
     _, (web,) = hand.balancer("edge", "web")
