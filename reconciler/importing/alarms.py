@@ -54,7 +54,8 @@ def alarm_block(item: Mapping[str, Any]) -> Block:
     block.put("name", spec.name)
     block.put("adopt", value=True)
     block.put("metric", {key: value for key, value in metric.items() if value is not None})
-    block.put("above" if spec.comparison == ABOVE else "below", spec.threshold)
+    threshold = int(spec.threshold) if spec.threshold % 1 == 0 else spec.threshold
+    block.put("above" if spec.comparison == ABOVE else "below", threshold)
     block.put("period", seconds(spec.period) if spec.period != 60 else None)
     block.put("periods", spec.periods if spec.periods != 1 else None)
     block.put("datapoints", spec.datapoints if spec.datapoints != spec.periods else None)

@@ -25,6 +25,9 @@ LIMITS: Final = ("min_percent", "max_percent", "circuit_breaker", "rollback")
 STATED: Final = frozenset({"enableECSManagedTags", "deploymentConfiguration"})
 """Members that are stated, of those that no field needs to."""
 
+MOST_ALARMS: Final = 10
+"""Names of `rolling.alarms`; more stay as they are."""
+
 LIMITS_ALONE: Final = 2
 """Fields of a block `scaling` that has no metric: `min` and `max`."""
 
@@ -84,7 +87,7 @@ def _count(block: Block, writing: Writing, service: ServiceFound) -> None:
     low, high = target.item["MinCapacity"], target.item["MaxCapacity"]
     policies = ", ".join(policy["PolicyName"] for policy in target.more["policies"]) or "none"
     kept = f"`scaling` is not stated, so that autoscaling stays as it is: {low} to {high} tasks, with the policies "
-    kept += f"{policies}. " + (f"The specs have no words for {', '.join(found.left)}. " if found.left else "")
+    kept += f"{policies}. " + (f"The block cannot have {', '.join(found.left)}. " if found.left else "")
     if len(found.stated) <= LIMITS_ALONE:
         block.note(f"{kept}Stating it replaces those policies.")
         return
@@ -173,8 +176,9 @@ def rolling_fields(deployment: Deployment, configuration: Mapping[str, Any]) -> 
         for name in LIMITS
         if (value := getattr(deployment, name)) is not None and value != getattr(usual, name)
     }
-    if (alarms := configuration.get("alarms") or {}).get("enable") and alarms.get("alarmNames"):
-        names = sorted(alarms["alarmNames"])
+    alarms = configuration.get("alarms") or {}
+    names = sorted(alarms.get("alarmNames") or ())
+    if alarms.get("enable") and 0 < len(names) <= MOST_ALARMS:
         found["alarms"] = names if alarms.get("rollback") else {"names": names, "rollback": False}
     breaker = configuration.get("deploymentCircuitBreaker") or {}
     if breaker.get("resetOnHealthyTask") is False:
