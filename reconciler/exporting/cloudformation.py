@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from reconciler.exporting.owned import left_behind, unique, words
-from reconciler.model.other_tools import CLOUDFORMATION
+from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationAttribute
 from reconciler.model.resource import Observed
 from reconciler.model.type_registry import ResourceTypes
 
@@ -23,14 +23,16 @@ def template_and_resources(kinds: ResourceTypes, resources: Iterable[Observed[An
     found = tuple(resources)
     declared: dict[str, Any] = {}
     listed: list[dict[str, Any]] = []
+    by_id: dict[str, str] = {}
     for one in found:
         for item in kinds[one.address.kind].in_cloudformation(one):
             logical = unique(_logical(one.address.kind, one.address.name, item.part), declared)
+            by_id.setdefault(one.id, logical)
             declared[logical] = {
                 "Type": item.type,
                 "DeletionPolicy": "Retain",
                 "UpdateReplacePolicy": "Retain",
-                **({"Properties": _plain(item.properties)} if item.properties else {}),
+                **({"Properties": item.properties} if item.properties else {}),
             }
             listed.append(
                 {
@@ -42,7 +44,7 @@ def template_and_resources(kinds: ResourceTypes, resources: Iterable[Observed[An
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"What the stack {stack} of reconciler owns",
-        "Resources": declared,
+        "Resources": _plain(declared, by_id),
     }
     left = [f"# - {address}: {why}\n" for address, why in left_behind(kinds, found, CLOUDFORMATION)]
     comment = "".join(["# Not in this template, or not as a whole:\n", *left]) if left else ""
@@ -55,6 +57,16 @@ def _logical(kind: str, name: str, part: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in words(f"{kind} {name} {part}"))[:250]
 
 
-def _plain(properties: Mapping[str, Any]) -> Any:
-    """Without members that have no value."""
-    return json.loads(json.dumps({name: value for name, value in properties.items() if value is not None}, default=str))
+def _plain(value: Any, by_id: Mapping[str, str]) -> Any:
+    """Without members that have no value; `by_id` are the logical ids of resources."""
+    match value:
+        case Mapping():
+            return {str(name): _plain(one, by_id) for name, one in value.items() if one is not None}
+        case list() | tuple():
+            return [_plain(one, by_id) for one in value]
+        case CloudFormationAttribute(id, name):
+            return {"Fn::GetAtt": [by_id.get(id, id), name]}
+        case bool() | int() | float():
+            return value
+        case _:
+            return str(value)

@@ -6,7 +6,6 @@ target group is not stated, and stays as it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,17 +17,20 @@ from reconciler.importing.tasks import seconds
 from reconciler.model import ownership
 from reconciler.model.duration import format as duration_text
 from reconciler.resources._elb import attributes
-from reconciler.resources._elb_actions import Action, read_action
 from reconciler.resources._rule_fields import ListenerRuleSpec, others, read
-from reconciler.resources.listener import read_listener
-from reconciler.resources.target_group import read_check
+from reconciler.resources._service_fields import Target
+from reconciler.resources.target_group import CONNECTIONS, read_check
 from reconciler.spec.documents.service import Traffic
 from reconciler.spec.documents.target_group import TargetHealthCheck
 from reconciler.spec.yaml_text import Block
 
 USUAL_PORTS: Final = {("HTTP", 80): "http", ("HTTPS", 443): "https"}
-IDLE: Final = "60"
-"""Seconds: `idle_timeout.timeout_seconds` of a new load balancer (ELB user guide, "Connection idle timeout")."""
+SECURE: Final = frozenset({"HTTPS", "TLS"})
+GRPC_PATH: Final = "/AWS.ALB/healthcheck"
+GRPC_OK: Final = "12"
+"""What a health check by GRPC has that states nothing else (ELB user guide, "Health check settings")."""
+MOST_WAYS: Final = 5
+"""Target groups of a service (ECS developer guide, "Registering multiple target groups with a service")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +58,63 @@ def entries(inventory: Inventory, group: str) -> Iterator[Entry]:
                 for rule in inventory.rules(listener.id)
                 if group in sends_to(rule.item["Actions"])
             ]
-    yield from sorted(found, key=lambda one: (one.listener.item["Protocol"] != "HTTPS", one.rule is not None))
+    yield from sorted(found, key=_likeliness)
 
 
-def production(inventory: Inventory, service: ServiceFound, choices: Mapping[str, Choice]) -> tuple[Entry | None, str]:
-    """The entry that `traffic` states, or why it is not stated."""
+def _likeliness(entry: Entry) -> tuple[bool, bool]:
+    return entry.listener.item["Protocol"] not in SECURE, entry.rule is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How requests reach one port of a service's tasks: the target group that it is registered in, and its entry."""
+
+    target: Target
+    entry: Entry
+
+
+def ways(inventory: Inventory, service: ServiceFound, choices: Mapping[str, Choice]) -> tuple[Way, ...] | str:
+    """The ways that `traffic` and `additional_traffic` state, production first; or why none is stated.
+
+    All are stated or none: a service whose document states some is registered in those alone.
+    """
     targets = service.spec.load_balancers or ()
-    if not targets:
-        return None, ""
-    if len(service.target_groups) > 1:
-        return None, "its tasks are in several target groups"
-    group = inventory.things.get(str(targets[0].target_group))
+    if len(targets) > MOST_WAYS:
+        return f"its tasks are in {len(targets)} target groups, and the specs have up to {MOST_WAYS}"
+    if len({str(one.target_group) for one in targets}) < len(targets):
+        return "a target group has several of its ports"
+    found = []
+    for target in targets:
+        entry = _entry(inventory, target, choices)
+        if isinstance(entry, str):
+            several = len(targets) > 1
+            return f"of the target group {_name(inventory, target)}, {entry}" if several else entry
+        found.append(Way(target, entry))
+    return tuple(sorted(found, key=lambda way: _likeliness(way.entry)))
+
+
+def _entry(inventory: Inventory, target: Target, choices: Mapping[str, Choice]) -> Entry | str:
+    """The entry of a target group, or why it is not stated."""
+    group = inventory.things.get(str(target.target_group))
     if group is None:
-        return None, "its target group cannot be read"
+        return "its target group cannot be read"
     balancers = [inventory.things[arn] for arn in group.item.get("LoadBalancerArns") or () if arn in inventory.things]
     if len(balancers) != 1:
-        return None, "no load balancer sends requests to its target group"
+        return "no load balancer sends requests to its target group"
     choice = choices[balancers[0].id]
     for entry in entries(inventory, group.id):
         if not _only(entry, group.id) or (entry.rule is not None and not stateable(entry.rule)):
             continue
         if choice.own or not not_referable(inventory, choice, entry, group):
-            return entry, ""
+            return entry
     if not choice.own:
-        return None, f"the load balancer {choice.thing.name} is not owned: {choice.because}"
-    return None, "no single listener or rule that the specs have words for sends requests to its target group alone"
+        return f"the load balancer {choice.thing.name} is not owned: {choice.because}"
+    return "no single listener or rule that the specs have words for sends requests to its target group alone"
+
+
+def _name(inventory: Inventory, target: Target) -> str:
+    group = inventory.things.get(str(target.target_group))
+    return str(target.target_group) if group is None else group.name
 
 
 def not_referable(inventory: Inventory, choice: Choice, entry: Entry, *groups: Thing) -> str:
@@ -110,7 +144,7 @@ def stateable(rule: Thing) -> bool:
 def traffic_block(
     inventory: Inventory,
     service: ServiceFound,
-    entry: Entry,
+    way: Way,
     names: Mapping[str, str],
     groups: tuple[str, ...] = (),
     test: Entry | None = None,
@@ -119,22 +153,23 @@ def traffic_block(
 ) -> Block:
     """`groups` and `test` are of a service whose traffic is shifted: both target groups, and where it is tested.
     `owned`: whether there is a document of the load balancer; otherwise it is referred to."""
-    target = (service.spec.load_balancers or ())[0]
+    target, entry = way.target, way.entry
     group, *others = (inventory.things[arn] for arn in groups or (str(target.target_group),))
     block = Block()
     balancer = inventory.things[entry.listener.item["LoadBalancerArn"]]
     block.put("load_balancer", names[balancer.id] if owned else {"name": balancer.name})
     block.put("container", target.container)
     assert service.definition is not None, "a refused service has no documents"
-    ports = [port for port in service.definition.containers[target.container].ports if port.protocol == "tcp"]
-    block.put("port", target.port if len(ports) != 1 else None)
+    ports = {port.port for port in service.definition.containers[target.container].ports}
+    block.put("port", target.port if ports != {target.port} else None)
     named = ((names[one.id], one.name) for one in (group, *others))
     block.put("target_groups", [name if name == own else {"name": name, "aws_name": own} for name, own in named])
-    check = health_check(group)
-    block.put("health_check", check or None)
-    delay = attributes(group.more["attributes"] or {"Attributes": ()}).get("deregistration_delay.timeout_seconds", "")
-    if delay and delay != str(int(Traffic.model_fields["deregistration_delay"].default.total_seconds())):
-        block.put("deregistration_delay", seconds(int(delay)))
+    for field, member in (("protocol", "Protocol"), ("protocol_version", "ProtocolVersion")):
+        value = group.item.get(member)
+        block.put(field, value if value != Traffic.model_fields[field].default else None)
+    block.put("health_check", health_check(group) or None)
+    for field, value in target_attributes(attributes(group.more["attributes"] or {"Attributes": ()})).items():
+        block.put(field, value)
     for field, place in (("listener", entry), ("test_listener", test)):
         if place is not None:
             block.put(field, listener_name(place.listener) if owned else place.listener.item["Port"])
@@ -151,10 +186,15 @@ def traffic_block(
 
 def health_check(group: Thing) -> dict[str, Any]:
     """The fields that differ from the defaults of the specs."""
-    check, found = read_check(group.item), dict[str, Any]()
-    usual = TargetHealthCheck()
-    if check.path is not None and check.path != usual.path:
+    check, usual = read_check(group.item), TargetHealthCheck()
+    grpc = group.item.get("ProtocolVersion") == "GRPC"
+    found: dict[str, Any] = {}
+    if check.protocol != ("TCP" if group.item["Protocol"] in CONNECTIONS else "HTTP"):
+        found["protocol"] = check.protocol
+    if check.protocol != "TCP" and check.path not in (None, GRPC_PATH if grpc else "/"):
         found["path"] = check.path
+    if check.port not in (None, usual.port):
+        found["port"] = int(check.port)
     for field in ("interval", "timeout"):
         value = getattr(check, field)
         if value is not None and seconds(value) != duration_text(getattr(usual, field)):
@@ -162,10 +202,30 @@ def health_check(group: Thing) -> dict[str, Any]:
     for field in ("healthy_threshold", "unhealthy_threshold"):
         if getattr(check, field) not in (None, getattr(usual, field)):
             found[field] = getattr(check, field)
-    grpc = group.item.get("ProtocolVersion") == "GRPC"
-    if check.matcher not in (None, usual.matcher) and not grpc:
+    if check.protocol != "TCP" and check.matcher not in (None, GRPC_OK if grpc else "200"):
         found["matcher"] = check.matcher
     return found
+
+
+def target_attributes(settings: Mapping[str, str]) -> dict[str, Any]:
+    """The fields for the attributes of a target group that are not those of a new one; others stay as they are."""
+    found: dict[str, Any] = {}
+    delay = settings.get("deregistration_delay.timeout_seconds", "")
+    if delay and delay != str(int(Traffic.model_fields["deregistration_delay"].default.total_seconds())):
+        found["deregistration_delay"] = seconds(int(delay))
+    kind = settings.get("stickiness.type", "")
+    if settings.get("stickiness.enabled") == "true" and kind in ("lb_cookie", "app_cookie"):
+        cookie = settings.get("stickiness.app_cookie.cookie_name")
+        stated = {"cookie": cookie} if kind == "app_cookie" else {}
+        found["stickiness"] = stated | {"duration": seconds(int(settings[f"stickiness.{kind}.duration_seconds"]))}
+    slow = settings.get("slow_start.duration_seconds", "0")
+    found |= {"slow_start": seconds(int(slow))} if slow != "0" else {}
+    algorithm = settings.get("load_balancing.algorithm.type", "round_robin")
+    found |= {"algorithm": algorithm} if algorithm != "round_robin" else {}
+    if settings.get("load_balancing.algorithm.anomaly_mitigation") == "on":
+        found["anomaly_mitigation"] = True
+    zones = settings.get("load_balancing.cross_zone.enabled")
+    return found | ({"cross_zone": zones == "true"} if zones in ("true", "false") else {})
 
 
 def match(rule: ListenerRuleSpec) -> dict[str, Any]:
@@ -188,96 +248,3 @@ def _one_or_many(value: Any) -> Any:
 def listener_name(listener: Thing) -> str:
     protocol, port = listener.item["Protocol"], listener.item["Port"]
     return USUAL_PORTS.get((protocol, port), f"{protocol.lower()}-{port}")
-
-
-def balancer_block(inventory: Inventory, choice: Choice, names: Mapping[str, str], taken: Mapping[str, Entry]) -> Block:
-    """`taken` are the entries of the services, by the id of the listener or rule."""
-    thing = choice.thing
-    item, settings = thing.item, attributes(thing.more["attributes"] or {"Attributes": ()})
-    block = Block()
-    block.put("kind", "LoadBalancer")
-    block.put("name", names[thing.id])
-    block.put("aws_name", thing.name if thing.name != names[thing.id] else None)
-    block.put("adopt", value=True)
-    block.put("scheme", item["Scheme"] if item["Scheme"] != "internet-facing" else None)
-    block.put("network", names.get(item["VpcId"], item["VpcId"]))
-    subnets = [zone["SubnetId"] for zone in item["AvailabilityZones"]]
-    block.put("subnets", sorted(names.get(one, one) for one in subnets))
-    block.put("security_groups", sorted(names.get(one, one) for one in item.get("SecurityGroups") or ()))
-    listeners, rules = Block(), Block()
-    for listener in inventory.listeners(thing.id):
-        name = listener_name(listener)
-        listeners.put(name, _listener(listener), beside=_beside(listener, taken))
-        for rule in inventory.rules(listener.id):
-            if rule.id in taken:
-                continue
-            found = _rule(rule, name)
-            if found is None:
-                rules.note(f"The rule with priority {rule.item['Priority']} of `{name}` stays as it is.")
-            else:
-                rules.put(
-                    f"rule-{rule.item['Priority']}" if name in ("http", "https") else f"{name}-{rule.item['Priority']}",
-                    found,
-                )
-    block.put("listeners", listeners)
-    if any(key for key, *_ in rules.entries):
-        block.put("rules", rules)
-    else:
-        block.entries += rules.entries
-    idle = settings.get("idle_timeout.timeout_seconds", IDLE)
-    block.put("idle_timeout", seconds(int(idle)) if idle != IDLE else None)
-    block.put("deletion_protection", settings.get("deletion_protection.enabled") == "true" or None)
-    return block
-
-
-def _listener(listener: Thing) -> dict[str, Any]:
-    spec = read_listener(listener.item, listener.more["certificates"])
-    found: dict[str, Any] = {"port": spec.port}
-    if spec.protocol != "HTTP":
-        found["protocol"] = spec.protocol
-        found["certificates"] = list(map(str, spec.certificates or ()))
-        found["ssl_policy"] = spec.ssl_policy
-    said = answer(spec.default_action)
-    signed = sign_in(listener.item["DefaultActions"]) or {}
-    return found | ({} if said is None else {"default_action": {**said, **signed}})
-
-
-def _beside(listener: Thing, taken: Mapping[str, Entry]) -> str:
-    if sends_to(listener.item["DefaultActions"]) and listener.id not in taken:
-        return "its default action stays as it is"
-    return ""
-
-
-def _rule(rule: Thing, listener: str) -> dict[str, Any] | None:
-    said = answer(read_action(rule.item["Actions"])) if stateable(rule) else None
-    signed = sign_in(rule.item["Actions"])
-    if said is None or signed is None:
-        return None
-    return {"listener": listener, "match": match(read(rule.more["listener"], rule.item)), **said, **signed}
-
-
-def answer(action: Action | None) -> dict[str, Any] | None:
-    """A redirect or a fixed response in the words of the specs; None for anything else, or if they lack words."""
-    if action is None:
-        return None
-    if (reply := action.fixed_response) is not None:
-        found = {"status": int(reply.status), "content_type": reply.content_type, "body": reply.body}
-        usual = {"content_type": "text/plain", "body": ""}
-        stated = {key: value for key, value in found.items() if value is not None and value != usual.get(key)}
-        return {"fixed_response": stated} if reply.content_type is not None else None
-    if (there := action.redirect) is not None:
-        port = None if there.port in (None, "#{port}") else there.port
-        if port is not None and not re.fullmatch(r"\d+", port):
-            return None
-        parts: dict[str, Any] = {
-            "protocol": there.protocol if there.protocol not in (None, "#{protocol}") else None,
-            "port": int(port) if port is not None else None,
-            "host": there.host if there.host not in (None, "#{host}") else None,
-            "path": there.path if there.path not in (None, "/#{path}") else None,
-            "query": there.query if there.query not in (None, "#{query}") else None,
-            "status": there.status if there.status != "301" else None,
-        }
-        if parts["port"] == {"HTTP": 80, "HTTPS": 443}.get(there.protocol or ""):
-            parts["port"] = None
-        return {"redirect": {key: value for key, value in parts.items() if value is not None}}
-    return None

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from reconciler.importing.alarms import not_sayable
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing
+from reconciler.importing.scheduled import SCHEDULE, scheduled_refusals
 from reconciler.model import ownership
 from reconciler.model.type_registry import discover
 
-FARGATE: Final = frozenset({"FARGATE", "FARGATE_SPOT"})
 CONSOLE_ROLE: Final = "ecsTaskExecutionRole"
 """The execution role that the ECS console creates once in each account, for all services (ECS developer guide)."""
 
@@ -80,7 +81,7 @@ def _is_used(inventory: Inventory, thing: Thing) -> bool:
 
 
 def _choice(inventory: Inventory, thing: Thing, own: frozenset[str], invalid: str) -> Choice:
-    impossible = invalid or next(_impossible(thing), "")
+    impossible = invalid or next(_impossible(inventory, thing), "")
     if impossible:
         return Choice(thing, own=False, because=impossible)
     against = next(_against(inventory, thing), "")
@@ -91,15 +92,19 @@ def _choice(inventory: Inventory, thing: Thing, own: frozenset[str], invalid: st
     return Choice(thing, own=False, because=against)
 
 
-def _impossible(thing: Thing) -> Iterator[str]:
+def _impossible(inventory: Inventory, thing: Thing) -> Iterator[str]:
     owner = ownership.owner(thing.tags)
     if owner is not None:
         yield f"it belongs to the stack {owner}"
     if thing.kind == "role" and thing.item.get("Path", "/").startswith("/aws-service-role/"):
         yield "AWS manages it"
+    if thing.kind == "cluster" and any(service.chosen and service.on_ec2 for service in inventory.users(thing.id)):
+        yield "it has EC2 instances, which are not imported"
     if thing.kind == "role" and not assumed_by(thing):
         yield "its trust policy says more than a Role document can"
-    if thing.kind == "load-balancer" and thing.item["Type"] != "application":
+    if thing.kind == "alarm" and (unsaid := next(not_sayable(thing.item), "")):
+        yield unsaid
+    if thing.kind == "load-balancer" and thing.item["Type"] not in ("application", "network"):
         yield f"it is a {thing.item['Type']} load balancer"
 
 
@@ -199,6 +204,8 @@ def refused(service: ServiceFound) -> str:
 
 def _refusals(service: ServiceFound) -> Iterator[str]:
     item, spec, definition = service.thing.item, service.spec, service.definition
+    if service.thing.kind == SCHEDULE:
+        yield from scheduled_refusals(service)
     owner = ownership.owner(service.thing.tags)
     if owner is not None:
         yield f"it belongs to the stack {owner} already"
@@ -207,13 +214,12 @@ def _refusals(service: ServiceFound) -> Iterator[str]:
     if spec.controller == "EXTERNAL":
         yield "its deployment controller is EXTERNAL, so that another program deploys it"
     if item.get("schedulingStrategy", "REPLICA") != "REPLICA":
-        yield f"its scheduling strategy is {item['schedulingStrategy']}, and services of Fargate are REPLICA"
-    providers = {share.provider for share in spec.capacity_provider_strategy or ()}
-    if spec.launch_type not in (None, "FARGATE") or providers - FARGATE:
-        yield f"it runs on {spec.launch_type or ', '.join(sorted(providers - FARGATE))}, and not on Fargate"
+        yield f"its scheduling strategy is {item['schedulingStrategy']}, and the specs have REPLICA only"
+    if spec.launch_type == "EXTERNAL":
+        yield "it runs on servers outside of AWS (ECS Anywhere)"
     if definition is None:
         yield "its task definition cannot be read"
     elif "networkMode" in definition.other:
-        yield f"the network mode of its tasks is {definition.other['networkMode']}, and that of Fargate is awsvpc"
+        yield f"the network mode of its tasks is {definition.other['networkMode']}, and the specs have awsvpc only"
     if spec.network is None or not spec.network.security_groups:
         yield "it names no security groups, so that ECS uses the default one of the VPC; name one in the service first"

@@ -1,7 +1,8 @@
 """Discovery of an account's services and of everything that they use: Describe calls, which somebody else sends.
 
 It begins with the services of a cluster, and follows what they and their task definitions name. What may not be read
-(a role, say) is left out, and is then referred to.
+(a role, say) is left out, and is then referred to. It is one module because each step follows what the steps before it
+have found.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.importing.alarms import read_alarms
 from reconciler.importing.engines import GROUP, group_id
 from reconciler.importing.inventory import Inventory, ServiceFound, Thing, every_tag, repository_id, uses
 from reconciler.importing.load_balancing import read_balancing
-from reconciler.importing.scheduled import read_scheduled
+from reconciler.importing.scheduled import SCHEDULE, read_scheduled
 from reconciler.importing.stacks import listed_by_stacks
 from reconciler.model.ecr_image import ecr_image
 from reconciler.model.resource import Batch, Calls, ServiceApi
@@ -28,7 +30,7 @@ from reconciler.resources.codedeploy_deployment_group import codedeploy
 from reconciler.resources.log_group import NAMES_AT_ONCE, logs
 from reconciler.resources.role import iam
 from reconciler.resources.service import BATCH
-from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
+from reconciler.resources.task_definition import read_spec
 
 ec2 = ServiceApi("ec2")
 ecr = ServiceApi("ecr")
@@ -47,6 +49,14 @@ class _Discovery:
     def add(self, kind: str, id: str, name: str, tags: Mapping[str, str], item: Mapping[str, Any], **more: Any) -> None:
         self.things[id] = Thing(kind, id, name, tags, item, more)
 
+    def put(self, thing: Thing, spec: ServiceSpec, definition: Thing | None, cluster: str, chosen: bool) -> None:
+        """A service or a schedule, and its task definition."""
+        read = None if definition is None else read_spec(definition.item)
+        if chosen:
+            self.things |= {one.id: one for one in (thing, definition) if one is not None}
+        arn = "" if definition is None else definition.id
+        self.services.append(ServiceFound(thing, spec, read, cluster, chosen, arn))
+
 
 def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Calls[Inventory]:
     """The services of `clusters`, of every cluster if none is named, and what they use. `names` are the services that
@@ -59,7 +69,7 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     found = _Discovery(scope)
     chosen = yield from _clusters(found, clusters)
     yield from _services(found, chosen, names)
-    yield from _scheduled(found)
+    yield from _scheduled(found, set() if names else chosen)
     missing = sorted(set(names) - {service.name for service in found.services if service.chosen})
     if missing:
         raise errors.ReconcilerError(f"there is no service {_quoted(missing)} in {_in_words(clusters)}")
@@ -71,6 +81,8 @@ def discover(scope: Scope, clusters: Sequence[str], names: Sequence[str]) -> Cal
     yield from _log_groups(found)
     yield from _repositories(found)
     yield from _scaling(found)
+    watched = {name for service in found.services if service.chosen for name in service.alarms}
+    found.things |= {thing.id: thing for thing in (yield from read_alarms(watched))}
     listed, logical, unasked = yield from listed_by_stacks(found.things.values())
     return Inventory(scope, tuple(found.services), found.things, listed, unasked, logical)
 
@@ -121,26 +133,32 @@ def _services(found: _Discovery, chosen: set[str], names: Sequence[str]) -> Call
         spec, _ = read(item, None, found.scope, {})
         definition = definitions.get(item.get("taskDefinition", ""))
         meant = cluster in chosen and (not names or name in names)
-        found.things |= {thing.id: thing} if meant else {}
-        found.services.append(ServiceFound(thing, spec, definition, cluster, meant))
+        found.put(thing, spec, definition, cluster, meant)
 
 
-def _scheduled(found: _Discovery) -> Calls[None]:
-    """Scheduled tasks, which use roles, log groups and repositories as services do."""
+def _scheduled(found: _Discovery, chosen: set[str]) -> Calls[None]:
+    """Scheduled tasks, which use roles, log groups and repositories as services do. `chosen` are the clusters of those
+    that documents are to be written for."""
     clusters = [thing.id for thing in found.things.values() if thing.kind == "cluster"]
     items = yield from read_scheduled(clusters)
     definitions = yield from _definitions(item.definition for item in items)
     for item in items:
-        thing = Thing("schedule", f"{item.name} in {item.cluster}", item.name)
-        spec = ServiceSpec(cluster=_ecs.last(item.cluster), name=item.name)
-        definition = definitions.get(item.definition)
-        found.services.append(ServiceFound(thing, spec, definition, item.cluster, chosen=False))
+        thing = Thing(SCHEDULE, item.id, item.name, item.tags, item.item)
+        found.put(thing, item.as_service(), definitions.get(item.definition), item.cluster, item.cluster in chosen)
 
 
-def _definitions(arns: Iterable[str]) -> Calls[dict[str, TaskDefinitionSpec]]:
+def _definitions(arns: Iterable[str]) -> Calls[dict[str, Thing]]:
     wanted = sorted(set(arns))
-    answers = yield from _gone.answers([ecs.describe_task_definition(taskDefinition=arn) for arn in wanted])
-    return {arn: read_spec(answer) for arn, answer in zip(wanted, answers, strict=True) if answer is not None}
+    calls = [ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"]) for arn in wanted]
+    answers = yield from _gone.answers(calls)
+    return {arn: _definition(answer) for arn, answer in zip(wanted, answers, strict=True) if answer is not None}
+
+
+def _definition(answer: Mapping[str, Any]) -> Thing:
+    item = answer["taskDefinition"]
+    return Thing(
+        "task-definition", item["taskDefinitionArn"], item["family"], every_tag(answer.get("tags"), "key"), answer
+    )
 
 
 def _deployment_groups(found: _Discovery) -> Calls[None]:
@@ -160,7 +178,8 @@ def _deployment_groups(found: _Discovery) -> Calls[None]:
             names = [group["name"] for pair in pairs for group in pair.get("targetGroups") or ()]
             answers = yield from _gone.answers([elbv2.describe_target_groups(Names=[one]) for one in names])
             arns = [group["TargetGroupArn"] for one in answers if one for group in one["TargetGroups"]]
-            found.services[found.services.index(service)] = replace(service, paired=tuple(arns))
+            watched = tuple(one["name"] for one in (item.get("alarmConfiguration") or {}).get("alarms") or ())
+            found.services[found.services.index(service)] = replace(service, paired=tuple(arns), watched=watched)
 
 
 def _networks(found: _Discovery) -> Calls[None]:
@@ -257,7 +276,7 @@ def _repositories(found: _Discovery) -> Calls[None]:
 
 
 def _scaling(found: _Discovery) -> Calls[None]:
-    chosen = {service.id.split(":", 5)[5]: service for service in found.services if service.chosen}
+    chosen = {one.scaled: one for one in found.services if one.chosen and one.thing.kind != SCHEDULE}
     answers = yield Batch.of(
         autoscaling.describe_scalable_targets(
             ServiceNamespace=NAMESPACE, ResourceIds=list(batch), ScalableDimension=DIMENSION
@@ -276,7 +295,11 @@ def _scaling(found: _Discovery) -> Calls[None]:
     for item in items:
         id = item["ResourceId"]
         more = {
-            "policies": [one for one in policies["ScalingPolicies"] if one["ResourceId"] == id],
-            "actions": [one for one in actions["ScheduledActions"] if one["ResourceId"] == id],
+            "policies": _of(id, policies["ScalingPolicies"], "PolicyName"),
+            "actions": _of(id, actions["ScheduledActions"], "ScheduledActionName"),
         }
         found.add("scaling", id, id, {}, item, **more)
+
+
+def _of(id: str, items: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    return sorted((one for one in items if one["ResourceId"] == id), key=lambda one: str(one[name]))

@@ -20,8 +20,10 @@ GUIDES: Final[Mapping[Tool, str]] = {
 
 
 def managed_and_owned(inventory: Inventory, choices: Iterable[Choice]) -> tuple[Managed, ...]:
-    """What the documents own although another tool manages it: services, and what is owned in spite of it."""
+    """What the documents own although another tool manages it: services with their task definitions, and what is owned
+    in spite of it."""
     things = [service.thing for service in inventory.chosen]
+    things += [inventory.things[one.revision] for one in inventory.chosen if one.revision in inventory.things]
     for choice in choices:
         if choice.own:
             things += [choice.thing, *parts(inventory, choice.thing)]
@@ -31,7 +33,7 @@ def managed_and_owned(inventory: Inventory, choices: Iterable[Choice]) -> tuple[
 
 def handover(managed: Iterable[Managed], observed: Iterable[Observed[Any]]) -> dict[str, str]:
     """Title → text to paste, for each tool that has one."""
-    by_id = {id: one for one in observed for id in (one.id, one.facts.get("arn")) if id}
+    by_id = {(one.address.kind, id): one for one in observed for id in (one.id, one.facts.get("arn")) if id}
     texts: dict[str, list[str]] = {}
     for thing, manager in managed:
         match manager.tool:
@@ -46,9 +48,9 @@ def handover(managed: Iterable[Managed], observed: Iterable[Observed[Any]]) -> d
     return {title: "\n".join(dict.fromkeys(lines)) for title, lines in texts.items()}
 
 
-def _removed(thing: Thing, by_id: Mapping[str, Observed[Any]]) -> Iterator[str]:
+def _removed(thing: Thing, by_id: Mapping[tuple[str, str], Observed[Any]]) -> Iterator[str]:
     """`removed` blocks. Only the state of Terraform has the names."""
-    found = by_id.get(thing.id)
+    found = by_id.get((thing.kind, thing.id)) or by_id.get((thing.kind, thing.name))
     if found is None:
         return
     for block in discover()[thing.kind].in_terraform(found):

@@ -11,6 +11,7 @@ from reconciler.model.resource_type import Scope
 from reconciler.resources._elb_actions import forwards, read_action
 from reconciler.resources._service_fields import ServiceSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
+from reconciler.spec.documents.cluster import BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,18 @@ class Thing:
 @dataclass(frozen=True, slots=True)
 class ServiceFound:
     """A service, or a schedule that starts tasks, with the task definition that it runs. `chosen`: documents are to be
-    written for it. `paired` are ARNs of the target groups between which CodeDeploy shifts its traffic."""
+    written for it. `paired` are ARNs of the target groups between which CodeDeploy shifts its traffic, and `watched`
+    the names of the alarms that it watches then."""
 
     thing: Thing
     spec: ServiceSpec
     definition: TaskDefinitionSpec | None
     cluster: str
     chosen: bool
+    revision: str = ""
+    """The ARN of its task definition."""
     paired: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -47,6 +52,23 @@ class ServiceFound:
     @property
     def name(self) -> str:
         return self.thing.name
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Names of the alarms that fail its deployments."""
+        configuration = self.thing.item.get("deploymentConfiguration") or {}
+        return (*((configuration.get("alarms") or {}).get("alarmNames") or ()), *self.watched)
+
+    @property
+    def scaled(self) -> str:
+        """The id by which Application Auto Scaling knows a service."""
+        return self.id.split(":", 5)[5]
+
+    @property
+    def on_ec2(self) -> bool:
+        """Whether its tasks run on EC2 instances."""
+        providers = {share.provider for share in self.spec.capacity_provider_strategy or ()}
+        return self.spec.launch_type == "EC2" or bool(providers - BUILT_IN)
 
     @property
     def target_groups(self) -> tuple[str, ...]:
@@ -116,8 +138,9 @@ def sends_to(actions: Any) -> tuple[str, ...]:
 
 
 def uses(service: ServiceFound) -> Iterator[str]:
-    """Ids of what a service's task definition names."""
+    """Ids of what a service and its task definition name."""
     yield service.cluster
+    yield from (alarm_id(service, name) for name in service.alarms)
     if service.definition is None:
         return
     yield from filter(None, (str(service.definition.execution_role), str(service.definition.task_role)))
@@ -126,6 +149,12 @@ def uses(service: ServiceFound) -> Iterator[str]:
             yield str(container.log_group)
         if (image := ecr_image(str(container.image))) is not None:
             yield repository_id(image.account, image.region, image.repository)
+
+
+def alarm_id(service: ServiceFound, name: str) -> str:
+    """The ARN of an alarm, in the service's account and region."""
+    _, partition, _, region, account, *_ = service.id.split(":")
+    return f"arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
 
 
 def repository_id(account: str, region: str, name: str) -> str:

@@ -3,163 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from reconciler.importing.balancing import Entry, production, traffic_block
-from reconciler.importing.decision import Choice, managed_by
+from reconciler.importing.balancing import Way, traffic_block, ways
+from reconciler.importing.capacity import capacity_fields
 from reconciler.importing.engines import shifted, shifts
-from reconciler.importing.inventory import Inventory, ServiceFound, repository_id
-from reconciler.importing.scaling import scaling_block
-from reconciler.importing.shared import head, share
-from reconciler.importing.tasks import seconds, task_block
-from reconciler.model.ecr_image import ecr_image
+from reconciler.importing.inventory import ServiceFound
+from reconciler.importing.scaling import scaling_of
+from reconciler.importing.tasks import seconds
+from reconciler.importing.workloads import Writing, begin, last, placement_of, put_cluster, task_of
+from reconciler.model import members
 from reconciler.resources._service_deployment import Deployment
-from reconciler.spec import names
+from reconciler.resources._service_fields import API, balanced, with_deployment
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
-from reconciler.spec.yaml_text import Block
+from reconciler.spec.documents.service import PlatformVersion
+from reconciler.spec.yaml_text import Block, lines_of
 
 LIMITS: Final = ("min_percent", "max_percent", "circuit_breaker", "rollback")
 """Settings of a rolling deployment that are stated; others stay as they are."""
+
+STATED: Final = frozenset({"enableECSManagedTags", "deploymentConfiguration"})
+"""Members that are stated, of those that no field needs to."""
+
+MOST_ALARMS: Final = 10
+"""Names of `rolling.alarms`; more stay as they are."""
+
+LIMITS_ALONE: Final = 2
+"""Fields of a block `scaling` that has no metric: `min` and `max`."""
 
 LONGEST_GRACE: Final = 86_400
 """Seconds: `grace_period` of a Service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Corrections:
-    """What the checks of the specs have found in documents that were written before: services that cannot be written
-    down, and other resources that are referred to instead, with the reason, both by id; and roles that need a consent
-    to what they allow."""
-
-    services: Mapping[str, str] = field(default_factory=dict)
-    referred: Mapping[str, str] = field(default_factory=dict)
-    wildcards: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True)
-class Writing:
-    """What is being written: names by id, entries of services by the id of a listener or rule, strategies by name."""
-
-    inventory: Inventory
-    choices: Mapping[str, Choice]
-    names: dict[str, str]
-    corrections: Corrections
-    taken: dict[str, Entry] = field(default_factory=dict)
-    strategies: dict[str, tuple[Mapping[str, Any], Block]] = field(default_factory=dict)
-    impossible: dict[str, str] = field(default_factory=dict)
-    """Services that cannot be written down, found only with the choices, and why."""
-
-    def owned(self, id: str) -> bool:
-        return id in self.choices and self.choices[id].own
-
-
 def service_block(writing: Writing, service: ServiceFound) -> Block:
-    inventory, spec, definition = writing.inventory, service.spec, service.definition
+    spec, definition = service.spec, service.definition
     assert definition is not None, "a refused service has no documents"
     block = Block()
-    block.note(f"The service {service.name} of the cluster {_name(service.cluster)}, as it was found in AWS.")
-    manager = managed_by(inventory, service.thing)
-    if manager:
-        block.note(
-            f"Before the first `reconciler apply`, take it out of there: {manager}. In CloudFormation, set "
-            "`DeletionPolicy: Retain` on the resource, deploy that, and then remove the resource from the template."
-            if "CloudFormation" in manager
-            else f"Before the first `reconciler apply`, take it out of there: {manager}."
-        )
-    begin = head("Service", writing.names[service.id], service.name)
-    block.entries += begin.entries
-    cluster = service.cluster
-    owned = writing.owned(cluster)
-    why = "" if owned or cluster not in writing.choices else f"not owned: {writing.choices[cluster].because}"
-    block.put("cluster", writing.names[cluster] if owned else cluster, above=why)
-    block.put("task", _task(writing, service))
+    block.note(f"The service {service.name} of the cluster {last(service.cluster)}, as it was found in AWS.")
+    begin(block, writing, service, "Service")
+    put_cluster(block, writing, service.cluster)
+    block.put("task", task_of(writing, service))
     _count(block, writing, service)
-    block.put("placement", _placement(writing, service))
+    block.put("placement", placement_of(writing, service, service.thing.item))
     if shifts(service):
         _shifted(block, writing, service)
     else:
         _rolling(block, writing, service)
-    grace = spec.grace_period
+    grace = spec.grace_period if "traffic" in block else None
     block.put("grace_period", seconds(grace) if grace and grace <= LONGEST_GRACE else None)
     block.put("exec", True if spec.exec and definition.task_role else None)
-    shares = spec.capacity_provider_strategy or ()
-    block.put("capacity_providers", [share(one) for one in shares] or None)
+    capacity_fields(block, service)
+    _members(block, service)
     return block
 
 
-def _name(arn: str) -> str:
-    return arn.rpartition("/")[2]
-
-
-def _task(writing: Writing, service: ServiceFound) -> Block:
-    definition = service.definition
-    assert definition is not None, "a refused service has no documents"
-    roles, notes = dict[str, str](), dict[str, str]()
-    for field_, arn in (("role", str(definition.task_role)), ("execution_role", str(definition.execution_role))):
-        choice = writing.choices.get(arn)
-        if choice is not None and choice.own:
-            roles[arn] = writing.names[arn]
-        elif choice is not None:
-            notes[field_] = f"not owned: {choice.because}"
-    logs, notes["logs"] = _logs(writing, service)
-    registries = dict[str, str]()
-    for uri in {str(container.image) for container in definition.containers.values()}:
-        image = ecr_image(uri)
-        id = "" if image is None else repository_id(image.account, image.region, image.repository)
-        registries |= {uri: writing.names[id]} if writing.owned(id) else {}
-    said = {key: note for key, note in notes.items() if note}
-    return task_block(definition, writing.inventory.scope, roles, logs, registries, said)
-
-
-def _logs(writing: Writing, service: ServiceFound) -> tuple[dict[str, Any] | None, str]:
-    """The log group that the document owns, as it states it, or why it owns none."""
-    definition, scope = service.definition, writing.inventory.scope
-    assert definition is not None, "a refused service has no documents"
-    groups = {str(container.log_group) for container in definition.containers.values()}
-    if groups == {""}:
-        return None, ""
-    kept = "`logs` is not stated, and stays as it is: "
-    plain = all(one.log_stream_prefix and one.log_region == scope.region for one in definition.containers.values())
-    if len(groups) > 1 or not plain:
-        return None, f"{kept}its containers do not all write to one log group of this region."
-    (group,) = groups
-    choice = writing.choices.get(group)
-    if choice is None:
-        return None, f"{kept}the log group {group} does not exist."
-    if not choice.own:
-        return None, f"{kept}the log group {group} is not owned: {choice.because}."
-    usual = names.log_group(service.name)
-    stated = {"group": group if group != usual else None, "retention_days": choice.thing.item.get("retentionInDays")}
-    return {key: value for key, value in stated.items() if value is not None} or {"group": group}, ""
+def _members(block: Block, service: ServiceFound) -> None:
+    """Settings that the specs leave to ECS where they are not stated, and a comment for what is not stated here."""
+    item = with_deployment(service.thing.item)
+    version = item.get("platformVersion")
+    block.put("platform_version", version if version in get_args(PlatformVersion) and version != "LATEST" else None)
+    block.put("managed_tags", item.get("enableECSManagedTags") or None)
+    propagated = str(item.get("propagateTags", "NONE")).lower()
+    block.put("propagate_tags", propagated if propagated != "none" else None)
+    if item.get("availabilityZoneRebalancing") == "DISABLED" and balanced(item):
+        block.put("availability_zone_rebalancing", value=False)
+    others = {".".join(path).partition(".")[0] for path in members.unstated(API, {}, item)}
+    connected = (item.get("serviceConnectConfiguration") or {}).get("enabled")
+    others |= {"serviceConnectConfiguration"} if connected else set()
+    if kept := sorted(others - STATED):
+        block.note(f"Kept in the service, as it is: {', '.join(kept)}.")
 
 
 def _count(block: Block, writing: Writing, service: ServiceFound) -> None:
-    target = writing.inventory.things.get(service.id.split(":", 5)[5])
+    target = writing.inventory.things.get(service.scaled)
     if target is None:
         count = service.spec.desired_count
         block.put("desired_count", count if count != 1 else None)
         return
-    stated = scaling_block(target, service.name, writing.inventory.scope)
-    if stated is not None:
-        block.put("scaling", stated)
+    found = scaling_of(target, service, writing.inventory.scope, _counted(writing, service))
+    if found.exact:
+        block.put("scaling", found.stated)
         return
     low, high = target.item["MinCapacity"], target.item["MaxCapacity"]
     policies = ", ".join(policy["PolicyName"] for policy in target.more["policies"]) or "none"
-    block.note(
-        f"`scaling` is not stated, so that autoscaling stays as it is: {low} to {high} tasks, with the policies "
-        f"{policies}. Stating it replaces those policies."
-    )
+    kept = f"`scaling` is not stated, so that autoscaling stays as it is: {low} to {high} tasks, with the policies "
+    kept += f"{policies}. " + (f"The block cannot have {', '.join(found.left)}. " if found.left else "")
+    if len(found.stated) <= LIMITS_ALONE:
+        block.note(f"{kept}Stating it replaces those policies.")
+        return
+    block.note(f"{kept}To replace those policies, state:", literal=lines_of({"scaling": found.stated}))
 
 
-def _placement(writing: Writing, service: ServiceFound) -> dict[str, Any]:
-    network = service.spec.network
-    assert network is not None, "a refused service has no documents"
-    found: dict[str, Any] = {
-        "subnets": sorted(writing.names.get(str(one), str(one)) for one in network.subnets),
-        "security_groups": sorted(writing.names.get(str(one), str(one)) for one in network.security_groups),
-    }
-    return found | ({"public_ip": True} if network.public_ip else {})
+def _counted(writing: Writing, service: ServiceFound) -> tuple[str, str] | None:
+    """The ARNs of the load balancer and the target group whose requests the document can count."""
+    found = () if shifts(service) else ways(writing.inventory, service, writing.choices)
+    if isinstance(found, str) or not found:
+        return None
+    return str(found[0].entry.listener.item["LoadBalancerArn"]), str(found[0].target.target_group)
 
 
 def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
@@ -171,27 +111,34 @@ def _shifted(block: Block, writing: Writing, service: ServiceFound) -> None:
     for entry in (found.production, found.test):
         writing.taken[(entry.rule or entry.listener).id] = entry
     names, inventory = writing.names, writing.inventory
+    way = Way((service.spec.load_balancers or ())[0], found.production)
     owned = writing.owned(found.production.listener.item["LoadBalancerArn"])
-    block.put(
-        "traffic", traffic_block(inventory, service, found.production, names, found.groups, found.test, owned=owned)
-    )
+    block.put("traffic", traffic_block(inventory, service, way, names, found.groups, found.test, owned=owned))
     block.put("deployment", _strategy(writing, found.strategy, found.remark))
 
 
 def _rolling(block: Block, writing: Writing, service: ServiceFound) -> None:
-    entry, why = production(writing.inventory, service, writing.choices)
-    if entry is not None:
-        writing.taken[(entry.rule or entry.listener).id] = entry
-        owned = writing.owned(entry.listener.item["LoadBalancerArn"])
-        block.put("traffic", traffic_block(writing.inventory, service, entry, writing.names, owned=owned))
-    elif why:
-        block.note(f"`traffic` is not stated, so that its target groups and listeners stay as they are: {why}.")
+    found = ways(writing.inventory, service, writing.choices)
+    if isinstance(found, str):
+        block.note(f"`traffic` is not stated, so that its target groups and listeners stay as they are: {found}.")
+    elif found:
+        first, *more = (_way(writing, service, way) for way in found)
+        block.put("traffic", first)
+        block.put("additional_traffic", more or None)
     _deployment(block, writing, service)
+
+
+def _way(writing: Writing, service: ServiceFound, way: Way) -> Block:
+    writing.taken[(way.entry.rule or way.entry.listener).id] = way.entry
+    owned = writing.owned(way.entry.listener.item["LoadBalancerArn"])
+    return traffic_block(writing.inventory, service, way, writing.names, owned=owned)
 
 
 def _deployment(block: Block, writing: Writing, service: ServiceFound) -> None:
     """The strategy that keeps ECS's settings; none where those are the defaults of the specs."""
-    stated = rolling_fields(service.spec.deployment or Deployment())
+    stated = rolling_fields(
+        service.spec.deployment or Deployment(), service.thing.item.get("deploymentConfiguration") or {}
+    )
     if not stated:
         block.note(
             "ECS deploys new versions (rolling). To shift traffic instead, name a DeploymentStrategy in `deployment`; "
@@ -221,11 +168,28 @@ def _strategy(writing: Writing, fields: Mapping[str, Any], remark: str) -> str:
     return found
 
 
-def rolling_fields(deployment: Deployment) -> dict[str, Any]:
-    """The settings that differ from the defaults of the specs."""
+def rolling_fields(deployment: Deployment, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from the defaults of the specs; `configuration` is what ECS answered."""
     usual = Rolling()
-    return {
+    found: dict[str, Any] = {
         name: value
         for name in LIMITS
         if (value := getattr(deployment, name)) is not None and value != getattr(usual, name)
     }
+    alarms = configuration.get("alarms") or {}
+    names = sorted(alarms.get("alarmNames") or ())
+    if alarms.get("enable") and 0 < len(names) <= MOST_ALARMS:
+        found["alarms"] = names if alarms.get("rollback") else {"names": names, "rollback": False}
+    breaker = configuration.get("deploymentCircuitBreaker") or {}
+    if breaker.get("resetOnHealthyTask") is False:
+        found["reset_on_healthy_task"] = False
+    return found | _threshold(breaker.get("thresholdConfiguration") or {})
+
+
+def _threshold(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Half of the desired count, within AWS's limits, is the default."""
+    value, kind = item.get("value"), item.get("type")
+    if not value or (kind, value) == ("BOUNDED_PERCENT", 50):
+        return {}
+    stated = {"count": value} if kind == "COUNT" else {"percent": value}
+    return {"failure_threshold": stated | ({"bounded": False} if kind == "UNBOUNDED_PERCENT" else {})}

@@ -43,8 +43,8 @@ def task_block(
     """`roles` are the references to its roles by ARN, `logs` the log group that the document owns, `registries` the
     documents of the repositories by the URIs of images. `notes` are comments above fields."""
     block = Block()
-    block.put("cpu", definition.cpu, beside=_vcpu(definition.cpu))
-    block.put("memory", definition.memory)
+    block.put("cpu", definition.cpu or None, beside=_vcpu(definition.cpu))
+    block.put("memory", definition.memory or None)
     containers = Block()
     for name, container in definition.containers.items():
         containers.put(name, container_block(container, definition, scope, registries.get(str(container.image), "")))
@@ -84,6 +84,7 @@ def container_block(container: Container, definition: TaskDefinitionSpec, scope:
         value = getattr(container, field)
         if value and not (alone and value == getattr(definition, field)):
             block.put(field, value)
+    block.put("memory_reservation", container.aws.get("memoryReservation"))
     if not container.essential:
         block.put("essential", container.essential)
     if container.depends_on:
@@ -94,8 +95,8 @@ def container_block(container: Container, definition: TaskDefinitionSpec, scope:
         block.put("stop_timeout", seconds(container.stop_timeout))
     if container.ulimits:
         block.put("ulimits", {name: {"soft": one.soft, "hard": one.hard} for name, one in container.ulimits.items()})
-    if container.aws:
-        block.note(f"Carried over to every revision, as it is: {', '.join(sorted(container.aws))}.")
+    if carried := sorted(set(container.aws) - {"memoryReservation"}):
+        block.note(f"Carried over to every revision, as it is: {', '.join(carried)}.")
     return block
 
 

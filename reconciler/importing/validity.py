@@ -9,7 +9,7 @@ from typing import Final
 from reconciler import errors
 from reconciler.importing.documents import Imported, imported
 from reconciler.importing.inventory import Inventory
-from reconciler.importing.services import Corrections
+from reconciler.importing.workloads import Corrections
 from reconciler.spec import discovery
 from reconciler.spec.diagnostics import Diagnostic, Severity
 from reconciler.spec.load import load_sources
@@ -25,16 +25,17 @@ def loaded(files: Mapping[str, str]) -> Specs:
 
 
 def valid_documents(inventory: Inventory, stack: str, own: frozenset[str]) -> Imported:
-    """The documents. A service whose document would be invalid is left out, and anything else is then referred to.
+    """The documents. A service or a scheduled task whose document would be invalid is left out, and anything else is
+    then referred to.
 
-    Raises `errors.ReconcilerError` if no service is left.
+    Raises `errors.ReconcilerError` if none is left.
     """
     corrections = Corrections()
     while True:
         found = imported(inventory, stack, own, corrections)
-        if not found.services:
+        if not (found.services or found.tasks):
             reasons = "".join(f"\n  {name}: {why}" for name, why in found.refused)
-            raise errors.ReconcilerError(f"none of the services can be imported{reasons}" if reasons else "no services")
+            raise errors.ReconcilerError(f"nothing can be imported{reasons}" if reasons else "there are no services")
         if found.impossible:
             corrections = replace(corrections, services={**found.impossible, **corrections.services})
             continue
@@ -58,7 +59,7 @@ def _corrected(corrections: Corrections, found: Imported, wrong: Diagnostic) -> 
     why = f"{wrong.rule}: {wrong.message}"
     if not id:
         return corrections
-    if any(service.id == id for service in found.services):
+    if any(one.id == id for one in (*found.services, *found.tasks)):
         return replace(corrections, services={id: why, **corrections.services})
     if wrong.rule in WIDE and id not in corrections.wildcards:
         return replace(corrections, wildcards=corrections.wildcards | {id})

@@ -35,6 +35,14 @@ class CloudFormationImport:
     part: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CloudFormationAttribute:
+    """An attribute of another resource of the template, which is known by the id that AWS's calls take."""
+
+    id: str
+    name: str
+
+
 class KnownElsewhere(Generic[S]):
     """The part of a resource type that says what other tools call it.
 

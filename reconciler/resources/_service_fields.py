@@ -239,6 +239,8 @@ def changed(old: ServiceSpec, new: ServiceSpec, changes: tuple[Change, ...], ite
     if "launch_type" in fields:
         if old.launch_type is not None:
             raise errors.Invalid(f"ECS cannot change a service's launch type from {old.launch_type} in place")
+        if new.launch_type != "FARGATE":
+            raise errors.Invalid("ECS cannot move a service from capacity providers to the launch type EC2 in place")
         # ECS takes an empty strategy only where the service was created with a launch type, which it does not show
         sent["capacityProviderStrategy"] = [{"capacityProvider": new.launch_type, "weight": 1, "base": 0}]
     if "capacityProviderStrategy" in sent:
@@ -284,7 +286,15 @@ def with_deployment(item: Mapping[str, Any]) -> dict[str, Any]:
     """A service from AWS, with the members that are shown of its newest deployment or primary task set."""
     versions = (*(item.get("deployments") or ()), *(item.get("taskSets") or ()))
     primary: Mapping[str, Any] = next((one for one in versions if one.get("status") == "PRIMARY"), {})
-    return {**item, **{name: primary[name] for name in STARTS_ALONE if primary.get(name)}}
+    shown = {**item, **{name: primary[name] for name in STARTS_ALONE if primary.get(name)}}
+    return shown | ({"placementStrategy": placed} if (placed := placement_strategy(item)) else {})
+
+
+def placement_strategy(item: Mapping[str, Any]) -> list[dict[str, str]]:
+    """As it is sent: ECS answers CPU and MEMORY in capitals (hashicorp/terraform-provider-aws
+    internal/service/ecs/service.go, flattenServicePlacementStrategies)."""
+    found = item.get("placementStrategy") or ()
+    return [one | ({"field": one["field"].lower()} if one["type"] == "binpack" else {}) for one in found]
 
 
 def read(
@@ -296,7 +306,7 @@ def read(
     if controller == "EXTERNAL" and "taskDefinition" not in item:
         unread |= {*OF_THE_TASK_SET, "launch_type"}  # no task set is primary yet
     strategy = item.get("capacityProviderStrategy") or ()
-    plain = want is not None and want.launch_type is not None and on_fargate_alone(strategy)
+    plain = want is not None and want.launch_type == "FARGATE" and on_fargate_alone(strategy)
     spec = ServiceSpec(
         cluster=_ecs.last(item["clusterArn"]),
         name=item["serviceName"],

@@ -50,10 +50,26 @@ class Alarm(ResourceType[AlarmSpec]):
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::CloudWatch::Alarm", "AlarmName")
     creates: ClassVar[tuple[str, ...]] = ("PutMetricAlarm",)
     named_by: ClassVar[str | None] = "name"
+    owned_as: ClassVar[str] = "alarm"
+    listed_by_name: ClassVar[bool] = True
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("cloudwatch", "PutMetricAlarm"): Binding.MAKE_BY_NAME}, tagging="TagResource"
     )
     observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "existing-load-balancer", "target-group")
+
+    def required_properties(self, found: Observed[AlarmSpec]) -> Mapping[str, Any]:
+        spec = found.spec
+        return {
+            "AlarmName": spec.name,
+            "Namespace": spec.namespace,
+            "MetricName": spec.metric,
+            "Dimensions": [{"Name": key, "Value": _dimension(value)} for key, value in sorted(spec.dimensions.items())],
+            "Statistic": spec.statistic,
+            "ComparisonOperator": spec.comparison,
+            "Threshold": spec.threshold,
+            "Period": spec.period,
+            "EvaluationPeriods": spec.periods,
+        }
 
     def arns(self, spec: AlarmSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
         return {Binding.MAKE_BY_NAME: (("cloudwatch", f"alarm:{spec.name}"),)}
@@ -62,7 +78,7 @@ class Alarm(ResourceType[AlarmSpec]):
         wanted = {want.spec.name: want for want in scope.wanted}
         names = sorted(wanted.keys() | {_name(arn) for arn in scope.swept_arns("cloudwatch", "alarm:")})
         groups = [names[start : start + NAMES_AT_ONCE] for start in range(0, len(names), NAMES_AT_ONCE)]
-        answers = yield Batch.of(_described(group) for group in groups)
+        answers = yield Batch.of(described(group) for group in groups)
         items = {item["AlarmName"]: item for answer in answers for item in answer["MetricAlarms"]}
         tags: dict[str, dict[str, str]] = {}
         for name, item in items.items():
@@ -80,13 +96,13 @@ class Alarm(ResourceType[AlarmSpec]):
             address = _tags.address_of(self.kind, name, tags[name], scope, want)
             if address is not None:
                 facts = {"arn": item["AlarmArn"], "ids": (item["AlarmArn"],), "item": item}
-                spec = _read(item, None if want is None else want.spec)
+                spec = read_alarm(item, None if want is None else want.spec)
                 found.append(Observed(address, name, spec, tags=tags[name], facts=facts))
         return found
 
     def create(self, new: Desired[AlarmSpec]) -> Calls[str]:
         name = new.spec.name
-        answer = yield _described([name])
+        answer = yield described([name])
         for item in answer["MetricAlarms"]:
             there = yield cloudwatch.list_tags_for_resource(ResourceARN=item["AlarmArn"])
             if not _tags.is_this(_tags.of_pairs(there["Tags"]), new):
@@ -109,7 +125,7 @@ class Alarm(ResourceType[AlarmSpec]):
             yield cloudwatch.tag_resource(ResourceARN=old.facts["arn"], Tags=_tags.pairs(put))
 
 
-def _described(names: list[str]) -> Call:
+def described(names: list[str]) -> Call:
     return cloudwatch.describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"])
 
 
@@ -148,7 +164,7 @@ def _dimension(value: Link) -> str:
     return text.rpartition(":")[2].removeprefix("loadbalancer/")
 
 
-def _read(item: Mapping[str, Any], want: AlarmSpec | None) -> AlarmSpec:
+def read_alarm(item: Mapping[str, Any], want: AlarmSpec | None) -> AlarmSpec:
     said = {} if want is None else {key: (_dimension(value), value) for key, value in want.dimensions.items()}
     dimensions: dict[str, Link] = {}
     for one in item.get("Dimensions") or ():

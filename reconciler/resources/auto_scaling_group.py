@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.other_tools import CloudFormationImport, TerraformImport
+from reconciler.model.other_tools import CloudFormationAttribute, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -90,9 +90,21 @@ class AutoScalingGroup(ResourceType[AutoScalingGroupSpec]):
         yield TerraformImport("aws_autoscaling_group", found.spec.name)
 
     def in_cloudformation(self, found: Observed[AutoScalingGroupSpec]) -> Iterator[CloudFormationImport]:
-        size = {"MinSize": str(found.spec.min), "MaxSize": str(found.spec.max)}
+        """CloudFormation takes no `$Default` for the version of a launch template."""
+        spec = found.spec
+        version = CloudFormationAttribute(str(spec.template), "DefaultVersionNumber")
+        template = {"LaunchTemplateId": str(spec.template), "Version": version}
+        overrides = [{"InstanceType": one} for one in spec.instance_types]
+        properties: dict[str, Any] = {
+            "MinSize": str(spec.min),
+            "MaxSize": str(spec.max),
+            "VPCZoneIdentifier": [str(subnet) for subnet in spec.subnets],
+        }
+        if spec.template:
+            policy = {"LaunchTemplateSpecification": template, "Overrides": overrides}
+            properties["MixedInstancesPolicy"] = {"LaunchTemplate": policy}
         yield CloudFormationImport(
-            "AWS::AutoScaling::AutoScalingGroup", {"AutoScalingGroupName": found.spec.name}, size
+            "AWS::AutoScaling::AutoScalingGroup", {"AutoScalingGroupName": spec.name}, properties
         )
 
     def observe(self, scope: Scope) -> Calls[list[Observed[AutoScalingGroupSpec]]]:

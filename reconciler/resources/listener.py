@@ -107,6 +107,7 @@ class Listener(ResourceType[ListenerSpec]):
             "Port": found.spec.port,
             "Protocol": found.spec.protocol,
             "DefaultActions": [dict(action) for action in found.facts["actions"]],
+            "Certificates": [{"CertificateArn": str(one)} for one in (found.spec.certificates or ())[:1]] or None,
         }
 
     def in_terraform(self, found: Observed[ListenerSpec]) -> Iterator[TerraformImport]:

@@ -86,6 +86,10 @@ class LoadBalancer(ResourceType[LoadBalancerSpec]):
     display_order: ClassVar[int] = 2
     depends_on: ClassVar[tuple[str, ...]] = ("internet-gateway", "route-table", "security-group-rules")
 
+    def required_properties(self, found: Observed[LoadBalancerSpec]) -> Mapping[str, Any]:
+        kind = {} if found.spec.type == "application" else {"Type": found.spec.type}
+        return {**kind, "Subnets": [str(subnet) for subnet in found.spec.subnets]}
+
     def observe(self, scope: Scope) -> Calls[list[Observed[LoadBalancerSpec]]]:
         answer = yield elbv2.describe_load_balancers()
         items = _elb.relevant(answer["LoadBalancers"], "LoadBalancerName", "LoadBalancerArn", scope)

@@ -34,6 +34,7 @@ class Schedule(ResourceType[ScheduleSpec]):
     }
     creates: ClassVar[tuple[str, ...]] = ("CreateScheduleGroup", "CreateSchedule")
     named_by: ClassVar[str | None] = "name"
+    listed_by_name: ClassVar[bool] = True
     tag_rules: ClassVar[TagRules] = TagRules(empty_values=False)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={

@@ -97,9 +97,10 @@ def capacity_of(release: Release) -> list[dict[str, Any]]:
 
 def providers_of(release: Release) -> list[dict[str, Any]]:
     """The capacity providers of the release; of one with a launch type the provider that is the same, for a service
-    that has capacity providers: ECS takes an empty strategy only where it was created with a launch type.
+    that has capacity providers: ECS takes an empty strategy only where it was created with a launch type. None is the
+    same as the launch type EC2.
     """
-    if release.capacity or release.launch_type is None:
+    if release.capacity or release.launch_type != "FARGATE":
         return capacity_of(release)
     return [{"capacityProvider": release.launch_type, "weight": 1, "base": 0}]
 

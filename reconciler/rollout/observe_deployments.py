@@ -201,7 +201,7 @@ def differs(subject: RolloutTarget, item: Mapping[str, Any], primary: Mapping[st
 
 def _same_capacity(release: Release, strategy: Iterable[Mapping[str, Any]]) -> bool:
     have = {(one["capacityProvider"], one.get("weight", 0), one.get("base", 0)) for one in strategy}
-    plain = not release.capacity and on_fargate_alone(strategy)
+    plain = not release.capacity and release.on_fargate and on_fargate_alone(strategy)
     return plain or have == {(one.provider, one.weight, one.base) for one in release.capacity}
 
 

@@ -87,7 +87,7 @@ class Release:
 
     @property
     def on_fargate(self) -> bool:
-        return all(one.provider.startswith("FARGATE") for one in self.capacity)
+        return self.launch_type != "EC2" and all(one.provider.startswith("FARGATE") for one in self.capacity)
 
 
 _OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "commit"})

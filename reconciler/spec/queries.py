@@ -171,6 +171,8 @@ def shares(specs: Specs, workload: Service | Task) -> tuple[CapacityShare, ...]:
 
 def on_ec2(specs: Specs, workload: Service | Task) -> bool:
     """Whether the tasks of a workload run on EC2 instances; of a cluster outside the specs by the names alone."""
+    if workload.launch == "EC2":
+        return True
     cluster = specs.get(Cluster, workload.cluster)
     known = None if cluster is None else {capacity.name for capacity in cluster.ec2_capacity}
     return any(share.on_ec2 if known is None else share.name in known for share in shares(specs, workload))

@@ -63,6 +63,11 @@ def text(documents: Sequence[Block], comment: str = "") -> str:
     return "\n".join([*head, "\n---\n".join(bodies)]) + "\n"
 
 
+def lines_of(fields: Mapping[str, Any]) -> list[str]:
+    """The lines of a document with these fields."""
+    return list(_block(_as_block(fields), 0))
+
+
 def _block(block: Block, indent: int) -> Iterator[str]:
     pad = " " * indent
     for key, value, beside, above in block.entries:

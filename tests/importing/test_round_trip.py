@@ -45,6 +45,12 @@ def forgotten(stage: EmulatedStack) -> None:
     for found in world:
         if found.parent is None and ownership.owner(found.tags) is not None:
             stage.aws.run(discover()[found.address.kind].update_tags(found, {}, _ours(found)))
+    ecs = stage.laptop.client("ecs")
+    for arn in ecs.list_task_definitions()["taskDefinitionArns"]:  # earlier revisions, too
+        tags = ecs.list_tags_for_resource(resourceArn=arn)["tags"]
+        ours = [tag["key"] for tag in tags if tag["key"].startswith("reconciler:")]
+        if ours:
+            ecs.untag_resource(resourceArn=arn, tagKeys=ours)
 
 
 def _ours(found: Observed[object]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM, KnownElsewhere
 from reconciler.model.type_registry import discover
+from tests.exporting.test_cloudformation import TYPES
 from tests.laws.account import Stack
 from tests.laws.example import Example
 from tests.laws.test_laws import every_type, make
@@ -42,3 +43,5 @@ def test_what_is_there_has_a_name_elsewhere(ours: Stack, example: Example) -> No
         assert re.fullmatch(r"AWS::\w+::\w+", resource.type)
         assert resource.identifier
         assert all(value and isinstance(value, str) for value in resource.identifier.values())
+        assert sorted(resource.identifier) == sorted(TYPES[resource.type]["identifier"])
+        assert set(TYPES[resource.type]["required"]) <= resource.properties.keys()

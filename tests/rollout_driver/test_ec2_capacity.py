@@ -59,7 +59,7 @@ def test_a_service_runs_on_instances_that_are_made_and_removed_in_order() -> Non
         assert (task["capacityProviderName"], task["launchType"]) == ("my-app-instances", "EC2")
         assert stage.service()["placementStrategy"] == [
             {"type": "spread", "field": "attribute:ecs.availability-zone"},
-            {"type": "binpack", "field": "memory"},
+            {"type": "binpack", "field": "MEMORY"},  # as ECS answers it
         ]
         definition = stage.laptop.client("ecs").describe_task_definition(taskDefinition=SERVICE)["taskDefinition"]
         assert (definition["requiresCompatibilities"], definition.get("cpu")) == (["EC2"], None)

@@ -159,6 +159,7 @@ def _show_json(
         "folder": str(out),
         "files": sorted(found.files),
         "services": [service.name for service in found.services],
+        "tasks": [task.name for task in found.tasks],
         "left_out": [{"service": name, "because": why} for name, why in found.refused],
         "managed_elsewhere": dict(found.managed),
         "handover": [{"where": title, "text": text} for title, text in pasted.items()],

@@ -26,8 +26,10 @@ def _lines(folder: str, found: Imported, proof: Proof, look: Look, pasted: Mappi
         yield from (f"  {_named(one.thing.kind, one.thing.name)}{one.because}" for one in choices)
     if found.managed:
         yield "\nTake these out of the other tool before the first apply, or both will change them:"
-        yield from (look.paint(f"{look.sign('warn')} {_named('service', name)}{why}", "yellow")
-                    for name, why in found.managed.items())  # fmt: skip
+        tasks = {one.name for one in found.tasks}
+        for name, why in found.managed.items():
+            named = _named("task" if name in tasks else "service", name)
+            yield look.paint(f"{look.sign('warn')} {named}{why}", "yellow")
     for title, text in pasted.items():
         yield f"\nTo paste there, before you remove it: {title}"
         yield from (f"    {line}" for line in text.splitlines())

@@ -40,7 +40,7 @@ def service(world: World, item: Service, *, tags: bool) -> Params:
         if not by_sets and active
         else None,
         "placementConstraints": item.placement_constraints,
-        "placementStrategy": item.placement_strategy,
+        "placementStrategy": [_placed(one) for one in item.placement_strategy],
         "networkConfiguration": _network(item.launch),
         "healthCheckGracePeriodSeconds": item.grace_seconds,
         "schedulingStrategy": item.scheduling_strategy,
@@ -221,3 +221,8 @@ def _container(item: Task, index: int) -> Params:
         "memory": str(definition["memory"]) if definition.get("memory") else None,
         "memoryReservation": str(definition["memoryReservation"]) if definition.get("memoryReservation") else None,
     }
+
+
+def _placed(choice: Params) -> Params:
+    """CPU and MEMORY are answered in capitals, however they were sent."""
+    return {**choice, "field": choice["field"].upper()} if choice["type"] == "binpack" else choice

@@ -41,6 +41,8 @@ SETTINGS = (*HEALTH_CHECK, "Protocol", "Port", "VpcId", "TargetType", "ProtocolV
 
 def create_target_group(world: World, params: Params) -> Params:
     name = params["Name"]
+    if not params.get("ProtocolVersion"):  # Terraform's provider sends an empty one
+        params = {key: value for key, value in params.items() if key != "ProtocolVersion"}
     check_name(name, "Target group")
     tags = tags_of(params)
     protocol = params.get("Protocol", "HTTP")

@@ -86,4 +86,4 @@ def capacity(context: Context, workload: Any) -> dict[str, Any]:
     Neither written: the cluster's default strategy if it has one, else plain Fargate.
     """
     shares = strategy(queries.shares(context.specs, workload), context.specs.get(Cluster, workload.cluster))
-    return {"capacity_provider_strategy": shares} if shares else {"launch_type": "FARGATE"}
+    return {"capacity_provider_strategy": shares} if shares else {"launch_type": workload.launch or "FARGATE"}

@@ -53,7 +53,7 @@ def compile_scaling(context: Context, service: Service, address: Address) -> Des
             min=scaled.min,
             max=scaled.max,
             policies=policies,
-            actions=_actions(scaled),
+            actions=weekly_actions(scaled),
         ),
         "scaling",
         kept={
@@ -70,7 +70,7 @@ def _customized(context: Context, service: Service) -> Iterator[dict[str, Policy
     """Policies of metrics that Application Auto Scaling has no name for."""
     scaled = service.scaling
     assert scaled is not None
-    running = _running(context, service)
+    tasks = running(queries.cluster_name(context.specs, service), service.name_in_aws)
     found = {
         name: (
             one.target,
@@ -86,7 +86,7 @@ def _customized(context: Context, service: Service) -> Iterator[dict[str, Policy
     for name, (target, query, per_task) in found.items():
         share = Query(expression=PER_TASK, returned=True)
         queries_ = {"metric": query.model_copy(update={"returned": not per_task})}
-        queries_ |= {"tasks": running, "share": share} if per_task else {}
+        queries_ |= {"tasks": tasks, "share": share} if per_task else {}
         yield {
             names.scaling_policy(service.name_in_aws, name): Policy(
                 metric=CUSTOM,
@@ -99,17 +99,14 @@ def _customized(context: Context, service: Service) -> Iterator[dict[str, Policy
         }
 
 
-def _running(context: Context, service: Service) -> Query:
-    """How many tasks run, which Container Insights counts."""
-    dimensions = {
-        "ClusterName": queries.cluster_name(context.specs, service),
-        "ServiceName": service.name_in_aws,
-    }
+def running(cluster: str, service: str) -> Query:
+    """How many tasks run, which Container Insights counts; by their names in AWS."""
+    dimensions = {"ClusterName": cluster, "ServiceName": service}
     metric = "RunningTaskCount"
     return Query(namespace="ECS/ContainerInsights", metric=metric, dimensions=dimensions, statistic="Average")
 
 
-def _actions(scaled: Scaling) -> dict[str, ScheduledAction]:
+def weekly_actions(scaled: Scaling) -> dict[str, ScheduledAction]:
     """Two for each period: its limits where it begins, and the ordinary ones where it ends."""
     found = {}
     for name, period in scaled.periods.items():

@@ -224,12 +224,12 @@ def chosen(workload: Workload) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-_FIELDS = {"zone": "attribute:ecs.availability-zone", "instance": "instanceId"}
+INSTANCE_FIELDS = {"zone": "attribute:ecs.availability-zone", "instance": "instanceId"}
 
 
 def _choice(choice: Choice) -> dict[str, str]:
     if choice.spread is not None:
-        return {"type": "spread", "field": _FIELDS.get(choice.spread, choice.spread)}
+        return {"type": "spread", "field": INSTANCE_FIELDS.get(choice.spread, choice.spread)}
     return {"type": "random"} if choice.binpack is None else {"type": "binpack", "field": choice.binpack}
 
 

@@ -184,8 +184,9 @@ class Service(Document):
     """Allows opening a shell in a task with ECS Exec."""
     grace_period: Annotated[Duration, lasting("0s", "24h")] | None = None
     """Time after a task's start in which failing load balancer health checks are ignored."""
-    launch: Literal["FARGATE"] | None = None
-    """The launch type. Default: that of `capacity_providers`, or of the cluster."""
+    launch: Literal["FARGATE", "EC2"] | None = None
+    """The launch type. `EC2`: instances that have joined the cluster, without a capacity provider. Default: that of
+    `capacity_providers`, or of the cluster."""
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     spot: Spot | None = None

@@ -113,8 +113,9 @@ class Task(Document):
     """Where it runs."""
     exec: Flag = False
     """Gives its role the permissions of ECS Exec."""
-    launch: Literal["FARGATE"] | None = None
-    """The launch type. Default: that of `capacity_providers`, or of the cluster."""
+    launch: Literal["FARGATE", "EC2"] | None = None
+    """The launch type. `EC2`: instances that have joined the cluster, without a capacity provider. Default: that of
+    `capacity_providers`, or of the cluster."""
     capacity_providers: CapacityShares = ()
     """Instead of `launch`. Default: the cluster's default strategy, or FARGATE if it has none."""
     platform_version: PlatformVersion = "LATEST"

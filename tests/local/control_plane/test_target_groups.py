@@ -60,6 +60,13 @@ def test_a_protocol_version_that_nothing_speaks_is_refused(plain: Stage, monkeyp
             plain.target_group("green", ProtocolVersion=version)
 
 
+def test_an_empty_protocol_version_is_none(plain: Stage) -> None:
+    """As Terraform's provider sends it."""
+    group = plain.target_group("blue", ProtocolVersion="")
+    (made,) = plain.elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
+    assert made["ProtocolVersion"] == "HTTP1"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
