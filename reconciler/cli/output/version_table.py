@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.rollout.state import UNNAMED, ObservedService, TaskSet
+from reconciler.rollout.state import ObservedService, TaskSet, short
 
 
 def version_table(observed: ObservedService, *, colors: bool) -> Iterator[str]:
@@ -48,8 +48,3 @@ def color_of(observed: ObservedService, task_set: TaskSet) -> str:
     """Blue is the older of two versions, green the newer."""
     alive = observed.alive
     return "green" if len(alive) > 1 and task_set is alive[-1] else "blue"
-
-
-def short(release: str) -> str:
-    """`41ab07`"""
-    return release if release == UNNAMED else release[:6]

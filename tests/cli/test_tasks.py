@@ -1,0 +1,99 @@
+"""Scheduled and one-off tasks by their names: shown, read and run like services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.lease import open_store
+from reconciler.cli.output.exits import Exit
+from reconciler.local.scripted import Script
+from reconciler.store.audit_trail import AuditEntry, audit_trail
+from reconciler.store.task_stops import TaskStop, task_stops
+from tests.cli.cli_runner import Typed, onstage
+from tests.harness.emulated_stack import EmulatedStack, emulated_stack
+
+FOLDER = Path(__file__).parent / "task_specs"
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[EmulatedStack]:
+    """The one-off task has failed."""
+    with emulated_stack(folder=FOLDER) as stage:
+        stage.laptop.script(Script(exits_after=5, exit_code=3, logs=("job says hello",)))
+        stage.infrastructure()
+        stage.laptop.advance(60)
+        yield stage
+
+
+@pytest.fixture
+def type_(deployed: EmulatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with onstage(deployed) as typed:
+        yield typed
+
+
+def keep(stage: EmulatedStack) -> TaskStop:
+    """A run of a week ago, and a request, in the store."""
+    place, now = stage.desired_state.place, stage.laptop.clock.now()
+    at = now - timedelta(days=7)
+    stop = TaskStop("schedule/nightly", "exit 3", at, at, "5b1e08aa77", 1, "nightly:1", "it crashed", exit_code=3,
+                    container="job", log=("a week ago",))  # fmt: skip
+    with closing(open_store(None, stage.transport, place.stack, place.account, place.region, None)) as store:
+        task_stops(store).add([stop])
+        audit_trail(store).add([AuditEntry("r1", at, "retry", "task/seed", "ana", "fixed the secret")])
+    return stop
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_scheduled_task_runs_now(deployed: EmulatedStack, type_: Typed) -> None:
+    """As its schedule starts it; its logs are shown, and its exit code is that of the command."""
+    ran = type_("run-task", "nightly")
+    assert (ran.code, "job says hello" in ran.out) == (3, True)
+    started = deployed.laptop.tasks.started[-1]
+    assert [one.name for one in started.containers] == ["job"]
+    assert type_("retry", "nightly").code == Exit.USAGE
+    assert type_("run-task", "seed").code == Exit.NOT_RUN or type_("run-task", "seed").code == Exit.USAGE
+
+
+@pytest.mark.parametrize("name", ["nightly", "schedule/nightly", "seed", "task/seed"])
+def test_a_task_has_logs_events_and_a_history(deployed: EmulatedStack, type_: Typed, name: str) -> None:
+    """Of the runs that ECS knows; `status` shows it alone."""
+    if "nightly" in name:
+        type_("run-task", "nightly")
+    ran = type_("logs", name, "--since", "2h")
+    assert (ran.code, "job says hello" in ran.out) == (Exit.DONE, True)
+    assert "job says hello" in type_("logs", name, "--previous").out
+    events = lines(type_("events", name, "-o", "jsonl").out)
+    assert {(event["details"]["exit_code"], event["source"]) for event in events} == {(3, "task")}
+    history = json.loads(type_("history", name, "-o", "json").out)
+    assert [len(history["revisions"]), {run["details"]["exit_code"] for run in history["runs"]}] == [1, {3}]
+    status = json.loads(type_("status", name, "-o", "json").out)
+    assert [len(status["tasks"]) + len(status["scheduled"]), status["services"]] == [1, []]
+
+
+def test_what_ecs_has_forgotten_is_shown_from_the_store(deployed: EmulatedStack, type_: Typed) -> None:
+    """The outcome of a run a week ago, its last lines, and who asked for what."""
+    deployed.laptop.advance(3 * 3600)
+    stop = keep(deployed)
+    (scheduled,) = json.loads(type_("status", "nightly", "-o", "json").out)["scheduled"]
+    assert (scheduled["last_run"]["state"], scheduled["last_run"]["because"]) == ("failed", "exit 3")
+    ran = type_("logs", "nightly", "--previous")
+    assert (ran.code, "a week ago" in ran.out, "exit 3" in ran.out) == (Exit.DONE, True, True)
+    (event,) = lines(type_("events", "nightly", "-o", "jsonl").out)
+    assert (event["at"], event["details"]["log"]) == (stop.at.isoformat(), ["a week ago"])
+    assert [one["cause"] for one in json.loads(type_("history", "nightly", "-o", "json").out)["ended"]] == [
+        "it crashed"
+    ]
+    (request,) = json.loads(type_("history", "seed", "-o", "json").out)["requests"]
+    assert (request["by"], request["reason"]) == ("ana", "fixed the secret")
+    assert "fixed the secret" in type_("history", "seed").out
