@@ -33,7 +33,8 @@ def _twin(observed: ObservedService, empty: TaskSet) -> TaskSet | None:
     """The set with the tasks of the same release, beside one without any that a failed attempt has left."""
     if empty.primary or empty.running or empty.pending:
         return None
-    twins = [one for one in observed.sets if one is not empty and one.release == empty.release and one.running]
+    others = (one for one in observed.sets if one is not empty and one.release == empty.release)
+    twins = [one for one in others if one.running or one.pending]
     return twins[0] if twins else None
 
 
