@@ -42,14 +42,22 @@ def open_from_account(name: str, where: Where, *, color: str, verbose: int, why:
     where = replace(where, region=region)
     archive = _accepted(name, region, where)
     if archive is not None and (specs := archive.fetched.specs(archive.environment)).ok:
-        origin = f"the last accepted revision, {archive.revision}"
-        _tell(why, f"using {origin}")
-        return signed_in_stack(
+        origin = f"as of the last accepted revision, {archive.revision}"
+        _tell(why, f"using them {origin}")
+        stack = signed_in_stack(
             specs, Path(), where, environment=archive.environment, color=color, verbose=verbose, instead=origin
         )
+        stack.named = not why
+        return stack
+    if archive is not None:
+        echo(f"warning: the last accepted revision, {archive.revision}, is not valid for this version", err=True)
     _tell(why, "showing what the account has of the stack")
     stack = signed_in_stack(_bare(name, region), Path(), where, color=color, verbose=verbose, instead="the account")
-    stack.bare = _found(stack)
+    try:
+        stack.bare = _found(stack)
+    except BaseException:
+        stack.aws.close()
+        raise
     return stack
 
 

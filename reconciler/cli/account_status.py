@@ -115,7 +115,7 @@ def _lines(state: ServiceState, stops: tuple[TaskStop, ...], look: Look) -> Iter
         why = "" if verdict is None else f": {verdict.outcome} {verdict.at:%d %b %H:%M} UTC: {plain(verdict.why)}"
         yield look.paint(f"  {short(release)} is quarantined{why}", "yellow")
     for stop in reversed(stops):
-        yield look.paint(f"  {look.sign('warn')} {stop_line(stop, state.delivery.name)}", "yellow")
+        yield stop_line(stop, state.delivery.name, look)
 
 
 def _document(state: ServiceState, stops: tuple[TaskStop, ...]) -> dict[str, Any]:

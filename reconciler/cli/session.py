@@ -97,6 +97,8 @@ class Stack:
     max_delete: int | None = None
     instead: str = ""
     """Which specs are used because those of the folder are invalid; empty if they are valid."""
+    named: bool = False
+    """Whether the stack was named, and not its specs."""
     bare: ObservedState | None = None
     """What the account has of the stack, where no specs of it are known."""
     held_store: Store | None = None

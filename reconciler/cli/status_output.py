@@ -89,7 +89,8 @@ def status_text_of(
     stack, look = session.stack, session.stack.look
     notes = []
     if session.stack.instead:
-        notes.append(f"{look.sign('warn')} the specs are invalid; compared with them {session.stack.instead}")
+        why = "compared with the specs" if stack.named else "the specs are invalid; compared with them"
+        notes.append(f"{look.sign('warn')} {why} {stack.instead}")
     if session.restored:
         notes.append(f"{look.sign('warn')} the controller restored the last accepted revision, {session.restored}")
     if session.unreadable:
@@ -118,8 +119,10 @@ def refusals_shown(plan: Plan, statuses: list[ServiceStatus]) -> list[Refusal]:
     return [one for one in plan.refusals if pending or one.code not in shown]
 
 
-def stop_line(stop: TaskStop, name: str) -> str:
-    return f"{plain(stop_text(stop))}, last {stop.at:%d %b %H:%M} UTC; `reconciler logs {name} --previous`"
+def stop_line(stop: TaskStop, name: str, look: Look) -> str:
+    """Indented like the lines of a service, and broken where the columns end."""
+    text = f"{plain(stop_text(stop))}, last {stop.at:%d %b %H:%M} UTC; `reconciler logs {name} --previous`"
+    return "  " + look.flow([(f"{look.sign('warn')} {text}", "yellow")], indent="    ")
 
 
 READ_ONLY = "read-only"
@@ -173,9 +176,7 @@ def service_block(
         changes = _changes(entry.action, names, stack.look)
         text += "\n  " + stack.look.paint(f"deferred: {changes}: {entry.because}", "yellow")
     for stop in reversed(status.stops):
-        text += "\n  " + stack.look.paint(
-            f"{stack.look.sign('warn')} {stop_line(stop, status.rollout.delivery.name)}", "yellow"
-        )
+        text += "\n" + stop_line(stop, status.rollout.delivery.name, stack.look)
     for warning in status.warnings:
         text += "\n  " + stack.look.paint(f"{stack.look.sign('warn')} {warning}", "yellow")
     ended = state.ended_of(observed.wanted)

@@ -27,6 +27,7 @@ from reconciler.model.secrecy import masked
 from reconciler.reconcile.provenance import audit_tag, commit_of
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout.describe import pairs
+from reconciler.rollout.requests import STALE_AFTER
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.store.audit_trail import AuditEntry, AuditTrail
 
@@ -87,28 +88,30 @@ class AuditRecorder:
             kept = {entry.id for entry in trail.read()} if trail is not None else set()
             new = [self._whole(*self._pending[id]) for id in self._pending if id not in kept]
             if trail is not None:
-                trail.add(new)
+                trail.add(entry for entry, _ in new)
         except (errors.StoreUnreachable, errors.StoreFormatUnknown) as error:
             log.warning(events.AUDIT_FAILED, because=str(error), waiting=len(self._pending))
             return
         self._pending.clear()
-        for entry in new:
-            self._emit(entry)
+        for entry, is_news in new:
+            if is_news:
+                self._emit(entry)
 
-    def _whole(self, entry: AuditEntry, revision: str, stack: str) -> AuditEntry:
-        """`entry` with its commit, kept on its revision."""
+    def _whole(self, entry: AuditEntry, revision: str, stack: str) -> tuple[AuditEntry, bool]:
+        """`entry` with its commit, kept on its revision; and whether it is news: a process whose store is empty finds
+        again what an earlier one has recorded.
+        """
+        recent = self.aws.clock.now() - entry.at <= STALE_AFTER
         if not revision:
-            return entry
+            return entry, recent
         try:
-            found = self.aws.run(_keep(entry, revision, stack, self.aws.mine.add))
+            found, kept = self.aws.run(_keep(entry, revision, stack, self.aws.mine.add))
         except errors.LeaseLost:
             raise
         except errors.AwsError as error:
             log.warning(events.AUDIT_FAILED, address=entry.address, because=str(error))
-            return entry
-        if found.commit == entry.commit or not entry.commit:
-            return found
-        return replace(found, commit=entry.commit, subject="")
+            return entry, recent
+        return found, recent if entry.refused else kept
 
     def _emit(self, entry: AuditEntry) -> None:
         """What is asked of the whole stack has events of its own."""
@@ -126,16 +129,20 @@ class AuditRecorder:
         self.recorder.emit(name, entry.address, message, {key: text for key, text in details.items() if text})
 
 
-def _keep(entry: AuditEntry, revision: str, stack: str, owned: Callable[[str], None]) -> Calls[AuditEntry]:
-    """Keep an accepted request on the revision, if the stack owns it. `owned` is told what may be written to."""
+def _keep(entry: AuditEntry, revision: str, stack: str, owned: Callable[[str], None]) -> Calls[tuple[AuditEntry, bool]]:
+    """Keep an accepted request on the revision, if the stack owns it; whether it was not there yet.
+
+    `owned` is told what may be written to.
+    """
     answer = yield ecs.describe_task_definition(taskDefinition=revision, include=["TAGS"])
     tags = ownership.without_aws({tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()})
     if ownership.owner(tags) != stack:
-        return entry
+        return entry, True
     commit, subject = commit_of(tags)
     put = {} if entry.refused else audit_tag(entry, tags)
     if put:
         arn = answer["taskDefinition"]["taskDefinitionArn"]
         owned(arn)
         yield ecs.tag_resource(resourceArn=arn, tags=pairs(put))
-    return replace(entry, commit=entry.commit or commit, subject=entry.subject or subject)
+    subject = subject if entry.commit in ("", commit) else ""
+    return replace(entry, commit=entry.commit or commit, subject=subject), bool(put)

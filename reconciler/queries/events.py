@@ -16,6 +16,8 @@ from reconciler.diagnosis.observations import normalised
 from reconciler.model import ownership
 from reconciler.model.resource import Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
+from reconciler.reconcile.provenance import audit_of
+from reconciler.resources import _gone
 from reconciler.rollout import state_tags
 from reconciler.rollout.describe import release_of, revision_of
 from reconciler.rollout.state import short
@@ -127,6 +129,17 @@ def in_order(several: Iterable[ServiceEvent]) -> tuple[ServiceEvent, ...]:
     found = {one.id: one for one in several}.values()
     numbered = sorted(enumerate(found), key=lambda one: (-one[1].at.timestamp(), -order[one[1].source], one[0]))
     return tuple(one for _, one in numbered)
+
+
+def kept_requests(found: ServiceState) -> Calls[tuple[AuditEntry, ...]]:
+    """The requests that the revisions of the running versions keep. Raises `errors.AwsError`."""
+    names = dict.fromkeys(one.revision for one in found.runs if one.revision)
+    calls = [ecs.describe_task_definition(taskDefinition=name, include=["TAGS"]) for name in names]
+    entries: list[AuditEntry] = []
+    for answer in (yield from _gone.answers(calls)):
+        tags = {tag["key"]: tag.get("value", "") for tag in (answer or {}).get("tags") or ()}
+        entries += audit_of(tags, str(found.delivery.service))
+    return tuple(entries)
 
 
 def of_request(entry: AuditEntry) -> ServiceEvent:

@@ -182,7 +182,8 @@ def history(
     `committed` are commits by release, `kept` the requests that the store keeps.
     """
     several, running, asked = tuple(known), tuple(runs), by_release(kept)
-    commits = {release: (one[-1].commit, one[-1].subject) for release, one in asked.items()}
+    with_commit = [entry for entries in asked.values() for entry in entries if entry.commit]
+    commits = {entry.release: (entry.commit, entry.subject) for entry in with_commit}
     commits |= {release: (commit, "") for release, commit in (committed or {}).items()}
     releases = _releases(several, running, remembered, wanted)
     rows = []

@@ -209,3 +209,22 @@ def test_an_answer_to_a_resumption_is_found_again_by_an_older_version() -> None:
     longest = request_tags.resumed("0a1b2c3d", "a" * 300, "é" * 300, NOW)
     assert len(request_tags.handled(longest, "4f1c2ab")) <= 256
     assert request_tags.handled(longest, "4f1c2ab").partition(":")[0] == longest
+
+
+def test_a_process_whose_store_is_empty_repeats_no_event() -> None:
+    """The store of a container is gone with it; the revision shows that somebody was told already."""
+    recording = Recording()
+    recording.see({HELD_COUNT: HELD})
+    recording.documents.clear()
+    recording.restart()
+    recording.see({HELD_COUNT: HELD})
+    assert recording.kept == [("scale+5", "service/web", "ana", "load test")]
+    assert len(recording.events) == 1
+
+
+def test_a_secret_in_a_reason_is_masked() -> None:
+    """Whoever may tag the service may write one, past the command that refuses it."""
+    recording = Recording()
+    recording.see({HELD_COUNT: HeldCount(5, NOW + timedelta(days=36500), "ana: password=hunter2-9f8e7d6c").text()})
+    told = f"{recording.trail.read()} {recording.ecs.tags} {recording.events}"
+    assert "hunter2" not in told

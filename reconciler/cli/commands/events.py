@@ -74,7 +74,8 @@ def _reader(stack: Stack, name: str | None) -> Reader:
         return lambda: (str(address), tuple(map(task_runs.of_run, stack.aws.run(task_runs.runs(subject)))))
     spec = service_spec(stack.target.deliveries, name)
     state = service_state(stack, spec)
-    return lambda: (str(spec.service), stack.aws.run(events.read(state)))
+    asked = tuple(map(events.of_request, stack.aws.run(events.kept_requests(state))))
+    return lambda: (str(spec.service), (*stack.aws.run(events.read(state)), *asked))
 
 
 def _followed(stack: Stack, read: Reader, known: list[ServiceEvent]) -> Iterator[ServiceEvent]:
