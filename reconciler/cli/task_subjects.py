@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from reconciler.model.observed_state import ObservedState
     from reconciler.queries.task_runs import TaskSubject
 
-KINDS = ("task", "schedule")
-
 
 def task_address(stack: Stack, name: str | None) -> Address | None:
     """What runs the Task of that name, also by its whole address; None if no Task has the name, or a service has it.
@@ -23,17 +21,16 @@ def task_address(stack: Stack, name: str | None) -> Address | None:
     if name is None:
         return None
     kind, slash, bare = name.rpartition("/")
-    addresses = {one.address for one in stack.target.desired or stack.bare or ()}
-    for known in KINDS:
-        if slash and kind not in KINDS:
-            continue
-        if (address := Address(known, bare)) in addresses and (not slash or kind == known):
-            return address
-    if bare in {delivery.name for delivery in stack.target.deliveries} or (slash and kind not in KINDS):
+    runs = {name for name, one in stack.kinds.items() if one.runs_to_completion or one.starts_tasks}
+    services = {delivery.name for delivery in stack.target.deliveries}
+    if kind not in runs if slash else bare in services:
         return None
-    before = (one.pre_deployment for one in stack.target.deliveries)
-    found = next((one for one in before if one is not None and one.address.name == bare), None)
-    return None if found is None else Address("task-definition", bare)
+    addresses = {one.address for one in stack.target.desired or stack.bare or ()}
+    known = (Address(one, bare) for one in sorted(runs if not slash else {kind}))
+    if (found := next((address for address in known if address in addresses), None)) is not None:
+        return found
+    before = {one.pre_deployment.address.name for one in stack.target.deliveries if one.pre_deployment is not None}
+    return Address("task-definition", bare) if bare in before else None
 
 
 def open_task(stack: Stack, address: Address) -> tuple[TaskSubject, ObservedState]:

@@ -17,6 +17,7 @@ from reconciler.local.scripted import Script
 from reconciler.store.audit_trail import AuditEntry, audit_trail
 from reconciler.store.task_stops import TaskStop, task_stops
 from tests.cli.cli_runner import Typed, onstage
+from tests.harness.cli import run
 from tests.harness.emulated_stack import EmulatedStack, emulated_stack
 
 FOLDER = Path(__file__).parent / "task_specs"
@@ -62,10 +63,10 @@ def test_a_scheduled_task_runs_now(deployed: EmulatedStack, type_: Typed) -> Non
     started = deployed.laptop.tasks.started[-1]
     assert [one.name for one in started.containers] == ["job"]
     assert type_("retry", "nightly").code == Exit.USAGE
-    assert type_("run-task", "seed").code == Exit.NOT_RUN or type_("run-task", "seed").code == Exit.USAGE
+    assert type_("run-task", "seed").code == Exit.USAGE
 
 
-@pytest.mark.parametrize("name", ["nightly", "schedule/nightly", "seed", "task/seed"])
+@pytest.mark.parametrize("name", ["schedule/nightly", "seed"])
 def test_a_task_has_logs_events_and_a_history(deployed: EmulatedStack, type_: Typed, name: str) -> None:
     """Of the runs that ECS knows; `status` shows it alone."""
     if "nightly" in name:
@@ -79,6 +80,16 @@ def test_a_task_has_logs_events_and_a_history(deployed: EmulatedStack, type_: Ty
     assert [len(history["revisions"]), {run["details"]["exit_code"] for run in history["runs"]}] == [1, {3}]
     status = json.loads(type_("status", name, "-o", "json").out)
     assert [len(status["tasks"]) + len(status["scheduled"]), status["services"]] == [1, []]
+
+
+def test_tasks_are_found_without_specs(deployed: EmulatedStack, type_: Typed) -> None:
+    """By the name of the stack. The emulator's index of tags has no groups of schedules."""
+    where = ("--stack", deployed.desired_state.place.stack, "--region", deployed.desired_state.place.region)
+    (task,) = json.loads(run("status", "seed", "-o", "json", *where).out)["tasks"]
+    assert (task["address"], task["state"]) == ("task/seed", "failed")
+    assert "job says hello" in run("logs", "seed", "--since", "2h", *where).out
+    assert lines(run("events", "seed", "-o", "jsonl", *where).out)[0]["details"]["exit_code"] == 3
+    assert len(json.loads(run("history", "seed", "-o", "json", *where).out)["revisions"]) == 1
 
 
 def test_what_ecs_has_forgotten_is_shown_from_the_store(deployed: EmulatedStack, type_: Typed) -> None:
