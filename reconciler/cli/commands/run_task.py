@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import completions, options
 from reconciler.cli.inside import chosen_container, pairs, passes_exit_code
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(help=__doc__)
-@click.argument("service")
+@click.argument("service", shell_complete=completions.services)
 @click.argument("command", nargs=-1)
 @click.option("--container", metavar="NAME", help="The container that runs it. Default: the one that serves.")
 @click.option("--cpu", type=click.IntRange(min=1), metavar="UNITS", help="CPU units of the task.")

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import completions, options
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
 
 
 @click.command("set-image")
-@click.argument("images", metavar="NAME[/CONTAINER]=IMAGE…", nargs=-1, required=True)
+@click.argument(
+    "images",
+    metavar="NAME[/CONTAINER]=IMAGE…",
+    nargs=-1,
+    required=True,
+    shell_complete=completions.workload_images,
+)
 @options.specs_option
 @click.option("--commit", is_flag=True, help="Commit the files that changed, and nothing else, to Git.")
 @click.option("-m", "--message", metavar="TEXT", help="Message of the commit.")

@@ -34,8 +34,8 @@ def _text(value: Any, names: Mapping[str, Address]) -> str:
         case str():
             if ":task-definition/" in value:
                 return value.rpartition("/")[2]
-            if (address := _named(value, names)) is not None:
-                return str(address)
+            if (known := _named(value, names)) is not None:
+                return str(known)
             return value if value in (ABSENT, SENSITIVE) or _plain(value) else json.dumps(value, ensure_ascii=False)
         case bool():
             return "true" if value else "false"
