@@ -24,12 +24,14 @@ FOLDER = Path(__file__).parent / "task_specs"
 
 
 @pytest.fixture(scope="module")
-def deployed() -> Iterator[EmulatedStack]:
-    """The one-off task has failed."""
+def deployed(for_a_module: None) -> Iterator[EmulatedStack]:
+    """The one-off task has failed, and so has a run of the scheduled one."""
     with emulated_stack(folder=FOLDER) as stage:
         stage.laptop.script(Script(exits_after=5, exit_code=3, logs=("job says hello",)))
         stage.infrastructure()
         stage.laptop.advance(60)
+        with onstage(stage) as typed:
+            typed("run-task", "nightly")
         yield stage
 
 
@@ -66,11 +68,9 @@ def test_a_scheduled_task_runs_now(deployed: EmulatedStack, type_: Typed) -> Non
     assert type_("run-task", "seed").code == Exit.USAGE
 
 
-@pytest.mark.parametrize("name", ["schedule/nightly", "seed"])
-def test_a_task_has_logs_events_and_a_history(deployed: EmulatedStack, type_: Typed, name: str) -> None:
+def test_a_task_has_logs_events_and_a_history(type_: Typed) -> None:
     """Of the runs that ECS knows; `status` shows it alone."""
-    if "nightly" in name:
-        type_("run-task", "nightly")
+    name = "schedule/nightly"
     ran = type_("logs", name, "--since", "2h")
     assert (ran.code, "job says hello" in ran.out) == (Exit.DONE, True)
     assert "job says hello" in type_("logs", name, "--previous").out
@@ -92,6 +92,7 @@ def test_tasks_are_found_without_specs(deployed: EmulatedStack, type_: Typed) ->
     assert len(json.loads(run("history", "seed", "-o", "json", *where).out)["revisions"]) == 1
 
 
+@pytest.mark.apart
 def test_what_ecs_has_forgotten_is_shown_from_the_store(deployed: EmulatedStack, type_: Typed) -> None:
     """The outcome of a run a week ago, its last lines, and who asked for what."""
     deployed.laptop.advance(3 * 3600)

@@ -618,6 +618,7 @@ def test_why_a_task_stopped_at_rest_is_kept(running: Running) -> None:
     assert running.stage.transport.sent["ListTasks"] == 0
 
 
+@pytest.mark.slow
 def test_who_promoted_what_and_why_is_kept(running: Running) -> None:
     """With the commit, in the store and on the revision, after the next request has replaced the tag."""
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
