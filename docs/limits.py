@@ -49,6 +49,27 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             size,
             "it is not stored, and the log says so",
         ),
+        ("characters of a reason", "cli.options.LONGEST_REASON", count, "the command exits with 64"),
+        ("requests that wait for the store", "controller.audit.MOST_PENDING", count, "further ones are not recorded"),
+        (
+            "kinds of stopped tasks whose logs are read in one look",
+            "controller.stops.MOST_DIAGNOSED",
+            count,
+            "the others are kept without log lines",
+        ),
+        ("requests that the store keeps", "store.audit_trail.MOST", count, "the oldest go"),
+        (
+            "kinds of stopped tasks that it keeps",
+            "store.task_stops.MOST",
+            count,
+            "of the service with most, the oldest",
+        ),
+        (
+            "either of them, compressed",
+            "store.journal.LARGEST",
+            size,
+            "the oldest log lines go, then the oldest entries",
+        ),
     ),
     "Git": (
         ("time for what a host says about its branches", "source.transport.REFS_SECONDS", seconds, UNREACHABLE),

@@ -9,6 +9,7 @@ from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
 from reconciler.resources import _dns, _task_runs, domain_certificate, task, task_definition
 from reconciler.rollout.engines import task_sets
+from reconciler.rollout.requests import Request, RequestVerb
 
 OWNED = ownership.tags_for(
     "shop", Address("subnet", "shop-public1-a"), protect=True, declared={"team": "web", "cost-center": "42"}
@@ -98,9 +99,9 @@ GROUPS = (
             ),
             Tag(
                 request_tags.REQUEST,
-                "an id",
-                "5b1e08aa",
-                "Everybody who may tag the service; `reconciler reconcile` writes it.",
+                "`ID`, or `ID+resume+TIME WHO: WHY` for the request with which somebody resumed the stack",
+                request_tags.resumed("5b1e08aa", "ana", "migrated", AT),
+                "Everybody who may tag the service; `reconciler reconcile` and `reconciler resume --stack` write it.",
                 "No full reconciliation before the next regular one.",
             ),
             Tag(
@@ -229,6 +230,24 @@ GROUPS = (
                 "`history` does not show that it was a restart, nor who asked for it.",
             ),
             Tag(
+                task_definition.COMMIT,
+                "the commit that the revision was registered for, and the start of its subject",
+                "c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f Fix the cart",
+                NOBODY,
+                "`history` shows no commit for the release.",
+            ),
+            *(
+                Tag(
+                    key,
+                    "a request about the release that was accepted, as in `reconciler:request`; five of them, the "
+                    "oldest of which makes room",
+                    Request(RequestVerb.PROMOTE, RELEASE, "5b1e08aa", AT, "ana", "looks good").text(),
+                    NOBODY,
+                    "`history` and `events` show the request only where the store of the controller is known.",
+                )
+                for key in task_definition.AUDIT
+            ),
+            Tag(
                 formats.RUN_KEY,
                 "the format of the tags of a run, a number; without the tag, 1",
                 str(formats.RUN),
@@ -254,8 +273,8 @@ GROUPS = (
             ),
             Tag(
                 task.RETRY,
-                "`ID:WHO`",
-                f"5b1e08aa:{WHO}",
+                "`ID:WHO[: WHY]`",
+                f"5b1e08aa:{WHO}: fixed the secret",
                 "Everybody who may tag the task definition; `reconciler retry` writes it.",
                 "The task is not run again.",
             ),

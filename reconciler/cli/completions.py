@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-WITH_TASKS = frozenset({"events", "history", "logs", "output", "retry", "status"})
+WITH_TASKS = frozenset({"events", "history", "logs", "output", "retry", "run-task", "status"})
 """Commands whose argument may name a one-off or scheduled task as well."""
 
 

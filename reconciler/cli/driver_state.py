@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler import errors
@@ -129,14 +128,11 @@ def _read(stack: Stack) -> tuple[Record | None, bool]:
 
     Raises `errors.StoreUnreachable` and `errors.StoreFormatUnknown`.
     """
-    from reconciler.cli.lease import open_store, store_path
+    from reconciler.cli.lease import existing_store
 
-    place, endpoint = stack.target.place, stack.identity.endpoint
-    where = (place.stack, place.account, place.region, endpoint)
-    path: Path | None = store_path(stack.store, *where)
-    if path is not None and not path.exists():
+    store = existing_store(stack)
+    if store is None:
         return None, False
-    store = open_store(stack.store, stack.signed_in.transport, *where)
     try:
         return store.records.read(), store.copies.read() is not None
     finally:

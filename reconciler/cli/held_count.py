@@ -39,17 +39,20 @@ def hold(
     spec, found, applied = _service(stack, service)
     _check(stack, spec)
     _check_driven(stack, spec, applied, now=now, timeout=timeout)
-    by = f"{stack.identity.who}: {why}" if why else stack.identity.who
-    asked = HeldCount(count, held_until(stack.aws.clock.now(), length), by)
+    asked = HeldCount(count, held_until(stack.aws.clock.now(), length), _by(stack, why))
     _write(stack, found, asked)
     declared = stack.target.wanted[spec.service].spec.desired_count
     done = f"{_tasks(count)} until {asked.until:%a %d %b %H:%M} UTC, then {declared} as the specs declare"
     return _written(stack, spec, found, count, done, now=now, timeout=timeout)
 
 
-def release(stack: Stack, service: str, *, now: bool, timeout: float | None) -> Exit:
+def _by(stack: Stack, why: str) -> str:
+    return f"{stack.identity.who}: {why}" if why else stack.identity.who
+
+
+def release(stack: Stack, service: str, *, why: str, now: bool, timeout: float | None) -> Exit:
     """End a held count now."""
-    from reconciler.reconcile.held_counts import of_tags
+    from reconciler.reconcile.held_counts import ENDED, of_tags
 
     spec, found, applied = _service(stack, service)
     there = of_tags(found.tags)
@@ -58,7 +61,7 @@ def release(stack: Stack, service: str, *, now: bool, timeout: float | None) -> 
         echo(f"{spec.service}: no count is held; nothing to do.")
         return Exit.DONE
     _check_driven(stack, spec, applied, now=now, timeout=timeout)
-    _write(stack, found, replace(there, until=stack.aws.clock.now() - timedelta(seconds=1)))
+    _write(stack, found, replace(there, until=ENDED, by=_by(stack, why)))
     done = f"{_tasks(declared)}, as the specs declare"
     return _written(stack, spec, found, declared, done, now=now, timeout=timeout)
 
@@ -160,11 +163,14 @@ def _execute(stack: Stack, spec: RolloutSpec) -> str:
 
     Raises `errors.ReconcilerError`.
     """
+    from reconciler.cli.rollout_session import audit_of
+    from reconciler.controller.events import EventRecorder
     from reconciler.model.ownership import HELD_COUNT, TagChange
     from reconciler.reconcile import pass_
     from reconciler.reconcile.executor import Result
 
     world, plan = pass_.look(stack.aws, stack.kinds, stack.target)
+    audit_of(stack, EventRecorder(stack.aws.clock)).of_world(world, plan.stack)
     deferred = next((one.because for one in plan.deferred if one.action.address == spec.service), "")
     found = next((one for one in plan.actions if one.address == spec.service), None)
     if found is None:

@@ -62,6 +62,16 @@ def open_store(
     raise click.UsageError(f"--store must be sqlite:PATH or dynamodb:TABLE, not {text!r}")
 
 
+def existing_store(stack: Stack) -> Store | None:
+    """The store of a stack, if there is one: none is created. Raises what `open_store` raises."""
+    place, endpoint = stack.target.place, stack.identity.endpoint
+    where = (place.stack, place.account, place.region, endpoint)
+    path = store_path(stack.store, *where)
+    if path is not None and not path.exists():
+        return None
+    return open_store(stack.store, stack.signed_in.transport, *where)
+
+
 def store_path(text: str | None, stack: str, account: str, region: str, endpoint: str | None) -> Path | None:
     """The file that `open_store` would open or create; None for another store."""
     if text is None:
@@ -115,10 +125,12 @@ def held(stack: Stack, command: str) -> Iterator[Lease]:
                 "the change; `reconciler reconcile` requests a reconciliation"
             )
         stack.signed_in.gate.guard(lease)
+        stack.held_store = store
         try:
             with Renewal(lease, clock):
                 yield lease
         finally:
+            stack.held_store = None
             stack.signed_in.gate.open()
             lease.release()
     finally:

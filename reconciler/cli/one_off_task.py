@@ -20,10 +20,9 @@ from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack
 
 if TYPE_CHECKING:
-    from reconciler.model.resource import Calls
+    from reconciler.model.resource import Address, Calls
     from reconciler.queries.logs import LogTail
     from reconciler.queries.placement import Placement
-    from reconciler.queries.versions import ServiceState
 
 POLL_SECONDS: Final = 1.0
 TRIES: Final = 3
@@ -44,15 +43,18 @@ class Command:
     memory: int | None = None
     exec: bool = False
 
-    def overrides(self) -> dict[str, Any]:
+    def overrides(self) -> dict[str, Any] | None:
+        """None where the task runs as it is declared."""
         container: dict[str, Any] = {"name": self.container}
         if self.arguments:
             container["command"] = list(self.arguments)
         if self.environment:
             container["environment"] = [{"name": name, "value": text} for name, text in self.environment.items()]
         size = {"cpu": self.cpu, "memory": self.memory}
-        whole = {name: str(value) for name, value in size.items() if value is not None}
-        return {**whole, "containerOverrides": [container]}
+        whole: dict[str, Any] = {name: str(value) for name, value in size.items() if value is not None}
+        if len(container) > 1:
+            whole["containerOverrides"] = [container]
+        return whole or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,13 @@ class OneOffTask:
         self.stack.aws.run(_stop(self.cluster, self.arn, reason))
 
 
-def started(stack: Stack, state: ServiceState, placed: Placement, command: Command) -> OneOffTask:
+def started(stack: Stack, address: Address, cluster: str, placed: Placement, command: Command) -> OneOffTask:
     """Start it. Raises `errors.AwsError` with ECS's reason if nothing was started."""
     from reconciler.model import ownership
     from reconciler.model.resource import Call
     from reconciler.resources import task as tasks
 
-    address, place = state.delivery.service, stack.target.place
+    place = stack.target.place
     token, by = uuid.uuid4().hex, tasks.started_by(place.stack, address)
     declared = stack.target.wanted[address].tags
     own = (ownership.STACK, ownership.ADDRESS)
@@ -96,7 +98,7 @@ def started(stack: Stack, state: ServiceState, placed: Placement, command: Comma
         "ecs",
         "RunTask",
         {
-            "cluster": state.cluster,
+            "cluster": cluster,
             "taskDefinition": placed.definition,
             "count": 1,
             "startedBy": by,
@@ -108,7 +110,7 @@ def started(stack: Stack, state: ServiceState, placed: Placement, command: Comma
     for tries_left in reversed(range(TRIES)):
         try:
             arns, _ = stack.aws.run(tasks.start(call, address, place.stack), creating=("RunTask",))
-            return OneOffTask(stack, state.cluster, arns[0], command.container)
+            return OneOffTask(stack, cluster, arns[0], command.container)
         except errors.Ambiguous:
             if not tries_left:
                 raise

@@ -40,6 +40,41 @@ def length(text: str) -> timedelta:
         raise click.BadParameter(f"{text!r} is not a duration such as 30m, 1h or 1h30m") from None
 
 
+LONGEST_REASON = 100
+"""Characters of a reason as it is written in a tag, beside who asks for what, and when."""
+
+
+def reason_text(text: str) -> str:
+    """Option type of a reason, which is kept and shown to others. Raises `click.BadParameter`."""
+    from reconciler import printable
+    from reconciler.model.secrecy import masked
+    from reconciler.model.tagging import escaped
+
+    hidden = next((character for character in text if printable.hidden(character)), None)
+    if hidden is not None:
+        raise click.BadParameter(f"it contains {hidden!r}, and takes one line without control characters")
+    if masked(text) != text:
+        raise click.BadParameter("it contains what looks like a secret, and others can read it")
+    length = len(escaped(text, longest=len(text) * 12 + 1))
+    if length > LONGEST_REASON:
+        more = "" if length == len(text) else f" ({length} as a tag holds them)"
+        raise click.BadParameter(f"it takes at most {LONGEST_REASON} characters, not {len(text)}{more}")
+    return text
+
+
+def reason(kept: str) -> Callable[[F], F]:
+    """Why something is asked for; `kept` says with what it is kept. `--why` is its former name."""
+    return click.option(
+        "--reason",
+        "--why",
+        "why",
+        default="",
+        type=reason_text,
+        metavar="TEXT",
+        help=f"Reason, kept with {kept} and shown in `history`, `events` and notifications.",
+    )
+
+
 def specs(function: F) -> F:
     """The specs folder, as an argument, and its environment."""
     return click.argument("folder", required=False, type=click.Path(path_type=Path))(environment(function))
@@ -181,6 +216,10 @@ def consent(function: F) -> F:
     return function
 
 
+class NoSpecs(click.UsageError):
+    """No folder was named, and none was found."""
+
+
 def find_specs(folder: Path | None) -> Path:
     """`folder`, else `specs` in the current folder or above it, up to the repository's root.
 
@@ -194,4 +233,4 @@ def find_specs(folder: Path | None) -> Path:
             return Path("specs") if parent == current else parent / "specs"
         if (parent / ".git").exists():
             break
-    raise click.UsageError("no 'specs' folder found in the current folder or above it; name the specs folder")
+    raise NoSpecs("no 'specs' folder found in the current folder or above it; name the specs folder")

@@ -13,6 +13,7 @@ from reconciler import errors
 from reconciler.cli.emulator_client import urls_of
 from reconciler.cli.output.progress import Progress
 from reconciler.cli.session import Stack
+from reconciler.controller.audit import AuditRecorder
 from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, FixedRevision
@@ -37,6 +38,10 @@ from reconciler.rollout_driver.preview import prospects
 from reconciler.rollout_driver.smoke_tests import Reach, SmokeTests
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, rollouts_of
 from reconciler.source.base import Revision
+from reconciler.source.git_history import committed
+from reconciler.store.audit_trail import audit_trail
+
+NO_COMMIT = Revision("")
 
 
 @dataclass(slots=True)
@@ -137,27 +142,37 @@ def rollout_warnings(stack: Stack, rollout: ServiceRollout) -> tuple[str, ...]:
         return (f"its containers could not be read: {error}",)
 
 
-def controller_of(stack: Stack, observer: Observer | None = None) -> Controller:
-    """The controller that a command runs."""
+def controller_of(stack: Stack, observer: Observer | None = None, revision: Revision = NO_COMMIT) -> Controller:
+    """The controller that a command runs, for specs that are those of `revision`, if they are in Git."""
 
     def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
         return reach_of(stack.identity.endpoint, controller.world or ObservedState())(spec, target)
 
+    recorder = EventRecorder(stack.aws.clock)
     controller = Controller(
         stack.aws,
         stack.kinds,
-        FixedRevision(ActiveRevision(Revision(""), stack.target)),
-        EventRecorder(stack.aws.clock),
+        FixedRevision(ActiveRevision(revision, stack.target)),
+        recorder,
         SmokeTests(reach),
         observer=observer,
         rhythm=COMMAND,
+        audit=audit_of(stack, recorder),
     )
     return controller
 
 
+def audit_of(stack: Stack, recorder: EventRecorder) -> AuditRecorder:
+    """Keeps requests in the store whose lease the command holds."""
+    return AuditRecorder(
+        stack.aws, recorder, lambda: None if stack.held_store is None else audit_trail(stack.held_store)
+    )
+
+
 def reporting_controller(stack: Stack) -> Controller:
     """A controller that reports its progress on stderr."""
-    return controller_of(stack, Progress(stack.aws.clock, stack.err_look))
+    revision = None if stack.instead else committed(stack.folder)
+    return controller_of(stack, Progress(stack.aws.clock, stack.err_look), revision or NO_COMMIT)
 
 
 def reach_of(endpoint: str | None, world: ObservedState) -> Reach:

@@ -53,7 +53,7 @@ def request_options(function: F) -> F:
         options.store,
         options.timeout(ANSWER_SECONDS, "the answer"),
         click.option("--now", is_flag=True, help="Execute it in this process instead of the controller."),
-        click.option("--why", default="", metavar="TEXT", help="Reason, stored with the request."),
+        options.reason("the request"),
         click.option(
             "--release",
             metavar="ID",

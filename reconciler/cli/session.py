@@ -1,6 +1,8 @@
 """Session with one stack: its specs, loaded and compiled, and a client for its account.
 
 `with_stack` gives a command the opened stack and closes it when the command returns.
+
+It is one module because opening a stack is one sequence: load, sign in, compile.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from reconciler.aws.client import AwsClient, Transport
     from reconciler.aws.session import Boto, Identity
     from reconciler.model.guard import Guard
+    from reconciler.model.observed_state import ObservedState
     from reconciler.model.planner import Consent
     from reconciler.model.resource import Address
     from reconciler.model.type_registry import ResourceTypes
     from reconciler.reconcile.pass_ import DesiredState
     from reconciler.spec.specs import Specs
+    from reconciler.store.base import Store
     from reconciler.store.fence import Fence
     from reconciler.store.lease import Lease
 
@@ -93,6 +97,12 @@ class Stack:
     max_delete: int | None = None
     instead: str = ""
     """Which specs are used because those of the folder are invalid; empty if they are valid."""
+    named: bool = False
+    """Whether the stack was named, and not its specs."""
+    bare: ObservedState | None = None
+    """What the account has of the stack, where no specs of it are known."""
+    held_store: Store | None = None
+    """The store, while this command holds the lease in it."""
     aws: AwsClient = field(init=False)
     identity: Identity = field(init=False)
 
@@ -159,12 +169,32 @@ def open_stack(
 
     Raises `errors.WrongAccount` before AWS is asked anything else if the Stack is pinned to another account.
     """
+    found = find_specs(folder)
+    specs, instead = _known_specs(found, environment, color) if last_valid else (_own(found, environment, color), "")
+    return signed_in_stack(
+        specs, found, where, environment=environment, color=color, verbose=verbose, allow_replace=allow_replace,
+        max_delete=max_delete, delete_images=delete_images, instead=instead,
+    )  # fmt: skip
+
+
+def signed_in_stack(
+    specs: Specs,
+    folder: Path,
+    where: Where,
+    *,
+    environment: str | None = None,
+    color: str = "auto",
+    verbose: int = 0,
+    allow_replace: Iterable[str] = (),
+    max_delete: int | None = None,
+    delete_images: bool = False,
+    instead: str = "",
+) -> Stack:
+    """The stack of valid specs. Raises what `sign_in` raises."""
     from reconciler.model.guard import Guard
     from reconciler.model.planner import Consent
     from reconciler.model.type_registry import discover
 
-    found = find_specs(folder)
-    specs, instead = _known_specs(found, environment, color) if last_valid else (_own(found, environment, color), "")
     signed_in = sign_in(specs, where, verbose=verbose)
     assert specs.stack is not None
     declared, allow_replace = specs.stack.guard, tuple(allow_replace)
@@ -172,7 +202,7 @@ def open_stack(
     consent = Consent(frozenset(_address(text) for text in allow_replace), delete_images)
     return Stack(
         specs=specs,
-        folder=found,
+        folder=folder,
         kinds=discover(),
         target=target_of(specs, signed_in.identity, guard, consent),
         signed_in=signed_in,

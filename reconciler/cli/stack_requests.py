@@ -37,7 +37,7 @@ class RequestCarriers:
         """Request a full reconciliation, and write `tags` with it; the id of the request."""
         from reconciler.reconcile import request_tags
 
-        id = uuid.uuid4().hex[:8]
+        id = request_id()
         self.stack.aws.run(request_tags.write(self.services[0].facts["arn"], {request_tags.REQUEST: id, **tags}))
         return id
 
@@ -56,6 +56,10 @@ class RequestCarriers:
         if accepted:
             return found.revision[:7]
         return tags[request_tags.HANDLED].partition(":")[2]
+
+
+def request_id() -> str:
+    return uuid.uuid4().hex[:8]
 
 
 def open_carriers(stack: Stack) -> RequestCarriers:
@@ -139,7 +143,7 @@ def suspend_stack(stack: Stack, why: str) -> Exit:
     return Exit.DONE
 
 
-def resume_stack(stack: Stack) -> Exit:
+def resume_stack(stack: Stack, why: str) -> Exit:
     from reconciler.reconcile import request_tags
 
     carriers = open_carriers(stack)
@@ -149,7 +153,8 @@ def resume_stack(stack: Stack) -> Exit:
         return Exit.DONE
     if any(request_tags.read_only(service) for service in suspended):
         raise errors.UnknownFormat("the suspension is stored on a service that is read-only")
-    carriers.request()
+    who, now = stack.identity.who, stack.aws.clock.now()
+    carriers.request(**{request_tags.REQUEST: request_tags.resumed(request_id(), who, why, now)})
     for service in suspended:
         stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
     echo(f"Stack {stack.target.place.stack} resumed.")

@@ -56,7 +56,7 @@ def task_named(stack: Stack, name: str) -> Address | None:
     return address if name not in services and any(one.address == address for one in stack.target.desired) else None
 
 
-def retry_task(stack: Stack, address: Address) -> Exit:
+def retry_task(stack: Stack, address: Address, why: str) -> Exit:
     """Request another run of a task that failed. Raises `errors.Refused` for any other."""
     target = stack.target
     world = observe(stack.aws, stack.kinds, target.place, target.desired)
@@ -68,6 +68,7 @@ def retry_task(stack: Stack, address: Address) -> Exit:
         hint = "a change of its document runs it again" if status.state == "succeeded" else status.because
         raise errors.Refused(f"retry {address}: it has not failed ({status.state}); {hint}", code="not-failed")
     echo(stack.banner, err=True)
-    stack.aws.run(request_retry(status.task, uuid.uuid4().hex[:8], stack.identity.who))
+    by = f"{stack.identity.who}: {why}" if why else stack.identity.who
+    stack.aws.run(request_retry(status.task, uuid.uuid4().hex[:8], by))
     echo(f"retry {address}: requested. The controller or the next `reconciler apply` runs it again.")
     return Exit.DONE

@@ -22,6 +22,7 @@ from typing import Final
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
+from reconciler.controller.audit import AuditRecorder
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -37,6 +38,7 @@ from reconciler.reconcile.drift import DriftPolicy
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.expectations import Expectations
 from reconciler.reconcile.observe import observe, owned_ids
+from reconciler.reconcile.provenance import with_commit
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
@@ -67,6 +69,7 @@ class Controller:
         stop: threading.Event | None = None,
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
+        audit: AuditRecorder | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.reports, self.observer, self.begin = reports, observer or Observer(), begin
@@ -74,7 +77,7 @@ class Controller:
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
-        self.stack_requests = StackRequests(aws)
+        self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
         self.timer = PassTimer(aws.clock, rhythm or Intervals())
         self.policy = DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
@@ -234,17 +237,11 @@ class Controller:
             self._applied(active, report, began)
         if not self._suspended:
             self.queue.plan(
-                active,
-                report.world,
-                report.outcomes,
-                plan=report.plan,
-                only=self._until.services,
-                target=self._until.target,
+                active, report.world, report.outcomes, plan=report.plan,
+                only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale,
-                withheld=withheld,
-                withdrawn=self.revisions.withdrawn,
-            )
+                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn,
+            )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
     def _applied(self, active: ActiveRevision, report: PassResult, began: float) -> None:
@@ -256,7 +253,7 @@ class Controller:
             )
             self.timer.requeue()
         else:
-            self.recorder.resolve("suspended", events.RESUMED, "stack resumed")
+            self.recorder.resolve("suspended", events.RESUMED, self.stack_requests.tags.resumed or "stack resumed")
             if self._until.resources:
                 self._carry_out(active, report, began)
             elif report.world.unreadable:
@@ -302,8 +299,9 @@ class Controller:
                 self._in_place(active, report)
 
     def _act(self, active: ActiveRevision, report: PassResult, now: float) -> tuple[StepOutcome, ...]:
+        plan = with_commit(report.plan, self.kinds, active.revision.commit, active.revision.subject)
         outcomes = pass_.act(
-            self.aws, self.kinds, active.desired_state, report.world, report.plan, stop=self.stop,
+            self.aws, self.kinds, active.desired_state, report.world, plan, stop=self.stop,
             on_start=self.observer.on_start, on_end=self.observer.on_end, expectations=self._expectations,
         )  # fmt: skip
         for outcome in outcomes:
@@ -331,8 +329,8 @@ class Controller:
     # -- events
 
     def _on_result(self, result: StepResult) -> None:
-        self._until.on_result(result)
-        self.observer.on_result(result)
+        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result):
+            tell(result)
 
     def _later(self, because: str) -> None:
         self.timer.backoff()
@@ -345,5 +343,5 @@ class Controller:
             self.recorder.clear("later")
         pass_events.record_clock(self.recorder)
         pass_events.log_pass(report)
-        for tell in (self._until.on_pass, *self.reports):
+        for tell in (self._until.on_pass, self.audit.on_pass, *self.reports):
             tell(report)

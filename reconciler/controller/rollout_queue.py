@@ -77,7 +77,7 @@ class RolloutQueue:
             made=made,
             undone=undone,
             plan=plan,
-            commit=active.revision.id,
+            commit=active.revision.commit,
             withheld=withheld,
             withdrawn=withdrawn,
         )

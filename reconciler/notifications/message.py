@@ -2,7 +2,7 @@
 
     drift detected, corrected, recurring · revision rejected · plan blocked, no longer blocked · rollout waiting for
     promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · service read-only, no longer
-    read-only · source unreachable, reachable again · stack suspended, resumed
+    read-only · request accepted · source unreachable, reachable again · stack suspended, resumed
 
 All other events are in the log and in `reconciler events`. Only known texts and the fields below are sent: secrets are
 masked, and markup is escaped.
@@ -27,7 +27,20 @@ from reconciler.rollout.stored_state import Outcome
 FORMAT_VERSION: Final = 1
 LONGEST: Final = 1500
 """Maximum length of a message in characters."""
-DETAILS: Final = ("phase", "was", "release", "outcome", "by", "code", "codes", "cause")
+DETAILS: Final = (
+    "phase",
+    "was",
+    "release",
+    "outcome",
+    "by",
+    "code",
+    "codes",
+    "cause",
+    "verb",
+    "requested_by",
+    "reason",
+    "commit",
+)
 """The details of an event that are sent."""
 
 TITLES: Final[Mapping[str, str]] = {
@@ -45,6 +58,7 @@ TITLES: Final[Mapping[str, str]] = {
     events.WRITABLE: "service no longer read-only",
     events.SOURCE_UNREACHABLE: "source unreachable",
     events.SOURCE_REACHABLE: "source reachable again",
+    events.REQUEST_ACCEPTED: "request accepted",
     events.SUSPENDED: "stack suspended",
     events.RESUMED: "stack resumed",
 }
@@ -147,6 +161,8 @@ def _next(name: str, service: str, details: Mapping[str, str]) -> tuple[str, ...
             return (f"reconciler status {service}",)
         case events.ROLLOUT_ENDED if service and details.get("outcome") not in WELL:
             return f"reconciler logs {service} --previous", f"reconciler history {service}"
+        case events.REQUEST_ACCEPTED if service:
+            return f"reconciler status {service}", f"reconciler history {service}"
         case events.SUSPENDED:
             return ("reconciler resume --stack",)
     return ()

@@ -1,4 +1,6 @@
-"""Events of a service: ECS's own events, scaling activities, and the rollout state stored in its tags."""
+"""Events of a service: ECS's own events, scaling activities, the rollout state stored in its tags, and what is kept of
+requests and of stopped tasks.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,14 @@ from reconciler.diagnosis.observations import normalised
 from reconciler.model import ownership
 from reconciler.model.resource import Calls, ServiceApi
 from reconciler.queries.versions import RunningVersion, ServiceState
+from reconciler.reconcile.provenance import audit_of
+from reconciler.resources import _gone
 from reconciler.rollout import state_tags
 from reconciler.rollout.describe import release_of, revision_of
+from reconciler.rollout.state import short
 from reconciler.rollout.stored_state import StoredState
+from reconciler.store.audit_trail import AuditEntry
+from reconciler.store.task_stops import TaskStop, stop_text
 
 ecs = ServiceApi("ecs")
 autoscaling = ServiceApi("application-autoscaling")
@@ -31,6 +38,7 @@ class Source(StrEnum):
     ECS = "ecs"
     SCALING = "scaling"
     ROLLOUT = "rollout"
+    TASK = "task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class ServiceEvent:
     source: Source
     text: str
     id: str
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +116,53 @@ def happenings(
     ]
     for run in runs:
         if run.born is not None:
-            release = f"release {run.release} " if run.release else ""
+            release = f"release {short(run.release)} " if run.release else ""
             text = f"{release}({run.revision}) started as {run.id}"
             found.append(ServiceEvent(_utc(run.born), Source.ROLLOUT, text, f"begins {run.id}"))
     found += _marked(remembered)
-    order = {Source.ECS: 0, Source.SCALING: 1, Source.ROLLOUT: 2}
+    return in_order(found)
+
+
+def in_order(several: Iterable[ServiceEvent]) -> tuple[ServiceEvent, ...]:
+    """Newest first, each once."""
+    order = {Source.ECS: 0, Source.SCALING: 1, Source.TASK: 2, Source.ROLLOUT: 3}
+    found = {one.id: one for one in several}.values()
     numbered = sorted(enumerate(found), key=lambda one: (-one[1].at.timestamp(), -order[one[1].source], one[0]))
     return tuple(one for _, one in numbered)
+
+
+def kept_requests(found: ServiceState) -> Calls[tuple[AuditEntry, ...]]:
+    """The requests that the revisions of the running versions keep. Raises `errors.AwsError`."""
+    names = dict.fromkeys(one.revision for one in found.runs if one.revision)
+    calls = [ecs.describe_task_definition(taskDefinition=name, include=["TAGS"]) for name in names]
+    entries: list[AuditEntry] = []
+    for answer in (yield from _gone.answers(calls)):
+        tags = {tag["key"]: tag.get("value", "") for tag in (answer or {}).get("tags") or ()}
+        entries += audit_of(tags, str(found.delivery.service))
+    return tuple(entries)
+
+
+def of_request(entry: AuditEntry) -> ServiceEvent:
+    """As an event that the tags of the service tell of as well, until the next request replaces them."""
+    answer = f"refused: {entry.because}" if entry.refused else "accepted"
+    details = {"verb": entry.verb, "by": entry.by, "reason": entry.why, "release": entry.release}
+    details |= {"commit": entry.commit, "code": entry.refused, "answer": answer.partition(":")[0]}
+    why = f" ({entry.why})" if entry.why else ""
+    what = f"{entry.verb.replace('+', ' ')}{'' if entry.address else ' of the stack'}"
+    text = f"{what} requested by {entry.by}{why}: {answer}"
+    known = {key: text for key, text in details.items() if text}
+    return ServiceEvent(entry.at, Source.ROLLOUT, text, f"said {entry.id} {details['answer']}", known)
+
+
+def of_stop(stop: TaskStop) -> ServiceEvent:
+    """Stops that were alike are one event, at the time of the newest."""
+    details = {
+        "count": stop.count, "since": stop.since.isoformat(), "task": stop.task, "revision": stop.revision,
+        "cause": stop.cause, "stop_code": stop.stop_code, "reason": stop.reason, "container": stop.container,
+        "exit_code": stop.exit_code, "log": list(stop.log),
+    }  # fmt: skip
+    known = {key: value for key, value in details.items() if value not in ("", None, [])}
+    return ServiceEvent(stop.at, Source.TASK, stop_text(stop), f"stop {stop.alike} {stop.at} {stop.task}", known)
 
 
 def folded(several: Iterable[ServiceEvent]) -> tuple[EventGroup, ...]:
@@ -131,17 +179,20 @@ def _marked(remembered: StoredState) -> Iterable[ServiceEvent]:
     ended, request, response = remembered.ended, remembered.request, remembered.response
     if ended is not None:
         why = f": {ended.why}" if ended.why else ""
-        text = f"release {ended.release} ended in {ended.phase}: {ended.outcome}{why}"
+        text = f"release {short(ended.release)} ended in {ended.phase}: {ended.outcome}{why}"
         details = {"release": ended.release, "outcome": ended.outcome.value, "phase": ended.phase, "by": ended.by.value}
         yield ServiceEvent(ended.at, Source.ROLLOUT, text, f"ended {ended.text()}", details)
     for release in remembered.quarantine:
         verdict = remembered.verdict_of(release)
         if verdict is not None and (ended is None or ended.release != release):
-            text = f"release {release} was quarantined: {verdict.outcome}{f': {verdict.why}' if verdict.why else ''}"
+            why = f": {verdict.why}" if verdict.why else ""
+            text = f"release {short(release)} was quarantined: {verdict.outcome}{why}"
             details = {"release": release, "outcome": verdict.outcome.value}
             yield ServiceEvent(verdict.at, Source.ROLLOUT, text, f"quarantined {release} {verdict.at}", details)
     if request is not None:
-        answer, details = "pending", {"verb": str(request.verb), "release": request.release}
+        answer = "pending"
+        details = {"verb": str(request.verb), "release": request.release, "by": request.by, "reason": request.why}
+        details = {key: text for key, text in details.items() if text}
         if response is not None and response.id == request.id:
             refusal = response.refusal
             answer = "accepted" if refusal is None else f"refused: {refusal.why}"

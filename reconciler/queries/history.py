@@ -19,12 +19,14 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Call, Calls, ServiceApi
 from reconciler.model.tagging import unescaped
 from reconciler.queries.versions import RunningVersion, ServiceState
+from reconciler.reconcile.provenance import audit_of, commit_of
 from reconciler.resources import _gone
 from reconciler.resources.task_definition import CONTENT, RESTARTED
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engines.task_sets import COMMIT
 from reconciler.rollout.release import Release, Version, release_id, restart_id
 from reconciler.rollout.stored_state import RolloutResult, StoredState, Verdict
+from reconciler.store.audit_trail import AuditEntry, merged
 
 ecs = ServiceApi("ecs")
 ecr = ServiceApi("ecr")
@@ -37,7 +39,8 @@ MOST: Final = 20
 class Revision:
     """One revision of the stack. `images` maps containers to images, `image_tags` images to their registry tags.
 
-    `restart`: who asked for the restart for which it was registered, and why.
+    `restart`: who asked for the restart for which it was registered, and why. `commit` and `subject` are those that it
+    was registered for; empty where the specs were in no commit. `requests` are the last ones that its tags keep.
     """
 
     name: str
@@ -46,6 +49,9 @@ class Revision:
     image_tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     content: str = ""
     restart: str = ""
+    commit: str = ""
+    subject: str = ""
+    requests: tuple[AuditEntry, ...] = ()
 
 
 class ReleaseStanding(StrEnum):
@@ -64,7 +70,7 @@ class Row:
     """A release and its state; `revision` is None if only the release id is known.
 
     `share` is its share of production traffic in percent. `ended` is the result of its rollout, if it was the last to
-    end; `verdict` is why it is quarantined.
+    end; `verdict` is why it is quarantined. `requests` are those about it, the oldest first.
     """
 
     release: str
@@ -74,6 +80,8 @@ class Row:
     commit: str = ""
     ended: RolloutResult | None = None
     verdict: Verdict | None = None
+    subject: str = ""
+    requests: tuple[AuditEntry, ...] = ()
 
 
 # -- reads
@@ -85,8 +93,11 @@ def family_of(world: ObservedState, definition: Address) -> str:
     return next(known, definition.name)
 
 
-def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
-    """The family's active revisions that the stack owns, newest first. Raises `errors.AwsError`."""
+def revisions(family: str, stack: str, address: str = "") -> Calls[tuple[Revision, ...]]:
+    """The family's active revisions that the stack owns, newest first. `address` is that of their service or task.
+
+    Raises `errors.AwsError`.
+    """
     answer = yield ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC")
     arns = [arn for arn in answer["taskDefinitionArns"] if revision_of(arn).rpartition(":")[0] == family]
     newest = sorted(arns, key=lambda arn: int(arn.rpartition(":")[2]), reverse=True)[:MOST]
@@ -96,7 +107,7 @@ def revisions(family: str, stack: str) -> Calls[tuple[Revision, ...]]:
     items = [one for one in answers if one is not None and _owner(one) == stack]
     images = sorted({image for one in items for image in _images(one).values()})
     tags = yield from _image_tags(images)
-    return tuple(_revision(one, tags) for one in items)
+    return tuple(_revision(one, tags, address) for one in items)
 
 
 def commits(found: ServiceState) -> Calls[Mapping[str, str]]:
@@ -128,7 +139,7 @@ def _image_tags(images: Iterable[str]) -> Calls[dict[str, tuple[str, ...]]]:
     }
 
 
-def _revision(answer: Mapping[str, Any], tags_of: Mapping[str, tuple[str, ...]]) -> Revision:
+def _revision(answer: Mapping[str, Any], tags_of: Mapping[str, tuple[str, ...]], address: str) -> Revision:
     item, tags, images = answer["taskDefinition"], _tags(answer), _images(answer)
     registered = item.get("registeredAt")
     return Revision(
@@ -138,6 +149,8 @@ def _revision(answer: Mapping[str, Any], tags_of: Mapping[str, tuple[str, ...]])
         {image: tags_of[image] for image in images.values() if image in tags_of},
         tags.get(CONTENT, ""),
         unescaped(tags.get(RESTARTED, "").partition(":")[2]),
+        *commit_of(tags),
+        audit_of(tags, address),
     )
 
 
@@ -162,24 +175,51 @@ def history(
     remembered: StoredState,
     wanted: Release | None,
     committed: Mapping[str, str] | None = None,
+    kept: Iterable[AuditEntry] = (),
 ) -> tuple[Row, ...]:
-    """Newest first; releases without a known revision come last. `wanted` is the declared release."""
-    several, running, commits = tuple(known), tuple(runs), committed or {}
+    """Newest first; releases without a known revision come last. `wanted` is the declared release.
+
+    `committed` are commits by release, `kept` the requests that the store keeps.
+    """
+    several, running, asked = tuple(known), tuple(runs), by_release(kept)
+    with_commit = [entry for entries in asked.values() for entry in entries if entry.commit]
+    commits = {entry.release: (entry.commit, entry.subject) for entry in with_commit}
+    commits |= {release: (commit, "") for release, commit in (committed or {}).items()}
     releases = _releases(several, running, remembered, wanted)
     rows = []
     for one in several:
         release = releases.get(one.name, "")
         share, standing = _standing(one.name, release, running, remembered, wanted)
         results = remembered.ended_of(release), remembered.verdict_of(release)
-        rows.append(Row(release, one, standing, share, commits.get(release, ""), *results))
+        commit, subject = (one.commit, one.subject) if one.commit else commits.get(release, ("", ""))
+        requests = tuple(merged(asked.get(release, ()), (request for request in one.requests if request.release)))
+        rows.append(Row(release, one, standing, share, commit, *results, subject, requests))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):
         if release not in named:
             share, standing = _standing("", release, running, remembered, wanted)
             results = remembered.ended_of(release), remembered.verdict_of(release)
-            rows.append(Row(release, None, standing, share, "", *results))
+            commit, subject = commits.get(release, ("", ""))
+            rows.append(Row(release, None, standing, share, commit, *results, subject, tuple(asked.get(release, ()))))
     return tuple(rows)
+
+
+def by_release(entries: Iterable[AuditEntry]) -> dict[str, list[AuditEntry]]:
+    found: dict[str, list[AuditEntry]] = {}
+    for entry in entries:
+        if entry.release:
+            found.setdefault(entry.release, []).append(entry)
+    return found
+
+
+def other_requests(
+    rows: Iterable[Row], known: Iterable[Revision], kept: Iterable[AuditEntry]
+) -> tuple[AuditEntry, ...]:
+    """The requests about no release of `rows`, the oldest first: those about the whole service or the stack."""
+    shown = {entry.id for row in rows for entry in row.requests}
+    every = merged(tuple(kept), (entry for one in known for entry in one.requests))
+    return tuple(entry for entry in every if entry.id not in shown)
 
 
 def _releases(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model.resource import Calls, ServiceApi
+from reconciler.queries.task_runs import TaskSubject
 from reconciler.queries.versions import ServiceState
 from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
 from reconciler.rollout.describe import revision_of
@@ -38,6 +39,33 @@ def placement(found: ServiceState) -> Calls[Placement]:
         raise errors.ReconcilerError(f"{found.delivery.service}: no version has been deployed yet")
     answer = yield ecs.describe_task_definition(taskDefinition=definition)
     return Placement(definition, read_spec(answer), _members(version))
+
+
+def scheduled_placement(subject: TaskSubject) -> Calls[Placement]:
+    """As EventBridge Scheduler starts a scheduled task. Raises `errors.ReconcilerError` for any other task."""
+    settings = subject.target.get("EcsParameters") or {}
+    definition = settings.get("TaskDefinitionArn", "")
+    if not definition:
+        raise errors.ReconcilerError(f"{subject.address} is not a scheduled task")
+    answer = yield ecs.describe_task_definition(taskDefinition=definition)
+    members = {member: settings[name] for name, member in _OF_A_SCHEDULE.items() if settings.get(name)}
+    network = (members.pop("networkConfiguration", {}) or {}).get("awsvpcConfiguration") or {}
+    if network:
+        inner = {f"{name[0].lower()}{name[1:]}": value for name, value in network.items()}
+        members["networkConfiguration"] = {"awsvpcConfiguration": inner}
+    return Placement(answer["taskDefinition"]["taskDefinitionArn"], read_spec(answer), members)
+
+
+_OF_A_SCHEDULE: Final = {
+    "NetworkConfiguration": "networkConfiguration",
+    "PlatformVersion": "platformVersion",
+    "LaunchType": "launchType",
+    "CapacityProviderStrategy": "capacityProviderStrategy",
+    "PlacementConstraints": "placementConstraints",
+    "PlacementStrategy": "placementStrategy",
+    "EnableECSManagedTags": "enableECSManagedTags",
+    "EnableExecuteCommand": "enableExecuteCommand",
+}
 
 
 def _version(found: ServiceState) -> Mapping[str, Any]:

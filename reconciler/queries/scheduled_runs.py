@@ -9,18 +9,20 @@ from typing import Any
 
 from reconciler.model.resource import Address, Calls, Observed, ServiceApi
 from reconciler.model.schedules import next_time
+from reconciler.store.task_stops import TaskStop
 
 ecs = ServiceApi("ecs")
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRun:
-    """`state` is `running`, `succeeded` or `failed`; `because` is how it ended."""
+    """`state` is `running`, `succeeded` or `failed`; `because` is how it ended. `at` is when it began, or `ended`."""
 
     task: str
     at: datetime | None
     state: str
     because: str = ""
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,13 @@ def _run(task: Mapping[str, Any]) -> ScheduledRun:
     code = next((code for code in codes if code), None)
     ended = f"exit {code}" if code is not None else ""
     return ScheduledRun(id, at, "failed", ended or task.get("stoppedReason", ""))
+
+
+def kept_run(stop: TaskStop) -> ScheduledRun:
+    """The last run, as it is kept after ECS has forgotten it; `at` is when it ended."""
+    state = "succeeded" if stop.succeeded else "failed"
+    return ScheduledRun(stop.task[:8], stop.at, state, "" if stop.succeeded else _ended(stop), ended=True)
+
+
+def _ended(stop: TaskStop) -> str:
+    return f"exit {stop.exit_code}" if stop.exit_code is not None else stop.reason

@@ -14,6 +14,7 @@ from reconciler.model.type_registry import ResourceTypes
 from reconciler.queries import versions
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.state import short
 
 ecs = ServiceApi("ecs")
 
@@ -157,7 +158,7 @@ def _version(found: ServiceState, run: RunningVersion, tasks: Iterable[Placed], 
     if run.rollout == "FAILED":
         health = ResourceHealth.DEGRADED
     name = f"{'task set' if found.delivery.moves_traffic else 'deployment'} {run.revision}"
-    release = f"release {run.release}, " if run.release else ""
+    release = f"release {short(run.release)}, " if run.release else ""
     detail = f"{release}{share}{run.running} of {run.desired} tasks running"
     return Node(name, run.id, detail, health, "" if health is ResourceHealth.READY else words, children)
 

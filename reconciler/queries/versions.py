@@ -99,13 +99,15 @@ def find(world: ObservedState, delivery: RolloutSpec, stack: str) -> ServiceStat
     service = ours[0]
     remembered = state_tags.of_tags(service.tags)
     weights = _weights(world, delivery) if delivery.moves_traffic else {}
-    if groups := service.facts.get("groups"):
+    if delivery.production is None:  # it is not known what production comes in by
+        weights = {_group(one): WHOLE for one in service.facts["sets"] if one["status"] == "PRIMARY"}
+    elif groups := service.facts.get("groups"):
         shares = {id: weights.get(group, 0) for id, group in groups.items()}
         deployments = _of_deployments(service.facts["deployments"], remembered)
         return ServiceState(
             delivery, service, remembered, tuple(replace(one, share=shares.get(one.id, 0)) for one in deployments)
         )
-    if delivery.moves_traffic:
+    if service.facts["sets"] or (delivery.moves_traffic and delivery.production is not None):
         return ServiceState(delivery, service, remembered, _of_task_sets(service.facts["sets"], weights, remembered))
     return ServiceState(delivery, service, remembered, _of_deployments(service.facts["deployments"], remembered))
 
@@ -139,7 +141,7 @@ def _of_task_sets(
     runs, known = list[RunningVersion](), by_revision(remembered)
     taken: set[str] = set()
     for item in sorted(items, key=lambda one: (one["createdAt"], one["id"]), reverse=True):
-        group = next((one.get("targetGroupArn", "") for one in item.get("loadBalancers") or ()), "")
+        group = _group(item)
         stays = item["status"] in ("PRIMARY", "ACTIVE")
         runs.append(
             RunningVersion(
@@ -157,6 +159,10 @@ def _of_task_sets(
         if stays:
             taken.add(group)
     return tuple(runs)
+
+
+def _group(item: Mapping[str, Any]) -> str:
+    return next((str(one.get("targetGroupArn", "")) for one in item.get("loadBalancers") or ()), "")
 
 
 def _of_deployments(items: Iterable[Mapping[str, Any]], remembered: StoredState) -> tuple[RunningVersion, ...]:

@@ -25,6 +25,8 @@ MOST = 5000
 """Tasks of a service, at most (ECS's quota)."""
 
 SECOND = timedelta(seconds=1)
+ENDED = datetime.fromtimestamp(0, UTC)
+"""The deadline of a count that a person has ended; for an older version it is over as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class HeldCount:
 
     def holds(self, now: datetime) -> bool:
         return now < self.until
+
+    @property
+    def ended(self) -> bool:
+        """Whether somebody has ended it; then `by` is who did."""
+        return self.until == ENDED
 
 
 def held_until(now: datetime, length: timedelta) -> datetime:

@@ -1,6 +1,7 @@
 """Stack-wide request tags on one of the stack's services, like operator requests on each service.
 
-    reconciler:reconcile-request  a full reconciliation is requested; answered in reconciler:reconcile-handled
+    reconciler:reconcile-request  a full reconciliation is requested, `ID`, or `ID+resume …` with who resumed the stack;
+                                  answered in reconciler:reconcile-handled
     reconciler:stack-suspended    the stack is suspended until the tag is removed
     reconciler:accepted-history   a commit that may be applied although it does not descend from the last one
     reconciler:revision           the revision that was last applied as a whole, and the start of its subject
@@ -31,6 +32,9 @@ SUSPEND: Final = f"{ownership.PREFIX}stack-suspended"
 ACCEPTED: Final = f"{ownership.PREFIX}accepted-history"
 REVISION: Final = f"{ownership.PREFIX}revision"
 RESTORED: Final = f"{ownership.PREFIX}restored"
+RESUMED: Final = "+resume+"
+LONGEST_RESUMED: Final = 190
+"""Characters of who, when and why, so that the answer has room for the whole request and a revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,15 @@ class RequestTags:
     @property
     def pending(self) -> bool:
         return bool(self.request) and self.request != self.handled
+
+    @property
+    def resumed(self) -> str:
+        """`stack resumed by ana: migrated`; "" if the last request did not resume the stack."""
+        found = resumed_by({REQUEST: self.request})
+        if found is None:
+            return ""
+        _, by, why, _ = found
+        return f"stack resumed by {by}{f': {why}' if why else ''}"
 
 
 def of_tags(tags: Mapping[str, str]) -> RequestTags:
@@ -126,6 +139,32 @@ def handled(request: str, revision: str) -> str:
 
 def suspended(by: str, why: str, at: datetime) -> str:
     return escaped(stamped(at, f"{by}: {why}" if why else by))
+
+
+def resumed(id: str, by: str, why: str, at: datetime) -> str:
+    """The request with which the stack is resumed. It is one value without a colon, as older versions expect."""
+    return f"{id}{RESUMED}{escaped(stamped(at, f'{by}: {why}' if why else by), also=':+', longest=LONGEST_RESUMED)}"
+
+
+def resumed_by(tags: Mapping[str, str]) -> tuple[str, str, str, datetime | None] | None:
+    """The id of the request, who resumed the stack, why, and when; None if the last request was another one."""
+    id, resumes, rest = tags.get(REQUEST, "").partition(RESUMED)
+    if not resumes:
+        return None
+    at, text = unstamped(unescaped(rest))
+    return id, *requester(text), at
+
+
+def suspended_by(value: str) -> tuple[str, str, datetime | None]:
+    """Who suspended the stack, why, and when."""
+    at, text = unstamped(unescaped(value))
+    return *requester(text), at
+
+
+def requester(text: str) -> tuple[str, str]:
+    """Who and why, of `ana: migration`. The name of a caller has no colon that a space follows."""
+    by, _, why = text.partition(": ")
+    return by, why
 
 
 def _suspended(value: str) -> str:

@@ -50,6 +50,18 @@ CONTENT: Final = "reconciler:content"
 RESTARTED: Final = "reconciler:restarted"
 """The tag of a revision that was registered for a restart: the id of the request, who made it, and why."""
 
+COMMIT: Final = "reconciler:source-commit"
+"""The tag with the commit that a revision was registered for, and the start of its subject."""
+
+AUDIT: Final = (
+    "reconciler:audit-a",
+    "reconciler:audit-b",
+    "reconciler:audit-c",
+    "reconciler:audit-d",
+    "reconciler:audit-e",
+)
+"""The tags with the last requests for the release of a revision (controller/audit.py)."""
+
 KEEP: Final = 10
 """Revisions of a family that stay, to go back to. Older ones go when a new one comes, unless a service names them."""
 
@@ -63,9 +75,8 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECS::TaskDefinition", "TaskDefinitionArn")
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
-    tag_rules: ClassVar[TagRules] = TagRules(
-        added=8
-    )  # the hash, a restart, and what is remembered of the run of a `Task`
+    # The hash, a restart, the commit, the last requests, and what is remembered of the run of a `Task`.
+    tag_rules: ClassVar[TagRules] = TagRules(added=14)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
         passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},
@@ -235,7 +246,7 @@ def restarted(answer: Mapping[str, Any], request: str, because: str) -> Calls[st
 
     It has the same hash, because it is what the specs want just as much.
     """
-    spec, tags = read_spec(answer), ownership.without_aws(_ecs.tags_of(answer))
+    spec, tags = read_spec(answer), carried(_ecs.tags_of(answer))
     active = yield from _revisions.list_active(spec.family)
     newest = (yield from _revisions.one(active[0])) if active else None
     if newest is not None and _ecs.tags_of(newest).get(RESTARTED, "").startswith(f"{request}:"):
@@ -243,6 +254,11 @@ def restarted(answer: Mapping[str, Any], request: str, because: str) -> Calls[st
     new = Desired(Address(TaskDefinition.kind, spec.family), spec, tags=tags)
     again = replace(new, tags={**tags, RESTARTED: with_text(f"{request}:", because)})
     return (yield from _register(again, tags.get(CONTENT, "")))
+
+
+def carried(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a revision that belong on the same content when it is registered again."""
+    return {key: text for key, text in ownership.without_aws(tags).items() if key not in AUDIT}
 
 
 def _register(new: Desired[TaskDefinitionSpec], hashed: str = "") -> Calls[str]:

@@ -23,7 +23,7 @@ from reconciler.model.resource import Calls
 from reconciler.rollout.actions import RolloutAction, started_revision
 from reconciler.rollout.release import RolloutTarget
 from reconciler.rollout.requests import RequestVerb
-from reconciler.rollout.state import ObservedService
+from reconciler.rollout.state import ObservedService, short
 from reconciler.rollout.stored_state import RolloutResult
 from reconciler.rollout.strategy import Strategy
 
@@ -93,7 +93,7 @@ class RolloutStep:
 
 def quarantined(release: str, why: str) -> str:
     """Why that release is not rolled out, and what lifts it; `why` is "" where its end is not recorded any more."""
-    found = f"{release} is quarantined; `reconciler retry` or a new version lifts it"
+    found = f"{short(release)} is quarantined; `reconciler retry` or a new version lifts it"
     return f"{why}; {found}" if why else found
 
 

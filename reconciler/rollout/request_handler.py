@@ -16,7 +16,7 @@ from reconciler.rollout.engine import RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import ObservedService
+from reconciler.rollout.state import ObservedService, short
 
 Answer = RolloutStep | RequestRefusal
 """The step that follows from a request, or the refusal."""
@@ -67,11 +67,11 @@ class Requests(ABC):
         if not request.to:
             return None
         if request.to == self.seen.wanted:
-            why = f"{request.to} is what the specs declare"
+            why = f"{short(request.to)} is what the specs declare"
             hint = "; `reconciler retry` rolls it out again" if self.marks.quarantined(request.to) else ""
             return RequestRefusal(Code.IN_PRODUCTION, why + hint)
         if request.to == self.running:
-            return RequestRefusal(Code.IN_PRODUCTION, f"{request.to} is in production already")
+            return RequestRefusal(Code.IN_PRODUCTION, f"{short(request.to)} is in production already")
         known = (self.seen.definition, *(one.task_definition for one in self.seen.sets))
         family = next((name.rpartition(":")[0] for name in known if name), "")
         return Version(request.to, f"{family}:{request.revision}")
@@ -121,7 +121,8 @@ class Requests(ABC):
             return RequestRefusal(Code.UNKNOWN_FORMAT, f"this version of reconciler does not know {request.verb}")
         if request.verb is RequestVerb.RETRY and request.release != self.seen.wanted:
             return RequestRefusal(
-                Code.OTHER_RELEASE, f"the request names {request.release}, but the specs declare {self.seen.wanted}"
+                Code.OTHER_RELEASE,
+                f"the request names {short(request.release)}, but the specs declare {short(self.seen.wanted)}",
             )
         if request.verb is not RequestVerb.RETRY and request.verb not in requests.OF_THE_SERVICE:
             other = self.another(request)
@@ -150,7 +151,7 @@ class Requests(ABC):
         if not self.marks.quarantined(request.release):
             if self.seen.waits:
                 return RequestRefusal(Code.NOT_QUARANTINED, f"the new version is waiting: {self.seen.waits}")
-            return RequestRefusal(Code.NOT_QUARANTINED, f"{request.release} is not quarantined")
+            return RequestRefusal(Code.NOT_QUARANTINED, f"{short(request.release)} is not quarantined")
         if self.left_over(request.release):
             return RequestRefusal(Code.CLEANING_UP, "the previous attempt is still being removed")
         lifted = self.marks.without_quarantined(request.release)
@@ -160,7 +161,8 @@ class Requests(ABC):
         """The version in production once more, in a revision that the driver registers before this is stored."""
         wanted, running, marks = self.seen.wanted, self.running, self.marks
         if marks.quarantined(wanted) and wanted != running:
-            why = f"the specs declare {wanted}, which is quarantined; `reconciler retry` or a new version comes first"
+            declared = f"the specs declare {short(wanted)}, which is quarantined"
+            why = f"{declared}; `reconciler retry` or a new version comes first"
             return RequestRefusal(Code.OTHER_RELEASE, why)
         if self.seen.change is not None:
             return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, "the engine of the service is being changed")

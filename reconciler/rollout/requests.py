@@ -22,6 +22,18 @@ STALE_AFTER: Final = timedelta(hours=1)
 """A request that is not answered within this time expires."""
 
 
+LONGEST_NAME: Final = 64
+"""Characters of the requester."""
+
+
+def _named(by: str) -> str:
+    """Of a long identity both ends: the name of the session is at the end, and says who the person is."""
+    if len(by) <= LONGEST_NAME or "/" not in by:
+        return by
+    role, _, session = by.rpartition("/")
+    return f"{role[: max(8, LONGEST_NAME - len(session) - 4)]}../{session}"
+
+
 class RequestVerb(StrEnum):
     PROMOTE = "promote"
     ROLLBACK = "rollback"
@@ -59,7 +71,7 @@ class Request:
     def text(self) -> str:
         verb = f"{self.verb}+{self.seconds}" if self.verb is RequestVerb.EXTEND else str(self.verb)
         verb += f"+{self.to}.{self.revision}" if self.to else ""
-        by = escaped(self.by, also=":", longest=64) or "unknown"
+        by = escaped(_named(self.by), also=":", longest=LONGEST_NAME) or "unknown"
         head = f"{verb}:{self.release}:{self.id}:{int(self.at.timestamp())}:{by}"
         return with_text(f"{head}:", self.why) if self.why else head
 

@@ -19,6 +19,14 @@ MOST_SETS: Final = 5
 UNNAMED: Final = "unknown"
 """The release of a task set that was created outside the controller."""
 
+SHORT: Final = 6
+
+
+def short(release: str) -> str:
+    """`41ab07`"""
+    return release if release == UNNAMED else release[:SHORT]
+
+
 Weights = tuple[int, int]
 """The shares of the two target groups, in percent."""
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from reconciler import errors
 from reconciler.model import ownership
 from reconciler.model.resource import Address, Calls, Desired, ServiceApi
-from reconciler.resources.task_definition import CONTENT, TaskDefinition, lost_with, read_spec
+from reconciler.resources.task_definition import CONTENT, TaskDefinition, carried, lost_with, read_spec
 from reconciler.rollout.actions import WriteState, started_revision
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep
@@ -67,7 +67,7 @@ def _usable(version: Version, stack: str | None, *, register: bool) -> Calls[str
     if lost:
         why = f"{version.task_definition} was deregistered, and cannot be registered again with its {lost[0]}"
         raise errors.Refused(why, code="deregistered")
-    content = {name: text for name, text in tags.items() if name != CONTENT}
+    content = {name: text for name, text in carried(tags).items() if name != CONTENT}
     again = Desired(Address("task-definition", spec.family), spec.model_copy(update={"active": True}), tags=content)
     return revision_of((yield from TaskDefinition().create(again)))
 

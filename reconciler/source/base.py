@@ -33,6 +33,11 @@ class Revision:
     signer: str = ""
 
     @property
+    def commit(self) -> str:
+        """The commit; empty for a folder, whose hash is no commit that anybody could look up."""
+        return self.id if self.author or self.subject or self.at is not None else ""
+
+    @property
     def short(self) -> str:
         """`4f1c2ab`"""
         return self.id[:7]

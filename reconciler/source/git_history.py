@@ -6,16 +6,36 @@ from pathlib import Path
 from typing import Final
 
 from dulwich.errors import NotGitRepository
+from dulwich.objects import Commit
 from dulwich.repo import Repo
 
 from reconciler import errors
-from reconciler.source.base import Fetched
+from reconciler.source.base import Fetched, Revision
 from reconciler.source.commit import revision_of
 from reconciler.source.tree import NONSENSE, Reader
+from reconciler.spec import discovery
 from reconciler.spec.discovery import shown_folder
 
 MOST: Final = 50
 """Commits that are read."""
+
+
+def committed(folder: Path) -> Revision | None:
+    """HEAD, if the spec files in `folder` are those of its commit; None where they differ, or are in no commit."""
+    place = folder.resolve()
+    try:
+        with Repo.discover(str(place)) as repository:
+            commit = repository[repository.head()]
+            if not isinstance(commit, Commit):
+                return None
+            path = place.relative_to(Path(repository.path).resolve()).as_posix().removeprefix(".")
+            reader = Reader(repository.object_store.__getitem__, shown_folder(folder))
+            reader.read(commit.tree, path)
+            found, _ = discovery.read(folder)
+            same = {one.relative: one.data for one in reader.sources} == {one.relative: one.data for one in found}
+            return revision_of(commit) if same else None
+    except (NotGitRepository, OSError, *NONSENSE, errors.RevisionRejected, errors.SourceUnreachable):
+        return None
 
 
 def last_valid(folder: Path, environment: str | None) -> Fetched | None:

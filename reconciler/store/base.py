@@ -1,7 +1,8 @@
-"""Store: the interface to where the lease of one stack is kept, and a copy of the specs beside it.
+"""Store: the interface to where the lease of one stack is kept, and documents beside it.
 
 A store never holds what a pass needs to be correct. The lease separates two reconcilers of one stack, so both must use
-the same store. The copy takes the place of a source that cannot be read (controller/accepted_revision.py).
+the same store. The copy of the specs takes the place of a source that cannot be read (controller/accepted_revision.py);
+the journals (store/journal.py) are for people.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A stored copy of specs, opaque to the store. `version` is random and new with each write; `epoch` is that of the
+    """A stored document, opaque to the store. `version` is random and new with each write; `epoch` is that of the
     writer's lease; `revision` is for people. What a person has damaged is empty.
     """
 
@@ -74,7 +75,7 @@ class Copy:
 
 
 class Copies(Protocol):
-    """Storage of copies of specs. All methods raise `errors.StoreUnreachable`."""
+    """Storage of one document: the copy of the specs, or a journal. All methods raise `errors.StoreUnreachable`."""
 
     def read(self) -> Copy | None:
         """The current copy, never a stale one; None if there has never been one."""
@@ -83,7 +84,14 @@ class Copies(Protocol):
         """Write `copy` if the version is still `expected` (empty: if there is none), as `Records.swap` does."""
 
 
-class Store(Protocol):
+class Documents(Protocol):
+    """Documents of a stack by name."""
+
+    def document(self, name: str) -> Copies:
+        """An older version leaves it alone."""
+
+
+class Store(Documents, Protocol):
     """One stack's store. Safe to use from several threads."""
 
     @property

@@ -1,6 +1,6 @@
 """DynamoDB store, for several machines: one table that many stacks may share.
 
-A lease is one item, and the copy of the specs is another. Each is replaced conditionally on its version.
+A lease is one item, and each document beside it is another. Each is replaced conditionally on its version.
 
 The transport must not use the fence, and its responses must come well within the TTL (`Boto(…, read_timeout=5)`).
 """
@@ -35,8 +35,12 @@ class DynamoDb:
     """The `Store` of `stack` in an existing table."""
 
     def __init__(self, transport: Transport, table: str, stack: str) -> None:
-        self.records: Records = _Records(_Table(transport, table), stack)
-        self.copies: Copies = _Copies(_Table(transport, table), stack)
+        self._table, self._stack = _Table(transport, table), stack
+        self.records: Records = _Records(self._table, stack)
+        self.copies: Copies = self.document("accepted")
+
+    def document(self, name: str) -> Copies:
+        return _Copies(self._table, f"{self._stack}#{name}")
 
     def close(self) -> None:
         """Nothing to close: the transport belongs to the caller."""
@@ -118,9 +122,9 @@ class _Records:
 
 
 class _Copies:
-    def __init__(self, table: _Table, stack: str) -> None:
+    def __init__(self, table: _Table, key: str) -> None:
         self._table = table
-        self._key = {KEY: {"S": f"{stack}#accepted"}}
+        self._key = {KEY: {"S": key}}
 
     def read(self) -> Copy | None:
         item = self._table.item(self._key)

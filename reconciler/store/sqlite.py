@@ -58,13 +58,17 @@ class Sqlite:
 
     def __init__(self, path: Path, stack: str) -> None:
         """Raises `errors.StoreUnreachable`."""
-        self.path = path.absolute()
+        self.path, self.stack = path.absolute(), stack
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._file = (0, 0)
         self._connect().close()
         self.records: Records = _Records(self, stack)
         self.copies: Copies = _Copies(self, stack)
+
+    def document(self, name: str) -> Copies:
+        """In the table of the copies, so that an older version finds the tables that it knows. No stack is named so."""
+        return _Copies(self, f"{self.stack}#{name}")
 
     def close(self) -> None:
         with self._lock:

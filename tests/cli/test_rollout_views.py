@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.commands.status import ServiceStatus, _block
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.progress import RolloutProgress
 from reconciler.cli.output.rollout_json import outcome_of, status_document
 from reconciler.cli.output.rollout_result import report
 from reconciler.cli.output.rollout_text import result_line, status_text, under_way
 from reconciler.cli.output.terminal import Look
+from reconciler.cli.service_status import ServiceStatus
+from reconciler.cli.status_output import service_block
 from reconciler.controller.until import Ending, RolloutSummary
 from reconciler.model.diff import ABSENT, Change
 from reconciler.model.plan import Action, DeferralCode, Deferred, Verb
@@ -186,9 +187,9 @@ def test_a_cause_is_told_of_the_rollout_that_has_just_ended(of_it: bool) -> None
     found = ServiceStatus(WEB, observed, BACK, ())
     if of_it:
         with pytest.raises(Told):
-            _block(session, found, {}, watch=False)
+            service_block(session, found, {}, watch=False)
     else:
-        assert "rolled back" in _block(session, found, {}, watch=False)
+        assert "rolled back" in service_block(session, found, {}, watch=False)
 
 
 def test_why_other_releases_are_quarantined_is_shown() -> None:
@@ -215,7 +216,7 @@ def test_what_waits_for_a_version_is_shown() -> None:
     stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)))
     seen = ObservedService(RELEASE, 4)
     status = ServiceStatus(WEB, seen, REST, (), deferred=(entry,))
-    text = _block(SimpleNamespace(stack=stack), status, {}, watch=False)  # type: ignore[arg-type]  # all that it reads
+    text = service_block(SimpleNamespace(stack=stack), status, {}, watch=False)  # type: ignore[arg-type]  # all that it reads
     (line,) = [line for line in text.splitlines() if "desired_count" in line]
     assert line.split()[:5] == ["deferred:", "service/web", "desired_count", "4", "→"]
     assert "promoted" in line

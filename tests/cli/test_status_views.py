@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.cli.commands.status import ServiceStatus, _block
 from reconciler.cli.driver_state import DrivenBy, DriverState
 from reconciler.cli.output.driver_text import driver_lines
 from reconciler.cli.output.terminal import Look
+from reconciler.cli.service_status import ServiceStatus
+from reconciler.cli.status_output import service_block
 from reconciler.model.resource import Address
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Release, RolloutTarget
@@ -129,7 +130,7 @@ def view(name: str, columns: int | None) -> str:
     verbs = (RequestVerb.RESUME,) if observed.marks.suspended is not None else verbs
     found = ServiceStatus(rollout, observed, step, verbs)
     head = "\n".join(driver_lines(driver, "4f1c2ab9d0", NOW, look))
-    return f"{head}\n\n{_block(session, found, {}, watch=False, driven=driver.counts)}\n"
+    return f"{head}\n\n{service_block(session, found, {}, watch=False, driven=driver.counts)}\n"
 
 
 def file(name: str, columns: int) -> Path:
@@ -175,7 +176,9 @@ def test_a_gate_that_a_person_opens_has_no_time() -> None:
     )
     stack = SimpleNamespace(look=Look(), aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)), verbose=0)
     session: Any = SimpleNamespace(stack=stack)
-    assert "opens" not in _block(session, ServiceStatus(rollout, GATED, manual, ()), {}, watch=False, driven=False)
+    assert "opens" not in service_block(
+        session, ServiceStatus(rollout, GATED, manual, ()), {}, watch=False, driven=False
+    )
 
 
 def test_a_worker_has_neither_colors_nor_an_empty_twin() -> None:

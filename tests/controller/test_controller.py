@@ -13,19 +13,23 @@ import pytest
 
 from reconciler import errors, events
 from reconciler.controller.accepted_revision import AcceptedRevision
+from reconciler.controller.audit import AuditRecorder
 from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import RevisionTracker
 from reconciler.controller.schedule import Intervals
+from reconciler.controller.stops import StopRecorder
 from reconciler.local.faults import Fault
 from reconciler.model.event import Event
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
+from reconciler.model.resource import Address
 from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import discover
 from reconciler.reconcile import request_tags
 from reconciler.reconcile.drift import DriftMode, DriftRule
 from reconciler.reconcile.pass_ import DesiredState
+from reconciler.reconcile.provenance import audit_of, commit_of
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
@@ -35,7 +39,9 @@ from reconciler.source.background import Background
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.specs import Specs
-from tests.harness.copies import StoredCopy
+from reconciler.store.audit_trail import audit_trail
+from reconciler.store.task_stops import TaskStops, task_stops
+from tests.harness.copies import StoredCopy, StoredDocuments
 from tests.harness.emulated_stack import (
     CLUSTER,
     SEED,
@@ -104,6 +110,7 @@ class Running:
     entries: list[Event] = field(default_factory=list)
     passes: list[PassResult] = field(default_factory=list)
     copies: StoredCopy = field(default_factory=StoredCopy)
+    documents: StoredDocuments = field(default_factory=StoredDocuments)
     epoch: int = 0
     loop: Controller = field(init=False)
 
@@ -123,9 +130,14 @@ class Running:
             RevisionTracker(self.files, self.compiled, recorder, store=store),
             recorder,
             self.stage.driver.smoke,
-            reports=(self.passes.append,),
+            reports=(self.passes.append, StopRecorder(self.stage.aws, recorder, self.stops).on_pass),
             rhythm=Intervals(),
+            audit=AuditRecorder(self.stage.aws, recorder, lambda: audit_trail(self.documents)),
         )
+
+    @property
+    def stops(self) -> TaskStops:
+        return task_stops(self.documents)
 
     def compiled(self, specs: Specs) -> DesiredState:
         return replace(self.stage.wish_of(specs, self.guard, Consent()), rules=self.rules)
@@ -571,3 +583,66 @@ def test_a_type_that_cannot_be_read_does_not_slow_down_the_passes(running: Runni
     late = [one for one in running.passes if one.refusals]
     assert len(late) >= 600 / 17
     assert len(running.said(events.PLAN_BLOCKED)) == 1
+
+
+def kill(running: Running, code: int) -> None:
+    """Its newest task ends by itself."""
+    laptop = running.stage.laptop
+    task = list(laptop.tasks.running.values())[-1]
+    container = next(one for one in task.containers if one.log_group)
+    lines = ((laptop.tasks._script(task).logged_at, "password=hunter2-9f8e7d6c"),)
+    laptop.tasks.control.write_logs(container.log_region, container.log_group, container.log_stream, lines)
+    laptop.tasks.kill(task.task_id, code)
+    laptop.aws.tick()
+
+
+def test_why_a_task_stopped_at_rest_is_kept(running: Running) -> None:
+    """With its exit code and its last log lines, without secrets; others like it are counted, by a new process as well,
+    and where nothing has stopped a pass asks nothing more.
+    """
+    running.go(60)
+    assert running.stage.transport.sent["ListTasks"] == 0
+    for _ in range(2):
+        kill(running, 137)
+        running.go(90)
+    (stop,) = running.stops.read()
+    assert (stop.address, stop.count, stop.container, stop.exit_code) == (f"service/{SERVICE}", 2, "frontend", 137)
+    assert stop.stop_code == "EssentialContainerExited"
+    assert (len(stop.log), "hunter2" in str(stop)) == (1, False)
+    assert len(running.said(events.TASK_STOPPED)) == 1
+    running.restart()
+    running.go(60)
+    assert [one.count for one in running.stops.read()] == [2]
+    running.quiet()
+    running.go(120)
+    assert running.stage.transport.sent["ListTasks"] == 0
+
+
+@pytest.mark.slow
+def test_who_promoted_what_and_why_is_kept(running: Running) -> None:
+    """With the commit, in the store and on the revision, after the next request has replaced the tag."""
+    running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
+    running.go(120)
+    result = running.loop.queue.results[Address("service", SERVICE)]
+    assert result.step is not None
+    running.stage.seen.append(result)
+    running.stage.say(RequestVerb.HOLD)
+    running.go(30)
+    running.stage.say(RequestVerb.PROMOTE, by="bo")
+    running.go(20)
+    entries = audit_trail(running.documents).read()
+    release, commit = result.step.release, running.files.revision.id
+    assert [(one.verb, one.by, one.release, one.commit) for one in entries] == [
+        ("hold", "ana", release, commit),
+        ("promote", "bo", release, commit),
+    ]
+    answer = running.stage.laptop.client("ecs").describe_task_definition(taskDefinition=SERVICE, include=["TAGS"])
+    tags = {tag["key"]: tag["value"] for tag in answer["tags"]}
+    assert [(one.verb, one.by) for one in audit_of(tags, "")] == [("hold", "ana"), ("promote", "bo")]
+    assert commit_of(tags) == (commit, running.files.revision.subject)
+    accepted = [one.details["requested_by"] for one in running.entries if one.name == events.REQUEST_ACCEPTED]
+    assert accepted == ["ana", "bo"]
+    running.quiet()
+    running.restart()  # a new process finds them in the store
+    running.go(60)
+    assert (len(audit_trail(running.documents).read()), running.said(events.REQUEST_ACCEPTED)) == (2, [])

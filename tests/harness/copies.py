@@ -1,4 +1,4 @@
-"""Store of the copy of the specs in this process: it outlives controllers, and counts what they ask of it."""
+"""Documents of a store in this process: they outlive controllers, and count what they ask of them."""
 
 from __future__ import annotations
 
@@ -32,3 +32,10 @@ class StoredCopy:
     def _reach(self) -> None:
         if self.down:
             raise errors.StoreUnreachable("the table does not answer")
+
+
+class StoredDocuments(dict[str, StoredCopy]):
+    """The part of a `Store` beside the lease, by name."""
+
+    def document(self, name: str) -> StoredCopy:
+        return self.setdefault(name, StoredCopy())

@@ -681,3 +681,14 @@ def test_a_target_that_is_down_is_logged_without_its_url() -> None:
         notifier.close(SOON)
     assert [line["because"] for line in logs] == ["127.0.0.1: ConnectionRefusedError"]
     assert HIDDEN not in repr(logs)
+
+
+def test_who_asked_for_what_and_why_is_sent() -> None:
+    """An accepted request, with the commit; a refused one is in the log and in `events` only."""
+    details = {"verb": "promote", "requested_by": "ana", "reason": "looks good", "commit": "4f1c2ab", "release": "9f2c"}
+    said = "promote requested by ana: looks good"
+    notice = notice_of(entry(events.REQUEST_ACCEPTED, "service/web", said, **details), "shop")
+    assert notice is not None
+    assert (notice.title, dict(notice.details)) == ("request accepted", details)
+    assert notice.next == ("reconciler status web", "reconciler history web")
+    assert notice_of(entry(events.REQUEST_REFUSED, "service/web", said, **details), "shop") is None

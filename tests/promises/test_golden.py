@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.stored_state import KEYS, VERDICT_KEYS
 from reconciler.source.archive import unpack
+from reconciler.store.audit_trail import AuditEntry, audit_trail
 from reconciler.store.base import Store
 from reconciler.store.dynamodb import DynamoDb
 from reconciler.store.sqlite import Sqlite
@@ -134,6 +136,10 @@ def test_the_lease_and_the_copy_of_the_specs_are_read(opened: Callable[[Path], S
         assert store.records.swap(LEASE.version, LEASE)
         assert store.copies.swap(COPY.version, COPY)
         assert (store.records.read(), store.copies.read()) == (LEASE, COPY)
+        entry = AuditEntry("5b1e08aa", datetime(2026, 1, 5, tzinfo=UTC), "promote", "service/web", "ana")
+        assert audit_trail(store).read() == ()  # it kept no journals
+        assert audit_trail(store).add([entry])
+        assert (audit_trail(store).read(), store.records.read(), store.copies.read()) == ((entry,), LEASE, COPY)
 
 
 # -- files

@@ -9,11 +9,12 @@ import pytest
 
 from reconciler.cli.output.history_text import STANDINGS, history_document, history_text
 from reconciler.cli.output.terminal import Look
-from reconciler.queries.events import ServiceEvent, Source, folded, happenings
-from reconciler.queries.history import ReleaseStanding, Revision, Row, history
+from reconciler.queries.events import ServiceEvent, Source, folded, happenings, in_order, of_request, of_stop
+from reconciler.queries.history import ReleaseStanding, Revision, Row, history, other_requests
 from reconciler.queries.versions import RunningVersion
 from reconciler.resources.task_definition import content
 from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id
+from reconciler.rollout.requests import Request, RequestVerb, Response
 from reconciler.rollout.stored_state import (
     Actor,
     Deadline,
@@ -25,6 +26,8 @@ from reconciler.rollout.stored_state import (
     Verdict,
 )
 from reconciler.rollout_driver.targets import ServiceRollout
+from reconciler.store.audit_trail import AuditEntry
+from reconciler.store.task_stops import TaskStop
 from tests.harness.emulated_stack import emulated_stack
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -179,3 +182,50 @@ def test_the_last_change_of_the_engine_is_shown_with_the_engine() -> None:
     assert going.endswith("rolling → ecs_native")
     found = history_document("web", rows, "ecs_native", "ecs_native", change)["engine_change"]
     assert found == {"from": "rolling", "to": "ecs_native", "began_at": "2026-01-02T03:04:00+00:00"}
+
+
+ASKED = AuditEntry("r1", NOW, "promote", "service/web", "ana", "looks good", "r2", "4f1c2ab", "Fix the cart")
+SUSPENDED = AuditEntry("r2", NOW + HOUR, "suspend", "", "bo", "migration")
+
+
+def test_a_release_has_its_commit_and_who_asked_for_what_of_it() -> None:
+    """From the tags of its revision and from the store, each request once; the others are those of the service."""
+    known = [
+        Revision("web:2", commit="4f1c2ab", subject="Fix the cart", requests=(ASKED, SUSPENDED)),
+        Revision("web:1"),
+    ]
+    kept = (replace(ASKED, id="r0", verb="hold", at=NOW - HOUR), ASKED, replace(ASKED, id="r9", release="r1"))
+    rows = history(known, (run(2, 100), run(1, 0)), StoredState(), None, kept=kept)
+    assert [(row.commit, row.subject, [one.id for one in row.requests]) for row in rows] == [
+        ("4f1c2ab", "Fix the cart", ["r0", "r1"]),
+        ("4f1c2ab", "Fix the cart", ["r9"]),
+    ]
+    others = other_requests(rows, known, kept)
+    assert others == (SUSPENDED,)
+    document = history_document("web", rows, others=others)
+    assert document["requests"][0] | {"at": ""} == {
+        "id": "r2", "at": "", "verb": "suspend", "address": None, "by": "bo", "reason": "migration", "release": None,
+        "commit": None, "refused": None,
+    }  # fmt: skip
+    text = history_text("service/web", rows, Look(), others=others)
+    for part in ("Fix the cart", "promote by ana, 2026-01-05 00:00 UTC: looks good", "suspend of the stack by bo"):
+        assert part in text
+
+
+def test_a_request_is_one_event_whether_it_is_still_a_tag_or_only_kept() -> None:
+    """The same request has the same id in both places."""
+    marks = StoredState(request=Request(RequestVerb.PROMOTE, "r2", "r1", NOW, "ana"), response=Response("r1"))
+    tagged = happenings({}, (), marks, ())
+    assert len(in_order((*tagged, of_request(ASKED), of_request(SUSPENDED)))) == 2
+    refused = of_request(replace(ASKED, refused="not-ready", because="its tests run"))
+    assert (refused.details["answer"], refused.details["code"]) == ("refused", "not-ready")
+
+
+def test_stops_that_are_alike_are_one_event_with_their_number() -> None:
+    """At the time of the newest, with its last log lines."""
+    stop = TaskStop("service/web", "x", NOW, NOW - HOUR, "5b1e08aa77", 3, "web:2", "it crashed", exit_code=1,
+                    container="app", log=("boom",))  # fmt: skip
+    event = of_stop(stop)
+    assert (event.at, event.source) == (NOW, Source.TASK)
+    assert [event.details[key] for key in ("count", "exit_code", "log")] == [3, 1, ["boom"]]
+    assert event.text == "3 tasks stopped since 04 Jan 23:00 UTC (web:2, app exit 1): it crashed"

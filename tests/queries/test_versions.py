@@ -108,3 +108,10 @@ def test_what_is_somebody_elses_is_not_shown_as_ours() -> None:
 def test_draining_is_ecs_own_word() -> None:
     """Anything but the two states of what stays."""
     assert [RunningVersion("x", "r", state=state).draining for state in ("PRIMARY", "ACTIVE", "DRAINING")] == [0, 0, 1]
+
+
+def test_where_the_listener_is_not_known_production_is_what_ecs_says() -> None:
+    """Of a stack whose specs are not at hand: the label is late by the verification, and there is nothing better."""
+    bare = RolloutSpec(WEB, Address("task-definition", "web"))
+    found = find(world(task_set(1, "a", "PRIMARY"), task_set(2, "b")), bare, "shop")
+    assert shares(found) == {"web:2": 0, "web:1": 100}

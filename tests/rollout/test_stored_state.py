@@ -280,6 +280,14 @@ def test_a_verb_that_is_not_known_is_passed_on(verb: str) -> None:
     assert (found.verb, found.id, found.text()) == (verb, "1", f"{verb}:b:1:1:ana")
 
 
+def test_a_long_identity_keeps_the_name_of_the_person() -> None:
+    """Single sign-on makes roles of 51 characters, and the session behind them is who it was."""
+    who = "assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/ana.lopez@example.com"
+    found = intent_of(Request(RequestVerb.PROMOTE, "b", "1", NOW, who, "why").text())
+    assert found is not None
+    assert (found.by, found.why) == ("assumed-role/AWSReservedSSO_Administrat../ana.lopez@example.com", "why")
+
+
 def test_a_clock_without_an_end_is_the_gates_alone() -> None:
     """Any other would never be over."""
     assert state_tags.of_tags({KEYS["deadline"]: "b:warm:-"}).unreadable

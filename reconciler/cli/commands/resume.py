@@ -25,4 +25,4 @@ def resume(stack: Stack, whole_stack: bool, **request: Any) -> int:
         return service_requests.send(stack, RequestVerb.RESUME, **request)
     if request["service"] or request["release"] or request["now"]:
         raise click.UsageError("--stack takes no SERVICE, --release or --now")
-    return resume_stack(stack)
+    return resume_stack(stack, request["why"])

@@ -20,6 +20,7 @@ from reconciler.rollout.requests import RequestVerb
 @with_last_valid_stack
 def retry(stack: Stack, service: str | None, **request: Any) -> int:
     from reconciler.cli.task_requests import retry_task, task_named
+    from reconciler.cli.task_subjects import task_address
 
     name = (service or "").removeprefix("task/")
     deliveries = stack.target.deliveries
@@ -30,5 +31,8 @@ def retry(stack: Stack, service: str | None, **request: Any) -> int:
     if task is not None:
         if request["now"] or request["release"]:
             raise click.UsageError("--now and --release are for services; `reconciler apply` runs the task")
-        return retry_task(stack, task)
+        return retry_task(stack, task, request["why"])
+    address = task_address(stack, service)
+    if address is not None and address.kind == "schedule":
+        raise click.UsageError(f"{name} is scheduled; `reconciler run-task {name}` runs it now")
     return send(stack, RequestVerb.RETRY, service=service, **request)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reconciler.server.metrics import Metrics
     from reconciler.source.background import Background
     from reconciler.spec.specs import Specs
+    from reconciler.store.base import Store
 
 NOTIFIED_SECONDS = 2.0
 """Time for the notifications that are pending at shutdown."""
@@ -223,7 +224,7 @@ class ControllerProcess:
             verified=self.source.verified,
         )
         report = LeaseReport(lambda: controller)
-        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass)
+        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store)
         lease.report = report
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
@@ -245,16 +246,21 @@ class ControllerProcess:
         notifiers: Iterable[Notifier],
         accepted: AcceptedRevision,
         on_pass: Callable[[PassResult], None],
+        store: Store,
     ) -> Controller:
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
+        from reconciler.controller.audit import AuditRecorder
         from reconciler.controller.controller import Controller
         from reconciler.controller.events import EventRecorder
         from reconciler.controller.revisions import RevisionTracker
         from reconciler.controller.schedule import Intervals
+        from reconciler.controller.stops import StopRecorder
         from reconciler.model.observed_state import ObservedState
         from reconciler.model.type_registry import discover
         from reconciler.rollout_driver.smoke_tests import SmokeTests
+        from reconciler.store.audit_trail import audit_trail
+        from reconciler.store.task_stops import task_stops
 
         def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
             return reach_of(signed_in.identity.endpoint, controller.world or ObservedState())(spec, target)
@@ -265,16 +271,18 @@ class ControllerProcess:
 
         shown = () if self.look is None else (printer(self.look),)
         recorder = EventRecorder(signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
         controller = Controller(
             signed_in.aws,
             discover(),
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
-            reports=(self.health.on_pass, self.metrics.on_pass, on_pass),
+            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, stops.on_pass),
             begin=begin,
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,
             wake=self.wake,
+            audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
         )
         return controller

@@ -22,7 +22,7 @@ HOUR = timedelta(hours=1)
 @click.argument("count", required=False, type=click.IntRange(min=0, max=5000))
 @click.option("--for", "length", type=options.length, metavar="DURATION", help="How long: 30m, 1h, … Default: 1h.")
 @click.option("--reset", is_flag=True, help="Go back to what the specs declare.")
-@click.option("--why", default="", metavar="TEXT", help="Reason, stored with the count.")
+@options.reason("the count")
 @click.option("--now", is_flag=True, help="Write the count in this process instead of the controller.")
 @options.timeout(60, "the controller")
 @options.store
@@ -34,7 +34,7 @@ def scale(stack: Stack, service: str, count: int | None, length: timedelta | Non
     if reset:
         if count is not None or length is not None:
             raise click.UsageError("--reset takes neither a count nor --for")
-        return release(stack, service, now=request["now"], timeout=request["timeout"])
+        return release(stack, service, **request)
     if count is None:
         raise click.UsageError("name the number of tasks, or pass --reset")
     if length is not None and length <= timedelta():

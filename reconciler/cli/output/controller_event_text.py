@@ -35,6 +35,7 @@ SIGNS = {
     events.READ_ONLY: ("bad", "red"),
     events.SOURCE_UNREACHABLE: ("warn", "yellow"),
     events.SUSPENDED: ("wait", "yellow"),
+    events.TASK_STOPPED: ("bad", "red"),
 }
 PREFIXES = {
     events.REVISION_RESTORED: "restored revision ",

@@ -10,6 +10,7 @@ from reconciler.cli.output.terminal import Look
 from reconciler.diagnosis.observations import Task, culprit, plain
 from reconciler.queries.logs import Line, LogSources
 from reconciler.rollout.observe_task_sets import OUR_FAULT
+from reconciler.store.task_stops import TaskStop, stop_text
 
 COLORS = ("cyan", "green", "yellow", "magenta", "blue")
 ID = 4
@@ -32,6 +33,40 @@ def log_document(line: Line) -> dict[str, Any]:
         "container": line.stream.container,
         "revision": line.stream.revision,
         "message": printable.cleaned(line.text),
+    }
+
+
+def kept_text(stop: TaskStop, grep: str | None, look: Look) -> str:
+    """Why a task stopped, and its last lines that contain `grep`, which were kept without their times."""
+    head = look.paint(f"{stop.at:%m-%d %H:%M:%S}  {plain(stop_text(stop))}", "bold")
+    lines = [line for line in stop.log if grep is None or grep in line]
+    return "\n".join([head, *(f"  {text}" for line in lines for text in printable.lines(line))])
+
+
+def kept_document(stop: TaskStop, grep: str | None) -> dict[str, Any]:
+    return {
+        "at": stop.at.isoformat(timespec="milliseconds"),
+        "task": stop.task,
+        "container": stop.container,
+        "revision": stop.revision,
+        "stopped": stopped_document(stop),
+        "messages": [printable.cleaned(line) for line in stop.log if grep is None or grep in line],
+    }
+
+
+def stopped_document(stop: TaskStop) -> dict[str, Any]:
+    """Why tasks have stopped by themselves; `at` is when the newest did."""
+    return {
+        "at": stop.at.isoformat(timespec="milliseconds"),
+        "since": stop.since.isoformat(timespec="milliseconds"),
+        "count": stop.count,
+        "task": stop.task,
+        "revision": stop.revision or None,
+        "container": stop.container or None,
+        "exit_code": stop.exit_code,
+        "stop_code": stop.stop_code or None,
+        "reason": stop.reason or None,
+        "cause": stop.cause or None,
     }
 
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.cli.output.terminal import Look
-from reconciler.cli.output.version_table import color_of, short, version_table
+from reconciler.cli.output.version_table import color_of, version_table
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting, engines
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
-from reconciler.rollout.state import WHOLE, ObservedService, Weights
+from reconciler.rollout.state import WHOLE, ObservedService, Weights, short
 from reconciler.rollout.stored_state import Outcome
 from reconciler.rollout.strategy import Promotion
 from reconciler.rollout_driver.driver import StepResult

@@ -20,7 +20,7 @@ def scheduled_text(task: ScheduledTask, look: Look) -> str:
         because = f": {task.last.because}" if task.last.because else ""
         parts.append((f"{look.sign(sign)} {task.last.state} (task {task.last.task}){because}", color))
         if task.last.at is not None:
-            parts.append((f"started {task.last.at:%d %b %H:%M} UTC", ""))
+            parts.append((f"{'ended' if task.last.ended else 'started'} {task.last.at:%d %b %H:%M} UTC", ""))
     zone = "" if task.time_zone == "UTC" else f" {task.time_zone}"
     if not task.enabled:
         parts.append((f"switched off, {task.expression}{zone}", "yellow"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.rollout.state import UNNAMED, ObservedService, TaskSet
+from reconciler.rollout.state import ObservedService, TaskSet, short
 
 
 def version_table(observed: ObservedService, *, colors: bool) -> Iterator[str]:
@@ -33,7 +33,8 @@ def _twin(observed: ObservedService, empty: TaskSet) -> TaskSet | None:
     """The set with the tasks of the same release, beside one without any that a failed attempt has left."""
     if empty.primary or empty.running or empty.pending:
         return None
-    twins = [one for one in observed.sets if one is not empty and one.release == empty.release and one.running]
+    others = (one for one in observed.sets if one is not empty and one.release == empty.release)
+    twins = [one for one in others if one.running or one.pending]
     return twins[0] if twins else None
 
 
@@ -48,8 +49,3 @@ def color_of(observed: ObservedService, task_set: TaskSet) -> str:
     """Blue is the older of two versions, green the newer."""
     alive = observed.alive
     return "green" if len(alive) > 1 and task_set is alive[-1] else "blue"
-
-
-def short(release: str) -> str:
-    """`41ab07`"""
-    return release if release == UNNAMED else release[:6]

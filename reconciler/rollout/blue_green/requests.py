@@ -16,7 +16,7 @@ from reconciler.rollout.release import Version
 from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason, who
 from reconciler.rollout.requests import Pause, Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import ObservedService, all_on
+from reconciler.rollout.state import ObservedService, all_on, short
 from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, deadline
 from reconciler.rollout.strategy import Strategy
 
@@ -104,12 +104,15 @@ def verbs(policy: Strategy, seen: ObservedService, ordinary: RolloutStep, now: d
 def _another(s: RolloutContext, request: Request) -> str:
     """Why the request names another release than the current one, or ""."""
     if s.flight:
-        return "" if request.release == s.flight else f"{s.flight} is being rolled out, not {request.release}"
+        if request.release == s.flight:
+            return ""
+        return f"{short(s.flight)} is being rolled out, not {short(request.release)}"
     if s.shape is TrafficState.FOREIGN:
         known = {one.release for one in s.seen.alive}
-        return "" if request.release in known else f"{request.release} is not running"
+        return "" if request.release in known else f"{short(request.release)} is not running"
     if s.live is not None and request.release != s.live.release:
-        return f"{s.live.release} is in production and no rollout is in progress; {request.release} is not running"
+        live, named = short(s.live.release), short(request.release)
+        return f"{live} is in production and no rollout is in progress; {named} is not running"
     return ""
 
 
@@ -202,7 +205,7 @@ def _go_back(s: RolloutContext, ordinary: RolloutStep, request: Request, why: st
     """Blue is gone: roll out the previous version again, without tests and promotion gate."""
     assert s.live is not None
     if s.marks.quarantined(s.seen.wanted) and s.live.release != s.seen.wanted:
-        return RequestRefusal(Code.NO_ROLLOUT, NEVER_LIVE.format(s.seen.wanted, s.live.release))
+        return RequestRefusal(Code.NO_ROLLOUT, NEVER_LIVE.format(short(s.seen.wanted), short(s.live.release)))
     previous = s.marks.previous
     if previous is None or previous.release == s.live.release or s.marks.quarantined(previous.release):
         return RequestRefusal(Code.NO_PREVIOUS_VERSION, "there is no earlier version that was healthy in production")

@@ -40,7 +40,7 @@ from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.request_handler import NEVER_LIVE, NO_ROLLOUT, Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb
 from reconciler.rollout.requests import RequestRefusalCode as Code
-from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.state import ObservedService, TaskSet, short
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, deadline
 from reconciler.rollout.strategy import Strategy
 
@@ -300,7 +300,7 @@ class _Requests(Requests):
         return (
             ""
             if request.release == self.release
-            else f"the request names {request.release}, but the current release is {self.release}"
+            else f"the request names {short(request.release)}, but the current release is {short(self.release)}"
         )
 
     def noted(self, because: str, **fields: Any) -> RolloutStep:
@@ -326,7 +326,7 @@ class _Requests(Requests):
             fields = {"quarantine": self.going_back(named), "rollback_target": named, "ended": ended}
             return replace(self.accepted(request, **fields), ended=ended)
         if not flight and self.marks.quarantined(self.seen.wanted) and request.release != self.seen.wanted:
-            return RequestRefusal(Code.NO_ROLLOUT, NEVER_LIVE.format(self.seen.wanted, request.release))
+            return RequestRefusal(Code.NO_ROLLOUT, NEVER_LIVE.format(short(self.seen.wanted), short(request.release)))
         promoted = self.marks.live is not None and self.marks.live.release == request.release
         to = self.marks.previous if promoted else self.marks.live
         if to is None or to.release == request.release or self.marks.quarantined(to.release):
