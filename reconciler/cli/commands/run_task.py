@@ -3,6 +3,10 @@
 For example a migration, or a console: a task like those of the version in production starts with COMMAND in the place
 of its container's own, its logs are shown, and its exit code is that of this command. Ctrl-C stops the task. Failures
 that are not the command's exit with 125.
+
+With -it, the task idles, COMMAND runs in it with this terminal, as by `exec`, and the task is stopped once it has
+ended, after 12 hours at the latest. AWS needs `exec: true` in the Service, and the session-manager-plugin on this
+machine.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 @click.command(help=__doc__)
 @click.argument("service")
 @click.argument("command", nargs=-1, required=True)
+@click.option("-i", "-t", "--interactive", is_flag=True, help="Run COMMAND with this terminal, such as a shell.")
 @click.option("--container", metavar="NAME", help="The container that runs it. Default: the one that serves.")
 @click.option("--cpu", type=click.IntRange(min=1), metavar="UNITS", help="CPU units of the task.")
 @click.option("--memory", type=click.IntRange(min=1), metavar="MIB", help="Memory of the task in MiB.")
@@ -34,6 +39,7 @@ def run_task(
     stack: Stack,
     service: str,
     command: tuple[str, ...],
+    interactive: bool,
     container: str | None,
     cpu: int | None,
     memory: int | None,
@@ -42,7 +48,7 @@ def run_task(
 ) -> int:
     from reconciler.cli.one_off_task import Command, follow, started
     from reconciler.cli.rollout_session import service_spec, service_state
-    from reconciler.cli.signals import stopping, vanish
+    from reconciler.cli.signals import hangup_as_termination, stopping, vanish
     from reconciler.queries.placement import placement
 
     spec, environment = service_spec(stack.target.deliveries, service), pairs(env)
@@ -52,13 +58,21 @@ def run_task(
     name = chosen_container(container, known, (spec.container, *placed.essential))
     echo(stack.banner, err=True)
 
+    asked = Command(name, command, environment, cpu, memory)
+    seconds = None if timeout is None else timeout.total_seconds()
+    if interactive:
+        from reconciler.cli.interactive_task import interact
+
+        with hangup_as_termination():
+            return interact(stack, state, placed, asked, seconds)
+
     def first(_: signal.Signals) -> None:
         echo("Stopping the task (Ctrl-C again to leave it)", err=True)
 
-    with stopping(first, vanish) as stopped:
-        task = started(stack, state, placed, Command(name, command, environment, cpu, memory))
+    with hangup_as_termination(), stopping(first, vanish) as stopped:
+        task = started(stack, state, placed, asked)
         try:
-            code = follow(task, stopped.stop, None if timeout is None else timeout.total_seconds())
+            code = follow(task, stopped.stop, seconds)
         except BaseException:
             task.stop("reconciler run-task failed")
             raise
