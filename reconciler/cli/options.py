@@ -39,6 +39,14 @@ def length(text: str) -> timedelta:
         raise click.BadParameter(f"{text!r} is not a duration such as 30m, 1h or 1h30m") from None
 
 
+def some_time(text: str) -> timedelta:
+    """Option type of a duration that is more than none. Raises `click.BadParameter`."""
+    found = length(text)
+    if found <= timedelta():
+        raise click.BadParameter("it has to be more than 0 seconds")
+    return found
+
+
 def specs(function: F) -> F:
     """The specs folder, as an argument, and its environment."""
     return click.argument("folder", required=False, type=click.Path(path_type=Path))(environment(function))

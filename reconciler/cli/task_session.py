@@ -264,13 +264,20 @@ def _relay(port: int, to: tuple[str, int], stop: threading.Event) -> int:
 
 
 def _connect(client: socket.socket, to: tuple[str, int]) -> None:
-    with client, contextlib.suppress(OSError), socket.create_connection(to, timeout=10) as server:
-        client.settimeout(None)
-        server.settimeout(None)
-        back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-        back.start()
-        _copy(client, server)
-        back.join()
+    """A connection that the task does not take is closed, as AWS closes it; the reason is printed."""
+    with client, contextlib.suppress(OSError):
+        try:
+            server = socket.create_connection(to, timeout=10)
+        except OSError as error:
+            echo(f"warning: port {to[1]} of the task: {error.strerror or error}", err=True)
+            return
+        with server:
+            client.settimeout(None)
+            server.settimeout(None)
+            back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+            back.start()
+            _copy(client, server)
+            back.join()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

@@ -114,6 +114,11 @@ def test_a_task_that_never_ran_exits_with_our_own_code_and_its_reason(serving: E
     assert "CannotPullContainerError" in ran.err
 
 
+def test_a_size_that_fargate_does_not_have_is_refused(serving: EmulatedStack, type_: Typed) -> None:
+    ran = run(type_, "--cpu", "3", "true")
+    assert (ran.code, "No Fargate configuration exists" in ran.err) == (Exit.NOT_RUN, True), ran.err
+
+
 def test_without_capacity_nothing_was_started(serving: EmulatedStack, type_: Typed) -> None:
     serving.laptop.aws.faults.add(Fault("no_capacity"))
     ran = run(type_, "true")
@@ -280,6 +285,7 @@ def test_a_task_that_cannot_be_stopped_is_named(serving: EmulatedStack, type_: T
         (("--container", "frontent", "true"), "frontend"),
         (("--env", "DRY", "true"), "NAME=VALUE"),
         (("--cpu", "0", "true"), "--cpu"),
+        (("--timeout", "0s", "true"), "--timeout"),
         ((), "COMMAND"),
     ],
 )

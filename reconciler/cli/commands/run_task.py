@@ -31,7 +31,7 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 @click.option("--cpu", type=click.IntRange(min=1), metavar="UNITS", help="CPU units of the task.")
 @click.option("--memory", type=click.IntRange(min=1), metavar="MIB", help="Memory of the task in MiB.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set an environment variable. Repeatable.")
-@click.option("--timeout", type=options.length, metavar="DURATION", help="Stop the task after 30m, 1h, …")
+@click.option("--timeout", type=options.some_time, metavar="DURATION", help="Stop the task after 30m, 1h, …")
 @options.specs_option
 @passes_exit_code
 @with_last_valid_stack
