@@ -7,6 +7,7 @@ cannot be reached, it ends by itself: what it idles with has a limit of time.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from reconciler.cli.one_off_task import POLL_SECONDS, Command, OneOffTask, conta
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
 from reconciler.cli.signals import ignore, stopping, terminating, vanish
-from reconciler.cli.task_session import TaskSession, agent_of, check_plugin, session_in
+from reconciler.cli.task_session import NOT_CONNECTED, TaskSession, agent_of, check_plugin, session_in
 
 if TYPE_CHECKING:
     import signal
@@ -50,7 +51,7 @@ def interact(stack: Stack, state: ServiceState, placed: Placement, command: Comm
             if session is None or stopped.caught is not None:
                 return stopped.code or Exit.INTERRUPTED
             echo(f"task {task.id[:8]}, container {task.container}; it is stopped when the command ends", err=True)
-            return session.execute(command.arguments)
+            return _executed(session, command.arguments)
         finally:
             if task is not None:
                 _stop(task)
@@ -104,6 +105,19 @@ def _ready(task: OneOffTask, state: ServiceState, stop: threading.Event) -> Task
             raise errors.ReconcilerError(f"task {task.id} does not run after {minutes} minutes: {status or 'unknown'}")
         clock.wait(stop, POLL_SECONDS * clock.speed)
     return None
+
+
+def _executed(session: TaskSession, arguments: Sequence[str]) -> int:
+    """Run the command, once Systems Manager knows the agent. Raises `errors.AwsError`."""
+    clock, never = session.stack.aws.clock, threading.Event()
+    end = clock.monotonic() + AGENT_SECONDS * clock.speed
+    while True:
+        try:
+            return session.execute(arguments)
+        except errors.AwsError as error:
+            if error.code != NOT_CONNECTED or clock.monotonic() >= end:
+                raise
+        clock.wait(never, POLL_SECONDS * clock.speed)
 
 
 def _ended(task: OneOffTask, item: dict[str, Any]) -> str:

@@ -38,6 +38,9 @@ IN_ENVIRONMENT: Final = (1, 2, 497, 0)
 
 SESSION: Final = "AWS_SSM_START_SESSION_RESPONSE"
 AGENT: Final = "ExecuteCommandAgent"
+NOT_CONNECTED: Final = "TargetNotConnectedException"
+"""ECS's code while the agent runs, and Systems Manager does not know it yet."""
+
 FORWARD: Final = "AWS-StartPortForwardingSession"
 CHUNK: Final = 65536
 

@@ -85,6 +85,7 @@ WITHOUT_AWS: Final = frozenset(
         "local",
         "render",
         "schema",
+        "set-image",
         "simulate",
         "validate",
         "version",

@@ -105,8 +105,10 @@ _REPEATED: Final = frozenset({Verb.UPDATE, Verb.ADOPT, Verb.ROLL})
 
 def _names(action: Action, awaited: Collection[Address], context: Context) -> bool:
     """Whether it is only a revision that names what was waited for."""
-    new = context.kinds[action.address.kind].revisions and all(change.release for change in action.changes)
-    return new and not context.desired[action.address].refs().isdisjoint(awaited)
+    revised = bool(action.changes) and all(change.release for change in action.changes)
+    if not revised or not context.kinds[action.address.kind].revisions:
+        return False
+    return not context.desired[action.address].refs().isdisjoint(awaited)
 
 
 def _rolled(action: Action) -> Action:

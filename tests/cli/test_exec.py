@@ -51,7 +51,7 @@ def test_a_task_without_exec_names_the_line_of_the_specs(type_: Typed, command: 
         (("exec", "my-app-fronted", "sh"), Exit.USAGE, SERVICE),
         (("exec", SERVICE), Exit.USAGE, "COMMAND"),
         (("exec", SERVICE, "--container", "frontent", "sh"), Exit.USAGE, "frontend"),
-        (("exec", SERVICE, "--task", "zz", "sh"), Exit.NOT_RUN, "zz"),
+        (("exec", "-it", SERVICE, "--task", "zz", "sh"), Exit.NOT_RUN, "zz"),
         (("port-forward", SERVICE, "web"), Exit.USAGE, "LOCAL:REMOTE"),
         (("port-forward", SERVICE, "1:2:3"), Exit.USAGE, "LOCAL:REMOTE"),
         (("port-forward", SERVICE, "80:0"), Exit.USAGE, "0"),

@@ -205,3 +205,4 @@ def test_it_is_printed_and_what_is_no_command_is_a_usage_error() -> None:
     ):
         ran = run("iam-policy", SEED, "--for", text)
         assert (ran.code, said in ran.err) == (Exit.USAGE, True), ran.err
+    assert run("iam-policy", SEED, "--for", "status", "--all-types").code == Exit.USAGE

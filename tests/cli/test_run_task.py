@@ -158,9 +158,15 @@ class Agent:
     stage: EmulatedStack
     status: str | None = "RUNNING"
     refuses_stop: bool = False
+    unknown: int = 0
+    """How often Systems Manager does not know the agent."""
+
     sessions: list[dict[str, Any]] = field(default_factory=list)
 
     def perform(self, call: Call) -> dict[str, Any]:
+        if call.operation == "ExecuteCommand" and self.unknown:
+            self.unknown -= 1
+            raise errors.Invalid("no", code="TargetNotConnectedException", call="ecs.ExecuteCommand")
         if call.operation == "ExecuteCommand":
             self.sessions.append(dict(call.params))
             return SESSION
@@ -190,6 +196,7 @@ def agent(serving: EmulatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_interactive_command_runs_in_a_task_that_idles_and_is_stopped(
     serving: EmulatedStack, type_: Typed, agent: Agent
 ) -> None:
+    agent.unknown = 2
     ran = run(type_, "-it", "--env", "DRY=1", "ls", "a b")
     assert (ran.code, ran.out) == (5, "")
     (session,) = agent.sessions

@@ -53,6 +53,8 @@ def iam_policy(
     from reconciler.cli.session import load_specs
     from reconciler.iam import document, fitted
 
+    if commands is not None and (source is not None or notify or all_types):
+        raise click.UsageError("--source, --notify and --all-types are the controller's, and --for is a person's")
     _, specs = load_specs(folder, environment, color=color)
     assert specs.stack is not None
     found, folded = fitted(
