@@ -143,7 +143,7 @@ def _report_deferred(goal: Applied) -> None:
     for entry in deferred:
         echo(f"  {entry.action.verb} {entry.action.address}: {entry.because}", err=True)
     for uri in goal.unpushed:
-        echo(f"Push the image {uri}; the controller or the next `reconciler apply` then starts what runs it.", err=True)
+        echo(f"Push the image {uri}; the controller or the next `reconciler apply` then starts its tasks.", err=True)
 
 
 def _pending(goal: Applied) -> int:

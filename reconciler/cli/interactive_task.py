@@ -1,7 +1,7 @@
 """Interactive command in a task of its own, which idles while the command runs in it as `exec` runs one.
 
-The task is stopped whatever ends the session. Where nobody is left to stop it, because this process was killed or AWS
-cannot be reached, it ends by itself: what it idles with has a limit of time.
+The task is stopped whatever ends the session. Where it cannot be, because this process was killed or AWS cannot be
+reached, it ends by itself: what it idles with has a limit of time.
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ def with_limits(wanted: Mapping[Address, Desired[Any]], world: ObservedState) ->
     scaled = {scaling_of(address) for address, _ in _held(wanted, world)} & wanted.keys()
     if not scaled:
         return world
-    found = [limits_of(one) if one.address in scaled else one for one in world.found.get("scaling", ())]
+    seen = world.found.get("scaling", ())  # what was just created and is not shown yet has nothing of AWS's
+    found = [limits_of(one) if one.address in scaled and "item" in one.facts else one for one in seen]
     return replace(world, found={**world.found, "scaling": found})
 
 

@@ -1,4 +1,4 @@
-"""Print the minimal IAM policy for the controller, or for a person's commands."""
+"""Print the minimal IAM policy for the controller or a person."""
 
 from __future__ import annotations
 
