@@ -148,6 +148,11 @@ def test_ctrl_c_stops_the_task(serving: EmulatedStack, type_: Typed) -> None:
 
 # -- interactive
 
+
+def slow(*values: Any) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 SESSION = {"session": {"sessionId": "s", "streamUrl": "wss://", "tokenValue": "secret"}}
 
 
@@ -221,7 +226,7 @@ def test_without_sessions_no_task_is_started(serving: EmulatedStack, type_: Type
     assert serving.transport.sent["RunTask"] == 0
 
 
-@pytest.mark.parametrize(("status", "at_most"), [("STOPPED", 60.0), ("PENDING", 300.0), (None, 300.0)])
+@pytest.mark.parametrize(("status", "at_most"), [("STOPPED", 60.0), slow("PENDING", 300.0), slow(None, 300.0)])
 def test_an_agent_that_does_not_come_has_a_deadline(
     serving: EmulatedStack, type_: Typed, agent: Agent, status: str | None, at_most: float
 ) -> None:
@@ -236,7 +241,7 @@ def test_an_agent_that_does_not_come_has_a_deadline(
     ("script", "said"),
     [
         (Script(exits_after=0.5, exit_code=127), "exit code 127 before the session began"),
-        (Script(fails_to_start="CannotPullContainerError: no such image"), "CannotPullContainerError"),
+        slow(Script(fails_to_start="CannotPullContainerError: no such image"), "CannotPullContainerError"),
     ],
 )
 def test_a_task_that_ends_before_the_session_says_why(
@@ -252,10 +257,10 @@ def test_a_task_that_ends_before_the_session_says_why(
     ("during", "number", "code"),
     [
         ("RunTask", signal.SIGINT, Exit.INTERRUPTED),
-        ("DescribeTasks", signal.SIGTERM, Exit.TERMINATED),
+        slow("DescribeTasks", signal.SIGTERM, Exit.TERMINATED),
         ("ExecuteCommand", signal.SIGHUP, Exit.TERMINATED),
-        ("ExecuteCommand", signal.SIGINT, Exit.INTERRUPTED),
-        ("StopTask", signal.SIGINT, 5),
+        slow("ExecuteCommand", signal.SIGINT, Exit.INTERRUPTED),
+        slow("StopTask", signal.SIGINT, 5),
     ],
 )
 def test_an_interruption_stops_the_task(

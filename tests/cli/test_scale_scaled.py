@@ -71,6 +71,7 @@ def test_the_limits_are_held_against_drift_and_end_by_themselves(serving: Emulat
     assert serving.infrastructure().last.plan.actions == ()
 
 
+@pytest.mark.slow
 def test_fewer_tasks_than_the_maximum_leave_it_and_reset_ends_it(serving: EmulatedStack, type_: Typed) -> None:
     assert ": at least 2 tasks and at most 4 until " in held(type_, 2)
     assert bounds(serving) == (2, 4)
