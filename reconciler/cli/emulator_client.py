@@ -40,6 +40,11 @@ def regions_of(endpoint: str | None) -> tuple[str, ...]:
     return tuple(health["regions"]) if isinstance(health, dict) else ()
 
 
+def is_emulator(endpoint: str | None) -> bool:
+    """Whether the endpoint is the emulator, as its own answer says."""
+    return isinstance(_ask(endpoint, "health"), dict)
+
+
 def urls_of(endpoint: str | None) -> Mapping[str, str]:
     """Listener ARN → URL; empty for AWS itself."""
     urls = _ask(endpoint, "urls")

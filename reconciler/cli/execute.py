@@ -66,6 +66,7 @@ def execute(
         patience=speed * resources,
         rollout_patience=speed * rollouts,
         task_patience=_task_patience(timeout, speed) if wait else 0.0,
+        image_patience=speed * resources if wait else None,
         deferred_too=wait,
         settled=lambda: _report_settled(stack, controller, goal, output),
     )
@@ -130,6 +131,8 @@ def _report_settled(stack: Stack, controller: Controller, goal: Applied, output:
         told = result.step is not None and result.seen is not None and result.seen.waits in result.step.because
         if result.seen is not None and result.seen.waits and not told:  # otherwise the progress has said it
             echo(f"{address}: the new version is waiting: {result.seen.waits}.", err=True)
+    if goal.image_patience is not None and goal.unpushed:
+        echo(f"Waiting for {_plural('image', len(goal.unpushed))} to be pushed: {', '.join(goal.unpushed)}.", err=True)
 
 
 def _report_deferred(goal: Applied) -> None:
@@ -139,6 +142,8 @@ def _report_deferred(goal: Applied) -> None:
         echo("Deferred to the controller or the next `reconciler apply`:", err=True)
     for entry in deferred:
         echo(f"  {entry.action.verb} {entry.action.address}: {entry.because}", err=True)
+    for uri in goal.unpushed:
+        echo(f"Push the image {uri}; the controller or the next `reconciler apply` then starts its tasks.", err=True)
 
 
 def _pending(goal: Applied) -> int:

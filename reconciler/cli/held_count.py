@@ -19,8 +19,9 @@ from reconciler.cli.output.terminal import echo
 from reconciler.cli.session import Stack
 
 if TYPE_CHECKING:
-    from reconciler.model.resource import Observed
+    from reconciler.model.resource import Address, Calls, Observed
     from reconciler.reconcile.held_counts import HeldCount
+    from reconciler.resources.scaling import ScalingSpec
     from reconciler.rollout.spec import RolloutSpec
 
 WAIT_SECONDS = 60.0
@@ -41,8 +42,14 @@ def hold(
     _check_driven(stack, spec, applied, now=now, timeout=timeout)
     asked = HeldCount(count, held_until(stack.aws.clock.now(), length), _by(stack, why))
     _write(stack, found, asked)
-    declared = stack.target.wanted[spec.service].spec.desired_count
-    done = f"{_tasks(count)} until {asked.until:%a %d %b %H:%M} UTC, then {declared} as the specs declare"
+    until = f"until {asked.until:%a %d %b %H:%M} UTC, then"
+    scaling = _scaling(stack, spec)
+    if scaling is None:
+        declared = stack.target.wanted[spec.service].spec.desired_count
+        done = f"{_tasks(count)} {until} {declared} as the specs declare"
+    else:
+        most = f"{_tasks(count)} and at most {max(count, scaling.max)}"
+        done = f"at least {most} {until} {scaling.min} to {scaling.max} as the specs declare"
     return _written(stack, spec, found, count, done, now=now, timeout=timeout)
 
 
@@ -55,15 +62,15 @@ def release(stack: Stack, service: str, *, why: str, now: bool, timeout: float |
     from reconciler.reconcile.held_counts import ENDED, of_tags
 
     spec, found, applied = _service(stack, service)
-    there = of_tags(found.tags)
+    there, scaling = of_tags(found.tags), _scaling(stack, spec)
     declared = stack.target.wanted[spec.service].spec.desired_count
-    if there is None or declared is None:
+    if there is None or (declared is None and scaling is None):
         echo(f"{spec.service}: no count is held; nothing to do.")
         return Exit.DONE
     _check_driven(stack, spec, applied, now=now, timeout=timeout)
     _write(stack, found, replace(there, until=ENDED, by=_by(stack, why)))
-    done = f"{_tasks(declared)}, as the specs declare"
-    return _written(stack, spec, found, declared, done, now=now, timeout=timeout)
+    tasks = _tasks(declared) if scaling is None else f"{scaling.min} to {_tasks(scaling.max)}"
+    return _written(stack, spec, found, None, f"{tasks}, as the specs declare", now=now, timeout=timeout)
 
 
 def _check_driven(stack: Stack, spec: RolloutSpec, applied: str, *, now: bool, timeout: float | None) -> None:
@@ -99,21 +106,35 @@ def _check(stack: Stack, spec: RolloutSpec) -> None:
     from reconciler.reconcile.drift import DriftMode
 
     where = f"scale {spec.name}"
-    if spec.scales:
-        because = (
-            f"{where}: autoscaling decides its count; change `min` and `max` of its `scaling` in the specs instead"
-        )
-        raise errors.Refused(because, code="autoscaling")
-    rule = next((one for one in stack.target.rules if one.covers(spec.service, COUNT)), None)
-    if rule is not None and rule.mode is DriftMode.IGNORE:
-        because = f"{where}: `drift` of the Stack ignores {COUNT} ({rule.match}), so change it in ECS instead"
-        raise errors.Refused(because, code="drift-ignored")
+    for address, field in _held_fields(stack, spec):
+        rule = next((one for one in stack.target.rules if one.covers(address, field)), None)
+        if rule is not None and rule.mode is DriftMode.IGNORE:
+            because = f"{where}: `drift` of the Stack ignores {field} ({rule.match}), so change it in AWS instead"
+            raise errors.Refused(because, code="drift-ignored")
     if spec.fallback is not None:
         because = f"{where}: it runs what {spec.fallback.main} lacks; scale that, or `reconciler suspend {spec.name}`"
         raise errors.Refused(because, code="fallback")
-    if stack.target.wanted[spec.service].spec.desired_count is None:
+    if not spec.scales and stack.target.wanted[spec.service].spec.desired_count is None:
         because = f"{where}: the specs state no {COUNT} to go back to; state it first, or change it in ECS"
         raise errors.Refused(because, code="not-declared")
+
+
+def _scaling(stack: Stack, spec: RolloutSpec) -> ScalingSpec | None:
+    """The autoscaling that the specs declare for the service."""
+    from reconciler.reconcile.held_counts import scaling_of
+
+    found = stack.target.wanted.get(scaling_of(spec.service))
+    declared: ScalingSpec | None = None if found is None else found.spec
+    return declared
+
+
+def _held_fields(stack: Stack, spec: RolloutSpec) -> tuple[tuple[Address, str], ...]:
+    """What is held: the count, or the limits of autoscaling, also at the times of its periods."""
+    from reconciler.reconcile.held_counts import scaling_of
+
+    if _scaling(stack, spec) is None:
+        return ((spec.service, COUNT),)
+    return tuple((scaling_of(spec.service), field) for field in ("min", "max", "actions"))
 
 
 def _tasks(count: int) -> str:
@@ -131,15 +152,13 @@ def _written(
     stack: Stack,
     spec: RolloutSpec,
     found: Observed[Any],
-    count: int,
+    count: int | None,
     done: str,
     *,
     now: bool,
     timeout: float | None,
 ) -> Exit:
-    """Wait until ECS has the count, or write it."""
-    from reconciler.reconcile.held_counts import present
-
+    """Wait until AWS has the count, or write it. None: what the specs declare again."""
     waits = "the controller or the next `reconciler apply` writes it; `--now` writes it here"
     if now:
         with held(stack, "scale"):
@@ -148,7 +167,7 @@ def _written(
     clock, never = stack.aws.clock, threading.Event()
     end = clock.monotonic() + (WAIT_SECONDS if timeout is None else timeout) * clock.speed
     while True:
-        if not waits or stack.aws.run(present(found.facts["cluster"], found.id)) == count:
+        if not waits or stack.aws.run(_is_written(stack, spec, found, count)):
             echo(f"scale {spec.name}: {done}.")
             return Exit.DONE
         if clock.monotonic() >= end:
@@ -166,21 +185,40 @@ def _execute(stack: Stack, spec: RolloutSpec) -> str:
     from reconciler.cli.rollout_session import audit_of
     from reconciler.controller.events import EventRecorder
     from reconciler.model.ownership import HELD_COUNT, TagChange
+    from reconciler.model.plan import Verb
     from reconciler.reconcile import pass_
     from reconciler.reconcile.executor import Result
 
+    held = set(_held_fields(stack, spec))
     world, plan = pass_.look(stack.aws, stack.kinds, stack.target)
     audit_of(stack, EventRecorder(stack.aws.clock)).of_world(world, plan.stack)
-    deferred = next((one.because for one in plan.deferred if one.action.address == spec.service), "")
-    found = next((one for one in plan.actions if one.address == spec.service), None)
-    if found is None:
+    addresses = {spec.service, *(address for address, _ in held)}
+    deferred = next((one.because for one in plan.deferred if one.action.address in addresses), "")
+    missing = next((one for one in plan.actions if one.address in addresses and one.verb is Verb.CREATE), None)
+    if missing is not None:
+        return f"{missing.address} does not exist yet; `reconciler apply` creates it"
+    alone, wrote = [], False
+    for action in (one for one in plan.actions if one.address in addresses):
+        changes = tuple(change for change in action.changes if (action.address, change.field) in held)
+        tags = TagChange({}, tuple(key for key in action.tags.drop if key == HELD_COUNT))
+        alone += [replace(action, changes=changes, tags=tags)] if changes or tags else []
+        wrote = wrote or bool(changes)
+    if not alone:
         return deferred or OVER
-    changes = tuple(change for change in found.changes if change.field == COUNT)
-    tags = TagChange({}, tuple(key for key in found.tags.drop if key == HELD_COUNT))
-    if not changes and not tags:
-        return deferred or OVER
-    alone = replace(plan, actions=(replace(found, changes=changes, tags=tags),))
-    for outcome in pass_.act(stack.aws, stack.kinds, stack.target, world, alone):
+    for outcome in pass_.act(stack.aws, stack.kinds, stack.target, world, replace(plan, actions=tuple(alone))):
         if outcome.result is not Result.DONE:
             return outcome.because
-    return deferred if changes else deferred or OVER
+    return deferred if wrote else deferred or OVER
+
+
+def _is_written(stack: Stack, spec: RolloutSpec, found: Observed[Any], count: int | None) -> Calls[bool]:
+    """Whether AWS has the count, or the limits: those that are held, or what the specs declare again."""
+    from reconciler.reconcile.held_counts import present
+    from reconciler.resources.scaling import held_at, in_force, limits_now
+
+    scaling = _scaling(stack, spec)
+    if scaling is not None:
+        wanted = in_force(scaling, stack.aws.clock.now()) if count is None else held_at(scaling, count)
+        return (yield from limits_now(scaling.resource)) == (wanted.min, wanted.max)
+    declared = stack.target.wanted[spec.service].spec.desired_count
+    return bool((yield from present(found.facts["cluster"], found.id)) == (declared if count is None else count))

@@ -127,7 +127,7 @@ def follow(task: OneOffTask, stop: threading.Event, timeout: float | None) -> in
     printer, shown, stopping = _Logs(task), "", ""
     end = None if timeout is None else clock.monotonic() + timeout * clock.speed
     while True:
-        item = _described(task)
+        item = described(task)
         status = "" if item is None else item["lastStatus"]
         if status != shown:
             shown = status
@@ -149,24 +149,26 @@ def follow(task: OneOffTask, stop: threading.Event, timeout: float | None) -> in
         clock.wait(stop, POLL_SECONDS * clock.speed)
 
 
-def _described(task: OneOffTask) -> dict[str, Any] | None:
+def described(task: OneOffTask) -> dict[str, Any] | None:
+    """The task; None while ECS does not show it, or could not be asked."""
     try:
         return task.described()
     except PASSING:
         return None
 
 
-def _container(task: OneOffTask, item: Mapping[str, Any]) -> Mapping[str, Any]:
+def container_of(task: OneOffTask, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The container that the command runs in; empty while ECS does not show it."""
     found = (one for one in item.get("containers") or () if one.get("name") == task.container)
     return next(found, {})
 
 
 def _has_ended(task: OneOffTask, item: Mapping[str, Any]) -> bool:
-    return _container(task, item).get("exitCode") is not None
+    return container_of(task, item).get("exitCode") is not None
 
 
 def _exit_code(task: OneOffTask, item: Mapping[str, Any]) -> int:
-    found = _container(task, item)
+    found = container_of(task, item)
     code: int | None = found.get("exitCode")
     if code is None:
         reason = found.get("reason") or item.get("stoppedReason") or "no reason given"

@@ -75,6 +75,14 @@ def reason(kept: str) -> Callable[[F], F]:
     )
 
 
+def some_time(text: str) -> timedelta:
+    """Option type of a duration that is more than none. Raises `click.BadParameter`."""
+    found = length(text)
+    if found <= timedelta():
+        raise click.BadParameter("it has to be more than 0 seconds")
+    return found
+
+
 def specs(function: F) -> F:
     """The specs folder, as an argument, and its environment."""
     return click.argument("folder", required=False, type=click.Path(path_type=Path))(environment(function))

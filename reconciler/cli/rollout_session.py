@@ -72,7 +72,10 @@ class RolloutSession:
         for rollout in self.rollouts:
             if rollout.delivery.service == spec.service:
                 return rollout
-        raise errors.ReconcilerError(f"{spec.service}: {self.missing[spec.service].because}")
+        lack = self.missing[spec.service]
+        if lack.absent:
+            raise errors.ReconcilerError(f"{lack.because}; `reconciler apply` creates it")
+        raise errors.ReconcilerError(f"{spec.service}: {lack.because}")
 
     def previews(self) -> tuple[RolloutPreview, ...]:
         return prospects(self.driver, self.rollouts, self.missing, self.prefetched)

@@ -96,6 +96,34 @@ def stopping(
 
 
 @contextmanager
+def hangup_as_termination() -> Iterator[None]:
+    """The end of the terminal is SIGTERM, unless it is ignored (nohup)."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """SIGTERM raises `SystemExit`, so that what is held is released: what runs may have signals of its own."""
+
+    def leave(*_: object) -> NoReturn:
+        raise SystemExit(Exit.TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def hurried(stop: threading.Event, close: Callable[[], None], end: Callable[[], object]) -> Iterator[None]:
     """Time limit for the shutdown: `close` is called `CUT_SECONDS` after `stop`, and ends retries and waits.
 

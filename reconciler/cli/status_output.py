@@ -58,7 +58,12 @@ def status_json(
                 "stopped": [stopped_document(stop) for stop in one.stops],
                 "held_count": None
                 if one.held is None
-                else {"count": one.held.count, "until": one.held.until.isoformat(), "by": one.held.by},
+                else {
+                    "count": one.held.count,
+                    "until": one.held.until.isoformat(),
+                    "by": one.held.by,
+                    "limits": one.rollout.delivery.scales,
+                },
             }
             for one in statuses
         ],
@@ -169,7 +174,8 @@ def service_block(
     now = stack.aws.clock.now()
     text = status_text(status.rollout, observed, step, status.verbs, now, stack.look, driven=driven, paused=paused)
     if status.held is not None:
-        text += "\n  " + stack.look.paint(f"desired count {held_text(status.held)}", "yellow")
+        least = f"at least {status.held.count} tasks:" if status.rollout.delivery.scales else "desired count"
+        text += "\n  " + stack.look.paint(f"{least} {held_text(status.held)}", "yellow")
     for action in status.pending:
         text += "\n  " + stack.look.paint(f"pending: {_changes(action, names, stack.look)}", "yellow")
     for entry in status.deferred:

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import termios
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ IN_ENVIRONMENT: Final = (1, 2, 497, 0)
 
 SESSION: Final = "AWS_SSM_START_SESSION_RESPONSE"
 AGENT: Final = "ExecuteCommandAgent"
+NOT_CONNECTED: Final = "TargetNotConnectedException"
+"""ECS's code while the agent runs, and Systems Manager does not know it yet."""
+
 FORWARD: Final = "AWS-StartPortForwardingSession"
 CHUNK: Final = 65536
 
@@ -80,8 +84,7 @@ class TaskSession:
 
     def _run(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """A call about the task, once the plugin is known to be there."""
-        if shutil.which(PLUGIN) is None:
-            raise errors.ReconcilerError(f"the {PLUGIN} is not installed, which AWS needs for this: {PLUGIN_GUIDE}")
+        check_plugin()
         self.stack.aws.mine.add(self.task, self.target)
         answer: dict[str, Any] = self.stack.aws.run(_one(service, operation, params))
         return answer
@@ -95,6 +98,12 @@ class TaskSession:
         profile = transport.profile or ""
         command = [PLUGIN, text, transport.region, "StartSession", profile, json.dumps(request), url]
         return _in_foreground(command, env=environment)
+
+
+def check_plugin() -> None:
+    """Raises `errors.ReconcilerError` if the plugin is not installed."""
+    if shutil.which(PLUGIN) is None:
+        raise errors.ReconcilerError(f"the {PLUGIN} is not installed, which AWS needs for this: {PLUGIN_GUIDE}")
 
 
 def opened(stack: Stack, spec: RolloutSpec, task: str | None, container: str | None) -> TaskSession:
@@ -129,14 +138,25 @@ def opened(stack: Stack, spec: RolloutSpec, task: str | None, container: str | N
     name = chosen_container(container, several, (spec.container,))
     if not item.get("enableExecuteCommand"):
         raise errors.ReconcilerError(_exec_is_off(stack, spec, running[0].id))
-    local = containers_of(stack.identity.endpoint, running[0].id)
+    session = session_in(stack, item, name)
+    if session is None:
+        status, reason = agent_of(several[name])
+        raise errors.ReconcilerError(f"the agent for sessions in container {name} is {status}{reason}")
+    return session
+
+
+def session_in(stack: Stack, item: Mapping[str, Any], container: str) -> TaskSession | None:
+    """A session in a container of a task as ECS describes it; None while it takes none, because of its agent."""
+    id, cluster = (item[name].rpartition("/")[2] for name in ("taskArn", "clusterArn"))
+    found = next(one for one in item["containers"] if one["name"] == container)
+    local = containers_of(stack.identity.endpoint, id)
     if local is None:
-        _check_agent(several[name])
-    elif name not in local:
-        raise errors.ReconcilerError(f"container {name} of task {running[0].id} has no process")
-    cluster = item["clusterArn"].rpartition("/")[2]
-    runtime = several[name].get("runtimeId", "")
-    return TaskSession(stack, cluster, running[0].id, name, runtime, None if local is None else local[name])
+        if agent_of(found)[0] != "RUNNING":
+            return None
+        return TaskSession(stack, cluster, id, container, found.get("runtimeId", ""), None)
+    if container not in local:
+        raise errors.ReconcilerError(f"container {container} of task {id} has no process")
+    return TaskSession(stack, cluster, id, container, found.get("runtimeId", ""), local[container])
 
 
 def _exec_is_off(stack: Stack, spec: RolloutSpec, task: str) -> str:
@@ -149,14 +169,11 @@ def _exec_is_off(stack: Stack, spec: RolloutSpec, task: str) -> str:
     return f"task {task} takes no sessions: {why}"
 
 
-def _check_agent(container: Mapping[str, Any]) -> None:
-    """Raises `errors.ReconcilerError` while the agent that takes sessions does not run."""
+def agent_of(container: Mapping[str, Any]) -> tuple[str, str]:
+    """The status of the agent that takes sessions, and its reason in parentheses, or ""."""
     agents = (one for one in container.get("managedAgents") or () if one.get("name") == AGENT)
     agent = next(agents, {"lastStatus": "missing"})
-    if agent["lastStatus"] != "RUNNING":
-        reason = f" ({agent['reason']})" if agent.get("reason") else ""
-        name = container["name"]
-        raise errors.ReconcilerError(f"the agent for sessions in container {name} is {agent['lastStatus']}{reason}")
+    return agent["lastStatus"], f" ({agent['reason']})" if agent.get("reason") else ""
 
 
 def _described(cluster: str, task: str) -> Calls[dict[str, Any]]:
@@ -201,8 +218,11 @@ def _joined(inside: Mapping[str, Any], arguments: Sequence[str]) -> int:
 
 
 def _in_foreground(command: Sequence[str], **how: Any) -> int:
-    """Run a program with this process's streams. What is typed, Ctrl-C included, is for the program."""
-    with _deaf():
+    """Run a program with this process's streams. What is typed, Ctrl-C included, is for the program.
+
+    The terminal is left as it was, whatever the program has done to it.
+    """
+    with _deaf(), _terminal_kept():
         code = subprocess.run(list(command), check=False, **how).returncode
     return 128 - code if code < 0 else code
 
@@ -215,6 +235,21 @@ def _deaf() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """A program that loses its connection, or is killed, leaves a terminal that shows nothing of what is typed."""
+    try:
+        before = termios.tcgetattr(0)
+    except termios.error:  # no terminal
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):  # it is gone
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def _relay(port: int, to: tuple[str, int], stop: threading.Event) -> int:
@@ -232,13 +267,20 @@ def _relay(port: int, to: tuple[str, int], stop: threading.Event) -> int:
 
 
 def _connect(client: socket.socket, to: tuple[str, int]) -> None:
-    with client, contextlib.suppress(OSError), socket.create_connection(to, timeout=10) as server:
-        client.settimeout(None)
-        server.settimeout(None)
-        back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-        back.start()
-        _copy(client, server)
-        back.join()
+    """A connection that the task does not take is closed, as AWS closes it; the reason is printed."""
+    with client, contextlib.suppress(OSError):
+        try:
+            server = socket.create_connection(to, timeout=10)
+        except OSError as error:
+            echo(f"warning: port {to[1]} of the task: {error.strerror or error}", err=True)
+            return
+        with server:
+            client.settimeout(None)
+            server.settimeout(None)
+            back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+            back.start()
+            _copy(client, server)
+            back.join()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

@@ -17,6 +17,7 @@ from reconciler.model.plan import RefusalCode
 from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.reconcile.executor import Result, summary
 from reconciler.reconcile.pass_ import check_refusals
+from reconciler.reconcile.tasks_first import unpushed
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Response
 from reconciler.rollout_driver.driver import StepResult
@@ -32,6 +33,9 @@ PASSING: Final = (errors.Ambiguous, errors.Blocked, errors.Propagating, errors.T
 TASK_SECONDS: Final = 5.0
 """Longest time between two looks at one-off tasks that are waited for."""
 
+IMAGE_SECONDS: Final = 5.0
+"""The same, at images that are waited for."""
+
 IDLE_SECONDS: Final = 5.0
 """Time between checks while only a request is awaited."""
 
@@ -42,13 +46,15 @@ class Applied(Until):
 
     `patience`: time limit in seconds from the start; `rollout_patience`: time limit of the rollouts after that.
     `deferred_too`: whether deferred actions are applied in the end. `settled` is called once when the plan is applied.
-    `task_patience`: how long to wait for one-off tasks to end, at least as long as for the rollouts.
+    `task_patience`: how long to wait for one-off tasks to end, at least as long as for the rollouts. `image_patience`:
+    how long to wait for images to be pushed; None for not at all.
     """
 
     goal: Callable[[StepResult], bool] = has_begun
     patience: float = FOREVER
     rollout_patience: float = FOREVER
     task_patience: float = 0.0
+    image_patience: float | None = None
     deferred_too: bool = False
     services: frozenset[Address] | None = None
     settled: Callable[[], None] = lambda: None
@@ -58,6 +64,7 @@ class Applied(Until):
     _deadline: float | None = field(init=False, default=None)
     _rollouts_deadline: float | None = field(init=False, default=None)
     _tasks_deadline: float | None = field(init=False, default=None)
+    _images_deadline: float | None = field(init=False, default=None)
     _waiting_for_rollouts: bool = field(init=False, default=False)
     _last_look: tuple[str, ...] | None = field(init=False, default=None)
 
@@ -88,11 +95,15 @@ class Applied(Until):
         self._waiting_for_rollouts = True
         if self._rollouts_deadline is None or self._tasks_deadline is None:
             self._rollouts_deadline, self._tasks_deadline = now + self.rollout_patience, now + self.task_patience
+            self._images_deadline = None if self.image_patience is None else now + self.image_patience
             self.settled()
         queue = controller.queue
         results = [queue.results.get(rollout.address) for rollout in queue.rollouts]
         if not all(result is not None and self.goal(result) for result in results):
             return Ending.TIMED_OUT if now >= self._rollouts_deadline else None
+        if self._images_deadline is not None and self.unpushed:
+            controller.timer.requeue_within(IMAGE_SECONDS)
+            return Ending.TIMED_OUT if now >= self._images_deadline else None
         if self.running_tasks(controller) and now < self._tasks_deadline:
             if controller.timer.rest > TASK_SECONDS:
                 controller.timer.requeue_soon(wrote=False)
@@ -123,6 +134,11 @@ class Applied(Until):
                 return False
             check_refusals(last.plan)
         return not last.unfinished and (bool(last.failed) or not last.wrote)
+
+    @property
+    def unpushed(self) -> tuple[str, ...]:
+        """Where to push the images that something waits for, as of the last pass."""
+        return () if self.last is None else tuple(one.facts["tag_uri"] for one in unpushed(self.last.world))
 
     def running_tasks(self, controller: Controller) -> tuple[Observed[Any], ...]:
         """One-off tasks of the specs that have not ended, as of the last pass."""

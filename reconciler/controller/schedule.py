@@ -115,6 +115,10 @@ class PassTimer:
         self.touched = True
         self._in(0.0)
 
+    def requeue_within(self, seconds: float) -> None:
+        """Run again in `seconds` at the latest; nothing of ours has changed."""
+        self._at = min(self._at, self.clock.monotonic() + seconds)
+
     def backoff(self, *, at_most: float = float("inf")) -> None:
         """Retry after a failure. The pause doubles with each failure in a row, up to `at_most` seconds."""
         pause = min(

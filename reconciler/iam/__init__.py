@@ -6,7 +6,21 @@ specs, compiled ──► names and roles                             │
 """
 
 from reconciler.iam.fit import LARGEST, fitted, size
+from reconciler.iam.people import COMMANDS, WITHOUT_AWS, WITHOUT_SPECS, personal_statements
 from reconciler.iam.statement import EVERYTHING, Statement
 from reconciler.iam.statements import Extras, document, statements
 
-__all__ = ["EVERYTHING", "LARGEST", "Extras", "Statement", "document", "fitted", "size", "statements"]
+__all__ = [
+    "COMMANDS",
+    "EVERYTHING",
+    "LARGEST",
+    "WITHOUT_AWS",
+    "WITHOUT_SPECS",
+    "Extras",
+    "Statement",
+    "document",
+    "fitted",
+    "personal_statements",
+    "size",
+    "statements",
+]

@@ -52,6 +52,12 @@ def of_modules(modules: Iterable[str], inside: tuple[str, ...]) -> Operations:
     return frozenset(one for module in modules for one in _closure(module, inside))
 
 
+def modules_in(package: str) -> tuple[str, ...]:
+    """The modules of a package of the product."""
+    folder = Path(reconciler.__file__).parent.joinpath(*package.split(".")[1:])
+    return tuple(sorted(f"{package}.{file.stem}" for file in folder.glob("*.py") if file.stem != "__init__"))
+
+
 @cache
 def of_store() -> Operations:
     """The store keeps its calls as texts: `perform("GetItem", …)`."""

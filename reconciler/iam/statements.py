@@ -57,10 +57,12 @@ def statements(
 ) -> tuple[Statement, ...]:
     """All that operating these specs takes. `place.account` may be `*` where it is not known."""
     wanted = tuple(desired)
-    return tuple(_Maker(kinds, wanted, tuple(deliveries), place, extras or Extras()).all())
+    return tuple(Maker(kinds, wanted, tuple(deliveries), place, extras or Extras()).all())
 
 
-class _Maker:
+class Maker:
+    """Statements for specs. What a person needs for single commands is less (people.py)."""
+
     def __init__(
         self,
         kinds: ResourceTypes,
@@ -101,7 +103,7 @@ class _Maker:
         named = {spec.permissions_boundary for spec in self._specs("role")} | {self.extras.boundary}
         return tuple(sorted(filter(None, named)))
 
-    def _bound(self) -> dict[Binding, tuple[Operation, ...]]:
+    def _operations(self) -> set[Operation]:
         """Reads of every type, since what nobody wants any more has to be found, too; writes of those in use."""
         found: set[Operation] = set()
         for name, kind in self.kinds.items():
@@ -110,8 +112,11 @@ class _Maker:
             if name in self.engines or self.extras.all_types:
                 found |= calls.of_engine(engine)
         found |= {one for one in calls.of_loop() if self.engines or self.extras.all_types or rules.reads(one)}
+        return found
+
+    def _bound(self) -> dict[Binding, tuple[Operation, ...]]:
         bound: dict[Binding, list[Operation]] = defaultdict(list)
-        for one in sorted(found - rules.FREE):
+        for one in sorted(self._operations() - rules.FREE):
             bound[rules.binding_of(one)].append(one)
         return {binding: tuple(ones) for binding, ones in bound.items()}
 
@@ -143,6 +148,14 @@ class _Maker:
     def _arns_of(self, want: Desired[Any], binding: Binding) -> tuple[str, ...]:
         names: tuple[NamedArn, ...] = self.kinds[want.address.kind].arns(want.spec).get(binding, ())
         return tuple(self._arn(*name) for name in names)
+
+    def _clusters(self) -> list[str]:
+        return sorted({name.partition("/")[0] for name in self._service_names()})
+
+    def _service_names(self) -> list[str]:
+        """Each service with its cluster before it."""
+        names = {want.address: want.spec.name for want in self.wanted if want.address.kind == "cluster"}
+        return sorted(f"{_cluster(spec.cluster, names)}/{spec.name}" for spec in self._specs("service"))
 
     # -- statements
 
@@ -183,8 +196,7 @@ class _Maker:
 
     def _makes(self) -> Iterator[Statement]:
         ours = {"StringEquals": self._asked_as_ours}
-        made = self._actions(Binding.MAKE)
-        yield Statement("Make", "what it makes carries the stack's tag", made, condition=ours)
+        yield self._makes_tagged()
         by_name: set[Operation] = set()
         for name in sorted({want.address.kind for want in self.wanted if self._arns_of(want, Binding.MAKE_BY_NAME)}):
             kind = self.kinds[name]
@@ -195,6 +207,12 @@ class _Maker:
         yield Statement("MakeByName", why, actions, self._named(Binding.MAKE_BY_NAME), ours)
         yield from self._makes_in_ec2(ours)
         yield from self._tags_in_passing()
+
+    def _makes_tagged(self) -> Statement:
+        made = self._actions(Binding.MAKE)
+        return Statement(
+            "Make", "what it makes carries the stack's tag", made, condition={"StringEquals": self._asked_as_ours}
+        )
 
     def _makes_in_ec2(self, ours: Condition) -> Iterator[Statement]:
         made = {name: rules.made_in_ec2()[name] for _, name in self.bound.get(Binding.MAKE_IN_EC2, ())}
@@ -224,13 +242,10 @@ class _Maker:
         ours = {"StringEquals": self._is_ours}
         why = "what carries the stack's tag is the stack's"
         yield Statement("Change", why, self._actions(Binding.CHANGE), condition=ours)
-        names = {want.address: want.spec.name for want in self.wanted if want.address.kind == "cluster"}
-        clusters = sorted({_cluster(spec.cluster, names) for spec in self._specs("service")})
-        inside = {"ArnEquals": {"ecs:cluster": [self._arn("ecs", f"cluster/{name}") for name in clusters]}}
+        inside = {"ArnEquals": {"ecs:cluster": [self._arn("ecs", f"cluster/{name}") for name in self._clusters()]}}
         why = "IAM knows task sets by their cluster"
         yield Statement("RollOut", why, self._actions(Binding.TASK_SETS), condition=inside)
-        named = sorted(f"{_cluster(spec.cluster, names)}/{spec.name}" for spec in self._specs("service"))
-        arns = tuple(self._arn("ecs", f"service-deployment/{one}/*") for one in named)
+        arns = tuple(self._arn("ecs", f"service-deployment/{one}/*") for one in self._service_names())
         yield Statement("MoveOn", "these carry no tags", self._actions(Binding.SERVICE_DEPLOYMENTS), arns)
         why = "IAM cannot bind it; the product itself lets go of nothing but the stack's revisions"
         yield Statement("LetGoOfRevisions", why, self._actions(Binding.UNBOUND))

@@ -9,7 +9,7 @@ function from a plan to a plan; what it takes out is recorded in the plan, and t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -73,19 +73,23 @@ def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
 
 
 def agreement(plan: Plan, context: Context) -> Plan:
-    """Only the remainder of the approved plan: its resources, without those written since."""
+    """Only the remainder of the approved plan: its resources, without those written since.
+
+    A plan that waits for an image approves the revisions that will name it, once it has been pushed.
+    """
     agreed = context.agreed
     if agreed is None:
         return plan
     addresses = {one.address for one in agreed.actions} | {one.address for one in agreed.waiting}
     addresses |= {one.action.address for one in agreed.deferred}
     approved = _going(agreed)
+    awaited = {note.address for note in agreed.warnings if context.kinds[note.address.kind].lookup}
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         replaces = action.verb is Verb.REPLACE and action.drop.id not in approved
         if action.only_notes or action.only_rolls:  # what is rolled out is decided with the rollouts
             left.append(action)
-        elif action.address not in addresses or replaces:
+        elif (action.address not in addresses and not _names(action, awaited, context)) or replaces:
             deferred.append(Deferred(action, DeferralCode.NOT_APPROVED, NOT_AGREED))
         elif action.verb in _REPEATED and action.signature in context.written:
             left += [_rolled(action)] if action.rolls else []
@@ -97,6 +101,14 @@ def agreement(plan: Plan, context: Context) -> Plan:
 
 _REPEATED: Final = frozenset({Verb.UPDATE, Verb.ADOPT, Verb.ROLL})
 """What may be to do again although it was done."""
+
+
+def _names(action: Action, awaited: Collection[Address], context: Context) -> bool:
+    """Whether it is only a revision that names what was waited for."""
+    revised = bool(action.changes) and all(change.release for change in action.changes)
+    if not revised or not context.kinds[action.address.kind].revisions:
+        return False
+    return not context.desired[action.address].refs().isdisjoint(awaited)
 
 
 def _rolled(action: Action) -> Action:

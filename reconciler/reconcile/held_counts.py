@@ -3,6 +3,8 @@
 A held count is a tag on the ECS service, `COUNT:DEADLINE:WHO[: WHY]`. Until its deadline the service is planned as if
 the specs declared that count, so that drift, deferral and rollouts treat it like any other. Afterwards the same action
 writes the specs' count and removes the tag. Nothing but a pass ends it, so it may end late, and never early.
+
+Where autoscaling decides about the count, its minimum is held, and its maximum is as large at least.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from reconciler.model.ownership import HELD_COUNT
 from reconciler.model.plan import Note
 from reconciler.model.resource import Address, Calls, Desired
 from reconciler.model.tagging import unescaped, with_text
+from reconciler.resources.scaling import held_at, in_force, limits_of
 from reconciler.rollout.describe import described, ecs, listed, pairs
 
 MOST = 5000
@@ -76,21 +79,46 @@ def of_tags(tags: Mapping[str, str]) -> HeldCount | None:
 def with_held(
     wanted: Mapping[Address, Desired[Any]], world: ObservedState, now: datetime
 ) -> dict[Address, Desired[Any]]:
-    """What is wanted, with the counts that are held. Only a count that the specs declare can be held."""
+    """What is wanted, with the counts that are held. Only a count or limits that the specs declare can be held."""
     result = dict(wanted)
-    for address, found in _held(wanted, world, now):
-        want = wanted[address]
-        spec = want.spec.model_copy(update={"desired_count": found.count})
-        result[address] = replace(want, spec=spec, tags={**want.tags, HELD_COUNT: found.text()})
+    for address, found in _held(wanted, world):
+        want, scaling = wanted[address], wanted.get(scaling_of(address))
+        if scaling is not None:
+            limits = held_at(scaling.spec, found.count) if found.holds(now) else in_force(scaling.spec, now)
+            result[scaling.address] = replace(scaling, spec=limits)
+        if found.holds(now):
+            held = {} if scaling is not None else {"desired_count": found.count}
+            tags = {**want.tags, HELD_COUNT: found.text()}
+            result[address] = replace(want, spec=want.spec.model_copy(update=held), tags=tags)
     return result
+
+
+def with_limits(wanted: Mapping[Address, Desired[Any]], world: ObservedState) -> ObservedState:
+    """The observed state, with the limits that AWS has where they are or were held: those of a period are no excuse."""
+    scaled = {scaling_of(address) for address, _ in _held(wanted, world)} & wanted.keys()
+    if not scaled:
+        return world
+    seen = world.found.get("scaling", ())  # what was just created and is not shown yet has nothing of AWS's
+    found = [limits_of(one) if one.address in scaled and "item" in one.facts else one for one in seen]
+    return replace(world, found={**world.found, "scaling": found})
 
 
 def notes(wanted: Mapping[Address, Desired[Any]], world: ObservedState, now: datetime) -> tuple[Note, ...]:
     """The counts that are held, for the plan."""
-    return tuple(
-        Note(address, f"desired_count is {text(found)}; the specs declare {wanted[address].spec.desired_count}")
-        for address, found in _held(wanted, world, now)
-    )
+    result = list[Note]()
+    for address, found in _held(wanted, world):
+        scaling, declared = wanted.get(scaling_of(address)), wanted[address].spec.desired_count
+        if found.holds(now) and scaling is not None:
+            limits = f"{scaling.spec.min} to {scaling.spec.max}"
+            result.append(Note(scaling.address, f"min is {text(found)}; the specs declare {limits}"))
+        elif found.holds(now):
+            result.append(Note(address, f"desired_count is {text(found)}; the specs declare {declared}"))
+    return tuple(result)
+
+
+def scaling_of(service: Address) -> Address:
+    """The address of the autoscaling of a service, if it has one."""
+    return Address("scaling", service.name)
 
 
 def text(held: HeldCount) -> str:
@@ -98,11 +126,11 @@ def text(held: HeldCount) -> str:
     return f"held at {held.count} until {held.until:%a %d %b %H:%M} UTC by {held.by}"
 
 
-def _held(
-    wanted: Mapping[Address, Desired[Any]], world: ObservedState, now: datetime
-) -> Iterator[tuple[Address, HeldCount]]:
+def _held(wanted: Mapping[Address, Desired[Any]], world: ObservedState) -> Iterator[tuple[Address, HeldCount]]:
+    """The services of which something is held, or was: the tag is there still."""
     for one in world.found.get("service", ()):
         found = of_tags(one.tags)
-        declared = getattr(wanted[one.address].spec, "desired_count", None) if one.address in wanted else None
-        if found is not None and found.holds(now) and declared is not None:
+        if found is None or one.address not in wanted:
+            continue
+        if scaling_of(one.address) in wanted or wanted[one.address].spec.desired_count is not None:
             yield one.address, found

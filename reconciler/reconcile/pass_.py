@@ -92,7 +92,7 @@ def planned(
     """
     desired_state = desired_state.current(world)
     declared, tags = desired_state.wanted, tags_of(desired_state, world)
-    wanted = held_counts.with_held(declared, world, at)
+    wanted, world = held_counts.with_held(declared, world, at), held_counts.with_limits(declared, world)
     context = Context(
         world, wanted, kinds, desired_state.deliveries, desired_state.guard, desired_state.rules,
         leaving=desired_state.leaving,

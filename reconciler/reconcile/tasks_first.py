@@ -1,4 +1,8 @@
-"""Plan filter for what runs to completion: its images have to be pushed, and what it prepares waits for it. Pure."""
+"""Plan filter for the order of tasks: none is started before its images are pushed, nor before a task that prepares it.
+
+What starts tasks without a further decision waits for the images: a one-off task, a service that ECS creates with
+tasks and what refers to it, and the revision of a schedule, which would start it at its time. Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from typing import Any, Final
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, Consequence, DeferralCode, Deferred, Plan, Verb
-from reconciler.model.resource import Address, Desired, ResourceHealth
+from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
 from reconciler.model.type_registry import ResourceTypes
+from reconciler.reconcile import partial_update
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
@@ -25,29 +30,26 @@ def tasks_first(
     kinds: ResourceTypes,
     deliveries: Iterable[RolloutSpec],
 ) -> Plan:
-    """The plan without tasks whose image has not been pushed, and without the first tasks of a service that has a
-    pre-deployment task which has not succeeded yet.
-
-    A service that is created with tasks, which a later version would replace through every gate, is not created before
-    its image has been pushed, nor is what refers to it.
+    """The plan without what would start tasks whose image has not been pushed, and without the first tasks of a service
+    that has a pre-deployment task which has not succeeded yet.
     """
     waiting = {
         delivery.service: AFTER.format(delivery.pre_deployment.address)
         for delivery in deliveries
         if delivery.pre_deployment is not None and delivery.created_with_tasks and not _has_begun(delivery, world)
     }
-    gated = {one.service for one in deliveries if one.moves_traffic and one.created_with_tasks}
-    created = [one for one in plan.actions if one.address in gated and one.verb is Verb.CREATE]
-    absent = {one.address: because for one in created if (because := _not_pushed(one, desired, world))}
+    gated = {one.service for one in deliveries if one.created_with_tasks}
+    absent = {one.address for one in plan.actions if one.address in gated and one.verb in (Verb.CREATE, Verb.REPLACE)}
+    images = {one.address: one for one in unpushed(world)}
     left, deferred = list[Action](), list(plan.deferred)
     for action in plan.actions:
         now, later, because = _split(action, waiting)
-        missing = _not_pushed(action, desired, world) if kinds[action.address.kind].runs_to_completion else ""
-        if action.verb is Verb.CREATE and absent and action.address in desired:
-            needed = {action.address} | desired[action.address].refs()
-            missing = missing or next((absent[one] for one in sorted(needed & absent.keys())), "")
-        if missing:
-            now, later, because = None, action, missing
+        uses = _behind(action.address, desired) if images else frozenset[Address]()
+        missing = next((images[one].reason for one in sorted(uses & images.keys())), "")
+        if missing and (part := _without_start(action, kinds, bool(uses & absent))) is not None:
+            (now, later), because = part, missing
+        else:
+            missing = ""
         left += [] if now is None else [now]
         code = DeferralCode.IMAGE if missing else DeferralCode.PRE_DEPLOYMENT
         deferred += [] if later is None else [Deferred(later, code, because)]
@@ -73,18 +75,39 @@ def _split(action: Action, waiting: Mapping[Address, str]) -> tuple[Action | Non
     return (rest if rest.changes or rest.tags else None), only, because
 
 
-def _not_pushed(action: Action, desired: Mapping[Address, Desired[Any]], world: ObservedState) -> str:
-    """Why an image of a task that would be started cannot be pulled; "" if nothing is known against it."""
+def unpushed(world: ObservedState) -> tuple[Observed[Any], ...]:
+    """The images that the specs name and no task can pull yet."""
+    return tuple(one for one in world.found.get("image", ()) if one.health is not ResourceHealth.READY)
+
+
+def _without_start(action: Action, kinds: ResourceTypes, of_absent: bool) -> tuple[Action | None, Action | None] | None:
+    """What of an action is done before its images are pushed, and what later; None if nothing of it starts tasks.
+
+    `of_absent`: it creates a service with tasks, or something that refers to a service that does not exist yet.
+    """
+    kind = kinds[action.address.kind]
     if action.verb is Verb.DELETE or action.only_notes:
-        return ""
-    images = {one.address: one for one in world.found.get("image", ())}
-    seen, todo = set[Address](), [action.address]
+        return None
+    if action.verb in (Verb.CREATE, Verb.REPLACE):
+        return (None, action) if of_absent or kind.runs_to_completion or kind.starts_tasks else None
+    if kind.runs_to_completion:
+        return None, action
+    revision = tuple(change for change in action.changes if change.release)
+    if not kind.starts_tasks or not revision or action.old is None or action.new is None:
+        return None
+    kept = {change.field: getattr(action.old.spec, change.field) for change in revision}
+    rest = tuple(change for change in action.changes if change not in revision)
+    new = replace(action.new, spec=action.new.spec.model_copy(update=kept))
+    now = replace(action, new=new, changes=rest)
+    return (now if rest or action.tags else None), partial_update.rest(action, rest)
+
+
+def _behind(address: Address, desired: Mapping[Address, Desired[Any]]) -> frozenset[Address]:
+    """The resource, and all that it is built on."""
+    seen, todo = set[Address](), [address]
     while todo:
         at = todo.pop()
-        found = images.get(at)
-        if found is not None and found.health is not ResourceHealth.READY:
-            return found.reason
-        if at not in seen and at in desired:
+        if at not in seen:
             seen.add(at)
-            todo += sorted(desired[at].refs(), reverse=True)
-    return ""
+            todo += desired[at].refs() if at in desired else ()
+    return frozenset(seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue
@@ -11,6 +12,7 @@ from reconciler.model import member_values, members, resource
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import NOTHING, Address, Call, Link, ServiceApi
 from reconciler.model.resource_type import FieldMark, Scope
+from reconciler.model.schedules import next_time
 
 autoscaling = ServiceApi("application-autoscaling")
 
@@ -46,6 +48,9 @@ API: Final = ApiMembers(
     changeable=frozenset({TRACKING}),
     others=(f"{TRACKING}.{KEPT}",),
 )
+
+WEEK: Final = timedelta(days=8)
+"""In which each period of a week has begun and ended."""
 
 OURS: Final = "reconciler-"
 """What the names of our scheduled actions begin with; others stay as they are."""
@@ -140,6 +145,28 @@ def bounds(item: Mapping[str, Any], want: ScalingSpec | None) -> tuple[int, int]
     if want is not None and found in {(one.min, one.max) for one in (want.actions or {}).values()}:
         return want.min, want.max
     return found
+
+
+def held_at(spec: ScalingSpec, count: int) -> ScalingSpec:
+    """With `count` tasks at least, also at the times of its actions."""
+    actions = {name: one.model_copy(update=_at_least(one, count)) for name, one in (spec.actions or {}).items()}
+    return spec.model_copy(update=_at_least(spec, count) | ({} if spec.actions is None else {"actions": actions}))
+
+
+def in_force(spec: ScalingSpec, now: datetime) -> ScalingSpec:
+    """With the bounds that its actions have set last, where their times are known."""
+    last, limits = now - WEEK, (spec.min, spec.max)
+    for action in (spec.actions or {}).values():
+        moment = now - WEEK
+        while (following := next_time(action.schedule, action.time_zone, moment)) is not None and following <= now:
+            moment = following
+        if moment > last:
+            last, limits = moment, (action.min, action.max)
+    return spec.model_copy(update={"min": limits[0], "max": limits[1]})
+
+
+def _at_least(limits: ScalingSpec | ScheduledAction, count: int) -> dict[str, int]:
+    return {"min": count, "max": max(limits.max, count)}
 
 
 def read_action(item: Mapping[str, Any]) -> ScheduledAction:

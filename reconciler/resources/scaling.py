@@ -32,6 +32,8 @@ from reconciler.resources._scaling_fields import (
     autoscaling,
     bounds,
     filled,
+    held_at,
+    in_force,
     kept,
     put,
     put_action,
@@ -40,7 +42,17 @@ from reconciler.resources._scaling_fields import (
     unsaid,
 )
 
-__all__ = ["DIMENSION", "Policy", "Scaling", "ScalingSpec", "ScheduledAction"]
+__all__ = [
+    "DIMENSION",
+    "Policy",
+    "Scaling",
+    "ScalingSpec",
+    "ScheduledAction",
+    "held_at",
+    "in_force",
+    "limits_now",
+    "limits_of",
+]
 
 BATCH: Final = 50  # targets a DescribeScalableTargets
 
@@ -239,6 +251,20 @@ class Scaling(ResourceType[ScalingSpec]):
     def update_tags(self, old: Observed[ScalingSpec], put: Mapping[str, str], drop: Iterable[str]) -> Calls[None]:
         """The service's tags stand for those of its scaling."""
         yield from ()
+
+
+def limits_of(found: Observed[ScalingSpec]) -> Observed[ScalingSpec]:
+    """With the bounds that AWS has, also where an action of the specs has set them."""
+    low, high = bounds(found.facts["item"], None)
+    return replace(found, spec=found.spec.model_copy(update={"min": low, "max": high}))
+
+
+def limits_now(resource: str) -> Calls[tuple[int, int] | None]:
+    """The bounds that AWS has; None if nothing scales the service."""
+    answer = yield autoscaling.describe_scalable_targets(
+        ServiceNamespace=NAMESPACE, ResourceIds=[resource], ScalableDimension=DIMENSION
+    )
+    return next((bounds(one, None) for one in answer["ScalableTargets"]), None)
 
 
 def _resource(service_arn: str) -> str:

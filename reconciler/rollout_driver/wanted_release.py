@@ -35,7 +35,7 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
     members = _members(wanted[delivery.service].spec)
     release = replace(_unnamed(delivery, declared.spec, commit, _health(delivery, context)), members=members)
     lack = _missing_image(delivery, found)
-    if lack and delivery.moves_traffic:
+    if lack:
         return release, lack
     current = found.get(delivery.task_definition)
     definition = wanted[delivery.task_definition].resolved(ids)
@@ -46,8 +46,6 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
     registered = context.made.get(delivery.task_definition, "")
     if not registered and current is not None and not diff(current, definition.spec):
         registered = current.id
-    if lack and not registered:  # ECS retries what is registered, as at the first deployment, until its image exists
-        return release, lack
     hashed = content(definition.spec)
     name = release_id(hashed, release)
     aliases = {release_id(hashed, one) for one in _elsewhere(delivery, release, context)} - {name}

@@ -59,6 +59,12 @@ def find(folder: Path) -> Path | None:
     return next((folder / name for name in FILES if (folder / name).is_file()), None)
 
 
+def overrides(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder that Compose reads over the Compose file."""
+    names = (name.replace(".", ".override.", 1) for name in FILES)
+    return tuple(folder / name for name in names if (folder / name).is_file())
+
+
 def read(path: Path, name: str, region: str) -> Blueprint:
     """Raises `errors.SpecInvalid`, with the position of each problem."""
     root = _root(path)

@@ -17,7 +17,7 @@ from reconciler import errors
 from reconciler.cli.emulator_client import containers_of
 from reconciler.cli.inside import passes_exit_code
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.task_session import SESSION, TaskSession, _relay
+from reconciler.cli.task_session import SESSION, TaskSession, _connect, _relay
 from tests.cli.cli_runner import Typed, onstage
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
 
@@ -51,7 +51,7 @@ def test_a_task_without_exec_names_the_line_of_the_specs(type_: Typed, command: 
         (("exec", "my-app-fronted", "sh"), Exit.USAGE, SERVICE),
         (("exec", SERVICE), Exit.USAGE, "COMMAND"),
         (("exec", SERVICE, "--container", "frontent", "sh"), Exit.USAGE, "frontend"),
-        (("exec", SERVICE, "--task", "zz", "sh"), Exit.NOT_RUN, "zz"),
+        (("exec", "-it", SERVICE, "--task", "zz", "sh"), Exit.NOT_RUN, "zz"),
         (("port-forward", SERVICE, "web"), Exit.USAGE, "LOCAL:REMOTE"),
         (("port-forward", SERVICE, "1:2:3"), Exit.USAGE, "LOCAL:REMOTE"),
         (("port-forward", SERVICE, "80:0"), Exit.USAGE, "0"),
@@ -158,6 +158,17 @@ def test_a_port_that_is_taken_is_not_an_exit_code_of_the_task() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         forwarded = passes_exit_code(lambda: _relay(taken.getsockname()[1], ("127.0.0.1", 1), threading.Event()))
         assert forwarded() == Exit.NOT_RUN
+
+
+def test_a_port_that_nobody_listens_on_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The relay goes on, and whoever connects sees the connection closed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        to = free.getsockname()
+    here, there = socket.socketpair()
+    _connect(there, to)
+    assert here.recv(1) == b""
+    here.close()
+    assert f"port {to[1]} of the task: Connection refused" in capsys.readouterr().err
 
 
 def test_a_connection_is_relayed_both_ways_to_its_end() -> None:

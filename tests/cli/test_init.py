@@ -51,6 +51,20 @@ def test_an_image_without_a_version_is_carried_over_and_said() -> None:
     assert not [one for one in load(Path("specs")).diagnostics if one.rule.startswith("E")]
 
 
+def test_a_compose_file_beside_a_template_is_named() -> None:
+    """It is not read then; the way to read it is printed."""
+    Path("compose.yaml").write_text("services: {web: {image: 'nginx:1.27', ports: ['80:80']}}\n", encoding="utf-8")
+    ran = init("--template", "worker", "-o", "json")
+    assert ran.code == Exit.DONE, ran.err
+    (left,) = json.loads(ran.out)["left_out"]
+    assert (left["name"], "--template" in left["because"]) == ("compose.yaml", True)
+    Path("compose.override.yaml").write_text("services: {web: {ports: ['81:80']}}\n", encoding="utf-8")
+    ran = init("from-compose", "-o", "json")
+    assert ran.code == Exit.DONE, ran.err
+    assert [one["name"] for one in json.loads(ran.out)["left_out"]] == ["compose.override.yaml"]
+    assert "nginx:1.27" in Path("from-compose/services/web.yaml").read_text(encoding="utf-8")
+
+
 def test_each_file_names_the_schema() -> None:
     """In its first line, by the way from the file to it."""
     init("--template", "web")

@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from reconciler import errors
 from reconciler.cli.output.exits import Exit
 from reconciler.local.faults import Fault
 from reconciler.local.scripted import Script
 from reconciler.model import ownership
 from reconciler.model.resource import Call
 from tests.cli.cli_runner import Typed, onstage
-from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, InProcess, emulated_stack
 
 pytestmark = pytest.mark.apart
 
 
 @pytest.fixture(scope="module")
 def serving(for_a_module: None) -> Iterator[EmulatedStack]:
-    with emulated_stack(terms=SHORT) as found:
+    with emulated_stack({"desired_count: 1": "desired_count: 1\nexec: true"}, SHORT) as found:
         found.serving()
         yield found
 
@@ -110,6 +114,11 @@ def test_a_task_that_never_ran_exits_with_our_own_code_and_its_reason(serving: E
     assert "CannotPullContainerError" in ran.err
 
 
+def test_a_size_that_fargate_does_not_have_is_refused(serving: EmulatedStack, type_: Typed) -> None:
+    ran = run(type_, "--cpu", "3", "true")
+    assert (ran.code, "No Fargate configuration exists" in ran.err) == (Exit.NOT_RUN, True), ran.err
+
+
 def test_without_capacity_nothing_was_started(serving: EmulatedStack, type_: Typed) -> None:
     serving.laptop.aws.faults.add(Fault("no_capacity"))
     ran = run(type_, "true")
@@ -137,12 +146,158 @@ def test_ctrl_c_stops_the_task(serving: EmulatedStack, type_: Typed) -> None:
     assert ended(serving)["stopCode"] == "UserInitiated"
 
 
+# -- interactive
+
+
+def slow(*values: Any) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+SESSION = {"session": {"sessionId": "s", "streamUrl": "wss://", "tokenValue": "secret"}}
+
+
+@dataclass(slots=True)
+class Agent:
+    """AWS as far as the emulator in this process is not: sessions, whose agent may be missing."""
+
+    stage: EmulatedStack
+    status: str | None = "RUNNING"
+    refuses_stop: bool = False
+    unknown: int = 0
+    """How often Systems Manager does not know the agent."""
+
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+    def perform(self, call: Call) -> dict[str, Any]:
+        if call.operation == "ExecuteCommand" and self.unknown:
+            self.unknown -= 1
+            raise errors.Invalid("no", code="TargetNotConnectedException", call="ecs.ExecuteCommand")
+        if call.operation == "ExecuteCommand":
+            self.sessions.append(dict(call.params))
+            return SESSION
+        if call.operation == "StopTask" and self.refuses_stop:
+            raise errors.Denied("no", code="AccessDeniedException", call="ecs.StopTask")
+        answer = InProcess.perform(self.stage.transport, call)
+        if call.operation == "DescribeTasks":
+            for one in (container for task in answer["tasks"] for container in task["containers"]):
+                agents = [{"name": "ExecuteCommandAgent", "lastStatus": self.status, "reason": "no route"}]
+                one["managedAgents"] = agents if self.status else []
+        return answer
+
+
+@pytest.fixture
+def agent(serving: EmulatedStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
+    """With a plugin that ends with 5."""
+    plugin = tmp_path / "session-manager-plugin"
+    plugin.write_text("#!/bin/sh\nexit 5\n")
+    plugin.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    found = Agent(serving)
+    monkeypatch.setattr(serving.transport, "perform", found.perform)
+    yield found
+    found.refuses_stop = False
+
+
+def test_an_interactive_command_runs_in_a_task_that_idles_and_is_stopped(
+    serving: EmulatedStack, type_: Typed, agent: Agent
+) -> None:
+    agent.unknown = 2
+    ran = run(type_, "-it", "--env", "DRY=1", "ls", "a b")
+    assert (ran.code, ran.out) == (5, "")
+    (session,) = agent.sessions
+    assert (session["command"], session["interactive"]) == ("ls 'a b'", True)
+    serving.laptop.advance(120)
+    task = ended(serving)
+    assert (task["enableExecuteCommand"], task["stopCode"]) == (True, "UserInitiated")
+    (override,) = task["overrides"]["containerOverrides"]
+    assert override["command"] == ["sleep", "43200"], "it ends by itself where nobody stops it"
+    assert override["environment"] == [{"name": "DRY", "value": "1"}]
+
+
+def test_without_sessions_no_task_is_started(serving: EmulatedStack, type_: Typed, agent: Agent) -> None:
+    """Neither without the plugin, nor where the role of the task does not allow them; the line is named."""
+    serving.transport.sent.clear()
+    with patch.dict(os.environ, PATH="/nowhere"):
+        ran = run(type_, "-it", "sh")
+    assert (ran.code, "session-manager-plugin is not installed" in ran.err) == (Exit.NOT_RUN, True)
+    serving.texts.clear()
+    ran = run(type_, "-it", "sh")
+    assert (ran.code, "services/frontend.yaml:" in ran.err, "`exec: true`" in ran.err) == (Exit.NOT_RUN, True, True)
+    assert serving.transport.sent["RunTask"] == 0
+
+
+@pytest.mark.parametrize(("status", "at_most"), [("STOPPED", 60.0), slow("PENDING", 300.0), slow(None, 300.0)])
+def test_an_agent_that_does_not_come_has_a_deadline(
+    serving: EmulatedStack, type_: Typed, agent: Agent, status: str | None, at_most: float
+) -> None:
+    agent.status, began = status, serving.laptop.clock.monotonic()
+    ran = run(type_, "-it", "sh")
+    assert (ran.code, agent.sessions) == (Exit.NOT_RUN, [])
+    assert f"is {'missing' if status is None else f'{status} (no route)'}" in ran.err
+    assert serving.laptop.clock.monotonic() - began < at_most
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (Script(exits_after=0.5, exit_code=127), "exit code 127 before the session began"),
+        slow(Script(fails_to_start="CannotPullContainerError: no such image"), "CannotPullContainerError"),
+    ],
+)
+def test_a_task_that_ends_before_the_session_says_why(
+    serving: EmulatedStack, type_: Typed, agent: Agent, script: Script, said: str
+) -> None:
+    agent.status = None
+    serving.laptop.script(script)
+    ran = run(type_, "-it", "sh")
+    assert (ran.code, said in ran.err) == (Exit.NOT_RUN, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("during", "number", "code"),
+    [
+        ("RunTask", signal.SIGINT, Exit.INTERRUPTED),
+        slow("DescribeTasks", signal.SIGTERM, Exit.TERMINATED),
+        ("ExecuteCommand", signal.SIGHUP, Exit.TERMINATED),
+        slow("ExecuteCommand", signal.SIGINT, Exit.INTERRUPTED),
+        slow("StopTask", signal.SIGINT, 5),
+    ],
+)
+def test_an_interruption_stops_the_task(
+    serving: EmulatedStack, type_: Typed, agent: Agent, during: str, number: signal.Signals, code: int
+) -> None:
+    """At any step, also where the terminal is gone; a command that has ended keeps its exit code."""
+    left = [number]
+
+    def perform(call: Call) -> dict[str, Any]:
+        answer = agent.perform(call)
+        if call.operation == during and left:
+            os.kill(os.getpid(), left.pop())
+        return answer
+
+    with patch.object(serving.transport, "perform", perform):
+        ran = run(type_, "-it", "sh")
+    assert ran.code == code
+    serving.laptop.advance(120)
+    assert ended(serving)["stopCode"] == "UserInitiated"
+
+
+def test_a_task_that_cannot_be_stopped_is_named(serving: EmulatedStack, type_: Typed, agent: Agent) -> None:
+    agent.refuses_stop = True
+    ran = run(type_, "-it", "sh")
+    (task,) = (one for one in tasks(serving) if one["enableExecuteCommand"] and "service:" not in one["group"])
+    id = task["taskArn"].rpartition("/")[2]
+    serving.laptop.client("ecs").stop_task(cluster=CLUSTER, task=id)
+    assert (ran.code, f"aws ecs stop-task --cluster {CLUSTER} --task {id}" in ran.err) == (Exit.NOT_RUN, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--container", "frontent", "true"), "frontend"),
         (("--env", "DRY", "true"), "NAME=VALUE"),
         (("--cpu", "0", "true"), "--cpu"),
+        (("--timeout", "0s", "true"), "--timeout"),
         ((), "COMMAND"),
     ],
 )

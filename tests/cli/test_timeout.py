@@ -11,22 +11,26 @@ from tests.harness.emulated_stack import EmulatedStack, emulated_stack
 pytestmark = pytest.mark.apart
 
 
-def waited(stage: EmulatedStack, *words: str) -> tuple[int, float]:
-    """The exit code of a command, and how much time it let pass."""
+def waited(stage: EmulatedStack, *words: str) -> tuple[int, float, str]:
+    """The exit code of a command, how much time it let pass, and what it printed to stderr."""
     with onstage(stage) as typed:
         began = stage.laptop.clock.monotonic()
-        return typed(*words).code, stage.laptop.clock.monotonic() - began
+        ran = typed(*words)
+        return ran.code, stage.laptop.clock.monotonic() - began, ran.err
 
 
 def test_apply_without_time_makes_one_pass() -> None:
     """It exits with 4 until it is seen to be in place, and the next one goes on; so does `--wait`."""
     with emulated_stack() as stage:
-        code, seconds = waited(stage, "apply", "-y", "--timeout", "0")
+        code, seconds, _ = waited(stage, "apply", "-y", "--timeout", "0")
         assert code == Exit.TIMED_OUT
         assert stage.transport.sent["CreateVpc"] == 1, "what can be done now is done"
         assert seconds < 5
-        code, seconds = waited(stage, "apply", "-y", "--wait", "--timeout", "0")
-        assert code == Exit.PENDING, "its image has not been pushed"
+        code, seconds, text = waited(stage, "apply", "-y", "--wait", "--timeout", "0")
+        assert code == Exit.TIMED_OUT, "its image has not been pushed"
+        assert (
+            "Waiting for image to be pushed: 123456789012.dkr.ecr.us-west-2.amazonaws.com/my-app-frontend:v1." in text
+        )
         assert seconds < 5
 
 
@@ -35,7 +39,7 @@ def test_destroy_without_time_makes_one_pass() -> None:
     with emulated_stack() as stage:
         stage.infrastructure()
         stage.transport.sent.clear()
-        code, seconds = waited(stage, "destroy", "-y", "--timeout", "0")
+        code, seconds, _ = waited(stage, "destroy", "-y", "--timeout", "0")
         assert code == Exit.TIMED_OUT
         assert any(call.startswith("Delete") for call in stage.transport.sent)
         assert seconds < 5

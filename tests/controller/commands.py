@@ -90,6 +90,7 @@ def apply(
         goal=has_ended if wait else has_begun,
         patience=patience,
         rollout_patience=7200.0 if wait else 120.0,
+        image_patience=patience if wait else None,
         deferred_too=wait,
         settled=settled,
     )

@@ -276,6 +276,8 @@ def test_a_read_that_fails_in_any_pass_delays_and_changes_nothing(
 def test_a_service_that_aws_shows_late_is_waited_for() -> None:
     """What was made and is not shown has no tasks yet, and is neither made again nor a reason to stop."""
     with emulated_stack(folder=ROLLING) as stage:
+        stage.infrastructure()
+        stage.push("v1")
         perform, hidden = stage.transport.perform, 2
 
         def late(call: Call) -> dict[str, Any]:

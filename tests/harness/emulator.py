@@ -11,6 +11,7 @@ with local_session(tmp_path, speed=40) as here:
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -18,10 +19,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -118,12 +120,33 @@ class Desk:
 
     def begin(self, *words: str, machine: str = "mine") -> Going:
         """What one machine keeps for itself, another does not know."""
-        environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
-        environment |= {"XDG_STATE_HOME": str(self.place / machine), "NO_COLOR": "1"}
-        environment |= KEYS | {"AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.endpoint}
-        going = Going(_process([*RECONCILER, *words], self.place, environment))
+        going = Going(_process([*RECONCILER, *words], self.place, self._environment(machine)))
         self.going.append(going)
         return going
+
+    def _environment(self, machine: str = "mine") -> dict[str, str]:
+        environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+        environment |= {"XDG_STATE_HOME": str(self.place / machine), "NO_COLOR": "1"}
+        return environment | KEYS | {"AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.endpoint}
+
+    @contextmanager
+    def on_a_terminal(self, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+        """A command with a terminal of its own, and the end of that at which a person sits."""
+        person, terminal = os.openpty()
+        environment = self._environment() | {"PYTHONPATH": str(ROOT)}
+        how: dict[str, Any] = {"cwd": self.place, "env": environment, "start_new_session": True}
+        process = subprocess.Popen(
+            [*RECONCILER, *words], stdin=terminal, stdout=terminal, stderr=terminal, **how,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(terminal)
+        try:
+            yield process, person
+        finally:
+            process.kill()
+            process.wait(PATIENCE)
+            with suppress(OSError):  # the test has closed it
+                os.close(person)
 
     def typed(self, *words: str, machine: str = "mine") -> Typed:
         return self.begin(*words, machine=machine).ended()

@@ -21,6 +21,8 @@ from tests.harness.emulated_stack import CLUSTER, SERVICE
 
 STACK_TAG = f"aws:RequestTag/{ownership.STACK}"
 NAMED = {
+    "SecretId": "secretsmanager:{R}:{A}:secret:{}-AbCdEf",
+    "SecretString": "secretsmanager:{R}:{A}:secret:{}-AbCdEf",
     "logGroupName": "logs:{R}:{A}:log-group:{}",
     "repositoryName": "ecr:{R}:{A}:repository/{}",
     "InstanceProfileName": "iam::{A}:instance-profile/{}",
@@ -80,6 +82,13 @@ def questions(call: Call, stack: str, path: str = "/") -> Iterator[Request]:
         yield Request(action, _arn("ec2", f"{MADE_IN_EC2[name]}/new"), context)
         for kind in sorted({kind for key, kind in TOUCHED.items() if params.get(key)}):
             yield Request(action, _arn("ec2", f"{kind}/there"), {"aws:RequestedRegion": (REGION,), **ours})
+    elif name == "ExecuteCommand":
+        yield Request(action, _arn("ecs", f"cluster/{params['cluster']}"), context)
+        yield Request(action, _arn("ecs", f"task/{params['cluster']}/{params['task']}"), context)
+    elif name == "StartSession":
+        cluster, task, _ = params["Target"].removeprefix("ecs:").split("_")
+        yield Request(action, _arn("ecs", f"task/{cluster}/{task}"), context)
+        yield Request(action, f"arn:aws:ssm:{REGION}::document/{params['DocumentName']}", context)
     elif binding in (Binding.MAKE, Binding.MAKE_BY_NAME, Binding.TASK_SETS):
         yield Request(action, _resource(call, path), context)
     else:
@@ -131,7 +140,8 @@ def _tags(call: Call) -> dict[str, tuple[str, ...]]:
         pairs = given
     else:
         pairs = {tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value")) for tag in given}
-    return {f"aws:RequestTag/{key}": (value,) for key, value in pairs.items()}
+    keys = tuple(params.get("tagKeys") or pairs)
+    return {f"aws:RequestTag/{key}": (value,) for key, value in pairs.items()} | ({"aws:TagKeys": keys} if keys else {})
 
 
 def _keys(call: Call) -> dict[str, tuple[str, ...]]:
@@ -164,6 +174,8 @@ def _resource(call: Call, path: str) -> str:
         return _arn("codedeploy", _of_codedeploy(params))
     if call.service == "route53" and "HostedZoneId" in params:
         return f"arn:aws:route53:::hostedzone/{params['HostedZoneId']}"
+    if service_facts(call.service).iam_prefix == "ssm" and {"Name", "ResourceId"} & params.keys():
+        return _arn("ssm", f"parameter/{str(params.get('Name', params.get('ResourceId'))).lstrip('/')}")
     for key in ("resourceArn", "ResourceArn", "serviceDeploymentArn"):
         if key in params:
             return str(params[key])

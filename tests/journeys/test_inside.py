@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from reconciler.cli.output.exits import Exit
-from tests.harness.emulator import SERVICE, local_session
+from tests.harness.emulator import CLUSTER, PATIENCE, SERVICE, local_session
+
+
+def read(terminal: int, words: str) -> str:
+    """What a terminal shows, until that is shown."""
+    said, end = b"", time.monotonic() + PATIENCE
+    while words.encode() not in said and time.monotonic() < end:
+        if not select.select([terminal], [], [], 1.0)[0]:
+            continue
+        try:
+            said += os.read(terminal, 4096)
+        except OSError:  # nobody has it open any more
+            break
+    assert words.encode() in said, said.decode(errors="replace")
+    return said.decode(errors="replace")
 
 
 @pytest.mark.slow
@@ -33,6 +50,21 @@ def test_a_command_and_a_port_of_a_task(tmp_path: Path) -> None:
             "run-task", SERVICE, "--env", "DRY=1", "--", "python", "-c", "print('dry', __import__('os').environ['DRY'])"
         )
         assert (ran.code, "dry 1" in ran.text) == (Exit.DONE, True), ran.text
+
+        with here.on_a_terminal("run-task", "-it", SERVICE, "--", "sh") as (process, person):
+            assert "stopped when the command ends" in read(person, "stopped when")
+            os.write(person, b"tty; echo $GREETING $((6 * 7)); exit 7\n")
+            assert process.wait(PATIENCE) == 7
+            said = read(person, "Hello World 42")
+            assert "/dev/" in said
+        with here.on_a_terminal("run-task", "-it", SERVICE, "--", "sh") as (process, person):
+            read(person, "stopped when")
+            os.close(person)  # the window is closed
+            assert process.wait(PATIENCE) == Exit.TERMINATED
+        arns = here.ask("ecs", "ListTasks", cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"]
+        stopped = here.ask("ecs", "DescribeTasks", cluster=CLUSTER, tasks=arns)["tasks"]
+        idle = [one for one in stopped if one["enableExecuteCommand"] and not one["group"].startswith("service:")]
+        assert [one["stopCode"] for one in idle] == ["UserInitiated", "UserInitiated"]
 
         going = here.begin("port-forward", SERVICE, "0:80")
         going.until("Forwarding")

@@ -70,7 +70,8 @@ def apply(
     a one-off task failed, and 5 if a service is read-only; with --wait also with 4 if it is still in progress, and 6 if
     it is waiting for promotion.
 
-    --wait waits two minutes for one-off tasks to end, or as long as --timeout says.
+    Nothing is started before its image has been pushed: without --wait the rest is made, and the images to push are
+    named. --wait waits 15 minutes for them and two minutes for one-off tasks to end, or as long as --timeout says.
     """
     from reconciler.cli import plan_file
     from reconciler.cli.examination import examined_cheaply

@@ -17,6 +17,7 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 @click.command("exec", help=__doc__)
 @click.argument("service", shell_complete=completions.services)
 @click.argument("command", nargs=-1, required=True)
+@click.option("-i", "-t", is_flag=True, hidden=True, expose_value=False)  # of habit: it always has the terminal
 @click.option("--task", metavar="ID", help="The task, or the beginning of its id. Default: the newest.")
 @click.option("--container", metavar="NAME", help="The container. Default: the one that serves.")
 @options.specs_option

@@ -15,7 +15,9 @@ from reconciler.rollout.requests import RequestVerb
 
 @click.command(help=__doc__)
 @request_options
-@click.option("--by", type=options.length, required=True, metavar="DURATION", help="Additional time, such as 30m, 1h.")
+@click.option(
+    "--by", type=options.some_time, required=True, metavar="DURATION", help="Additional time, such as 30m, 1h."
+)
 @with_last_valid_stack
 def extend(stack: Stack, by: timedelta, **request: Any) -> int:
     return send(stack, RequestVerb.EXTEND, by=by, **request)

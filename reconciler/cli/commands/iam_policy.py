@@ -1,4 +1,4 @@
-"""Print the minimal IAM policy for the controller."""
+"""Print the minimal IAM policy for the controller or a person."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ ANY_ACCOUNT = "*"
 @options.notify
 @click.option("--all-types", is_flag=True, help="Include all resource types, not only those in the specs.")
 @click.option("--doctor", is_flag=True, help="Include what `reconciler doctor` reads.")
+@click.option("--for", "commands", metavar="COMMAND,…", help="For a person who types these, instead of the controller.")
 @options.store
 @options.color
 def iam_policy(
@@ -39,17 +40,21 @@ def iam_policy(
     notify: tuple[str, ...],
     all_types: bool,
     doctor: bool,
+    commands: str | None,
     store: str | None,
     color: str,
 ) -> int:
     """Print the minimal IAM policy for the controller of these specs. AWS is not contacted.
 
-    With `-o json`, prints the policy document.
+    With `--for status,logs,promote`, it is what a person needs for these commands, without their `--now`, which acts as
+    the controller does. With `-o json`, prints the policy document.
     """
     from reconciler.cli.output.plan_json import dumps
     from reconciler.cli.session import load_specs
     from reconciler.iam import document, fitted
 
+    if commands is not None and (source is not None or notify or all_types):
+        raise click.UsageError("--source, --notify and --all-types are the controller's, and --for is a person's")
     _, specs = load_specs(folder, environment, color=color)
     assert specs.stack is not None
     found, folded = fitted(
@@ -61,6 +66,7 @@ def iam_policy(
             notify=notify,
             all_types=all_types,
             doctor=doctor,
+            commands=_commands(commands),
         )
     )
     for how in folded:
@@ -85,14 +91,15 @@ def statements_of(
     notify: tuple[str, ...] = (),
     all_types: bool = False,
     doctor: bool = False,
+    commands: tuple[str, ...] = (),
 ) -> tuple[Statement, ...]:
-    """Policy statements for `reconciler run` with these options.
+    """Policy statements for `reconciler run` with these options, or for a person's `commands`.
 
     Raises `errors.SpecInvalid` for an invalid source.
     """
     from reconciler.cli.lease import table_of
     from reconciler.doctor.reads import operations
-    from reconciler.iam import Extras, statements
+    from reconciler.iam import COMMANDS, Extras, personal_statements, statements
     from reconciler.model.type_registry import discover
     from reconciler.reconcile.observe import StackId
     from reconciler.spec.compile import compile_deliveries, compile_specs
@@ -106,12 +113,42 @@ def statements_of(
         repository=_repository(source, place),
         all_types=all_types,
         boundary=specs.stack.roles.permissions_boundary,
-        doctor=operations() if doctor else frozenset(),
+        doctor=operations() if doctor or any(COMMANDS[name].doctor for name in commands) else frozenset(),
     )
     desired = compile_specs(specs, account=account, partition=place.partition)
     deliveries = compile_deliveries(specs)
     tasks = [one.pre_deployment for one in deliveries if one.pre_deployment is not None]
-    return statements(discover(), (*desired, *tasks), deliveries, place, extras)
+    wanted = (*desired, *tasks)
+    if not commands:
+        return statements(discover(), wanted, deliveries, place, extras)
+    from reconciler.cli.secret_values import declared
+
+    secrets = [(one.service, one.id) for one in declared(specs)]
+    return personal_statements(commands, discover(), wanted, deliveries, place, extras, secrets)
+
+
+def _commands(text: str | None) -> tuple[str, ...]:
+    """The commands of `--for`. Raises `click.BadParameter`."""
+    from difflib import get_close_matches
+
+    from reconciler.iam import COMMANDS, WITHOUT_AWS, WITHOUT_SPECS
+
+    if text is None:
+        return ()
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in found:
+        if name in COMMANDS or name in WITHOUT_AWS:
+            continue
+        if name in WITHOUT_SPECS:
+            why = f"what {name!r} needs does not depend on these specs: see its guide"
+            raise click.BadParameter(why, param_hint="--for")
+        close = get_close_matches(name, COMMANDS, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Name some of: {', '.join(sorted(COMMANDS))}."
+        raise click.BadParameter(f"no command {name!r} that acts in AWS. {hint}", param_hint="--for")
+    acting = tuple(name for name in found if name in COMMANDS)
+    if not acting:
+        raise click.BadParameter(f"{text!r} names no command that acts in AWS", param_hint="--for")
+    return acting
 
 
 def partition_of(region: str) -> str:
@@ -134,7 +171,12 @@ def described(statement: Statement) -> list[str]:
     return lines
 
 
-_WORDS = {"StringEquals": "is", "ArnEquals": "is", "ForAllValues:StringLike": "is like"}
+_WORDS = {
+    "StringEquals": "is",
+    "ForAllValues:StringEquals": "is",
+    "ArnEquals": "is",
+    "ForAllValues:StringLike": "is like",
+}
 
 
 def _repository(source: str | None, place: Any) -> str | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.scaffold.blueprint import Blueprint
 
 TEMPLATES: Final = ("web", "api-and-web", "worker", "job", "private")
+OVERRIDES: Final = "not read, although `docker compose` does; `docker compose config` prints both as one file"
+UNREAD: Final = "not read, because of --template; for specs from it, name another folder and leave --template out"
 _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 
 
@@ -109,7 +111,9 @@ def _blueprint(home: Path, template: str | None, name: str | None, region: str |
         raise click.UsageError(f"{stack!r} cannot be the name of the stack: it has {rule}")
     chosen = _region(region, ask=ask)
     if template is None and file is not None:
-        return compose.read(file, stack, chosen)
+        found = compose.read(file, stack, chosen)
+        beside = tuple((one.name, OVERRIDES) for one in compose.overrides(home))
+        return replace(found, left_out=(*found.left_out, *beside))
     if template is None:
         assert image is not None
         app = described(App("app", Use.WORKER), image)
@@ -117,6 +121,8 @@ def _blueprint(home: Path, template: str | None, name: str | None, region: str |
             app = replace(app, name="web", use=Use.PUBLIC, count=2)
         return Blueprint(stack, chosen, (app,), source="Dockerfile")
     found = BLUEPRINTS[template](stack, chosen)
+    if file is not None:
+        found = replace(found, left_out=((file.name, UNREAD), *found.left_out))
     if image is None:
         return found
     first, *rest = found.apps

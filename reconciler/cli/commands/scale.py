@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 @click.command(help=__doc__)
 @click.argument("service", shell_complete=completions.services)
 @click.argument("count", required=False, type=click.IntRange(min=0, max=5000))
-@click.option("--for", "length", type=options.length, metavar="DURATION", help="How long: 30m, 1h, … Default: 1h.")
+@click.option("--for", "length", type=options.some_time, metavar="DURATION", help="How long: 30m, 1h, … Default: 1h.")
 @click.option("--reset", is_flag=True, help="Go back to what the specs declare.")
 @options.reason("the count")
 @click.option("--now", is_flag=True, help="Write the count in this process instead of the controller.")
@@ -37,6 +37,4 @@ def scale(stack: Stack, service: str, count: int | None, length: timedelta | Non
         return release(stack, service, **request)
     if count is None:
         raise click.UsageError("name the number of tasks, or pass --reset")
-    if length is not None and length <= timedelta():
-        raise click.BadParameter("it has to be more than 0 seconds", param_hint="--for")
     return hold(stack, service, count, HOUR if length is None else length, **request)

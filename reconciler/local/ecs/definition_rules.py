@@ -116,6 +116,11 @@ def _check_container(item: Params, names: set[str], network_mode: str | None) ->
                 raise client_error(f"Health check {key} must be between {low} and {high}.")
 
 
+def check_size(cpu: int, memory: int) -> None:
+    if memory not in FARGATE_MEMORY.get(cpu, ()):
+        raise client_error("No Fargate configuration exists for given values.")
+
+
 def _check_fargate(params: Params) -> None:
     if params.get("networkMode") != "awsvpc":
         raise client_error("Fargate only supports network mode 'awsvpc'.")
@@ -124,8 +129,7 @@ def _check_fargate(params: Params) -> None:
     if not params.get("memory"):
         raise client_error("Fargate requires that 'memory' be defined at the task level.")
     cpu, memory = cpu_units(params["cpu"]), mebibytes(params["memory"])
-    if memory not in FARGATE_MEMORY.get(cpu, ()):
-        raise client_error("No Fargate configuration exists for given values.")
+    check_size(cpu, memory)
     containers = params["containerDefinitions"]
     if sum(item.get("cpu", 0) for item in containers) > cpu:
         raise client_error("The sum of all container cpu values cannot be greater than the value of the task cpu.")

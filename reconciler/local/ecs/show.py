@@ -202,6 +202,9 @@ def _interface(attachment: str, interface: Interface) -> Params:
     return found | ({"ipv6Address": interface.ipv6_address} if interface.ipv6_address else {})
 
 
+_AGENT = {"name": "ExecuteCommandAgent", "lastStatus": "RUNNING"}
+
+
 def _container(item: Task, index: int) -> Params:
     container, definition = item.containers[index], item.definition.body["containerDefinitions"][index]
     return {
@@ -214,6 +217,7 @@ def _container(item: Task, index: int) -> Params:
         "lastStatus": container.last_status,
         "exitCode": container.exit_code,
         "reason": container.reason or None,
+        "managedAgents": [_AGENT] if item.execute_command and container.last_status == "RUNNING" else None,
         "networkBindings": [],
         "networkInterfaces": [_interface(item.id, item.interface)] if item.interface else [],
         "healthStatus": container.health,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from reconciler.local.ecs import launch, show
+from reconciler.local.ecs.definition_rules import check_size, cpu_units, mebibytes
 from reconciler.local.ecs.lookup import (
     active_definition,
     any_service,
@@ -51,9 +52,7 @@ def run_task(world: World, params: Params) -> Params:
     wanted = launch.from_params(world, owner, params)
     if not launch.hosted(wanted):
         raise invalid("No Container Instances were found in your cluster.")
-    overrides = _overrides(
-        params.get("overrides", {}), [item["name"] for item in definition.body["containerDefinitions"]]
-    )
+    overrides = _overrides(params.get("overrides", {}), definition.body)
     if params.get("propagateTags") == "TASK_DEFINITION":
         tags = {**definition.tags, **tags}
     if params.get("enableECSManagedTags"):
@@ -83,7 +82,12 @@ def run_task(world: World, params: Params) -> Params:
     return {"tasks": [show.task(world, item, tags=True) for item in made], "failures": failures}
 
 
-def _overrides(overrides: Params, names: list[str]) -> Params:
+def _overrides(overrides: Params, definition: Params) -> Params:
+    names = [item["name"] for item in definition["containerDefinitions"]]
+    size = {key: overrides[key] for key in ("cpu", "memory") if overrides.get(key)}
+    if size and "FARGATE" in definition.get("requiresCompatibilities", ()):
+        whole = {**definition, **size}
+        check_size(cpu_units(whole["cpu"]), mebibytes(whole["memory"]))
     for item in overrides.get("containerOverrides", []):
         if item.get("name") not in names:
             raise invalid(

@@ -56,6 +56,11 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         message = f"desired_count: {service.desired_count} is outside scaling, {scaling.min} to {scaling.max}"
         note = Note("the limits", specs.where(service, "scaling", key=True))
         yield Diagnostic("E5009", message, specs.where(service, "desired_count"), notes=(note,))
+    elif "desired_count" in service.model_fields_set:
+        message = f"desired_count: {service.desired_count} counts only when the service is created"
+        note = Note("decides the number of tasks from then on", specs.where(service, "scaling", key=True))
+        hint = "remove it, or set `min` of `scaling`"
+        yield Diagnostic("W5003", message, specs.where(service, "desired_count"), hint=hint, notes=(note,))
     yield from _periods(specs, service, scaling)
     yield from _per_task(specs, service, scaling)
     if scaling.requests is not None and service.traffic is None:
