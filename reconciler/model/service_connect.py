@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from reconciler.model import resource
 from reconciler.model.resource import Link
@@ -25,6 +25,8 @@ IDLE: Final = (300, 3600)
 class Tls(resource.Spec):
     """ARNs of the private certificate authority, of the KMS key of the keys, and of the role that ECS takes for it."""
 
+    whole: ClassVar[bool] = True
+
     certificate_authority: str
     kms_key: str | None = None
     role: Link | None = None
@@ -33,12 +35,16 @@ class Tls(resource.Spec):
 class HeaderRule(resource.Spec):
     """The header of requests to the new version of a deployment that shifts traffic; without a value, with any."""
 
+    whole: ClassVar[bool] = True
+
     name: str
     value: str | None = None
 
 
 class ConnectedPort(resource.Spec):
     """A named port of the task definition, and the name and port by which clients reach it. Timeouts in seconds."""
+
+    whole: ClassVar[bool] = True
 
     port_name: str
     name: str

@@ -95,14 +95,14 @@ def test_another_name_is_a_release_of_its_own(running: Running) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["http2", "grpc"])
+@pytest.mark.parametrize("protocol", ["http2", "grpc", "tcp"])
 def test_another_protocol_is_a_release_of_its_own(running: Running, protocol: str) -> None:
     """ECS has it in the task definition."""
     running.files.edit(FRONTEND, "protocol: http}", f"protocol: {protocol}}}")
     running.go(300)
     revision = running.stage.laptop.client("ecs").describe_task_definition(taskDefinition="my-app-frontend")
     (port,) = revision["taskDefinition"]["containerDefinitions"][0]["portMappings"]
-    assert port["appProtocol"] == protocol
+    assert port.get("appProtocol", "tcp") == protocol
     assert deployment(running)["taskDefinition"] == revision["taskDefinition"]["taskDefinitionArn"]
     in_place(running)
 
