@@ -95,6 +95,12 @@ def text(spec: ServiceConnect | None) -> str:
     return "" if spec is None or not spec.enabled else json.dumps(member(spec), sort_keys=True)
 
 
+def tested(text: str) -> bool:
+    """Whether requests with a header reach a new version while it is tested, by the member as one text."""
+    found = read(json.loads(text or "{}"))
+    return any(one.test_header is not None for one in found.services)
+
+
 def read(item: Mapping[str, Any] | None) -> ServiceConnect:
     """The spec of a member in an answer of ECS, or of one that was sent."""
     if not item or not item.get("enabled"):

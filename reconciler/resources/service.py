@@ -345,6 +345,4 @@ def pair_changes(
     answering: Collection[str],
 ) -> tuple[str, ...]:
     """What of the declared pair of target groups a service from AWS, whose traffic ECS shifts, does not have."""
-    if spec.pair is None or spec.infrastructure_role is None:
-        return ()
     return _service_deployment.pair_changes(item, spec.pair, spec.infrastructure_role, known, rules, answering)

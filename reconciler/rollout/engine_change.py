@@ -114,7 +114,7 @@ def remaining(goal: Goal, facts: ChangeFacts) -> tuple[Step, ...]:
         steps += [Step.DISARM] if goal.controller != Controller.ECS and facts.guarded and not facts.shifted else []
     steps += [Step.CONTROLLER] if facts.controller != goal.controller else []
     if goal.shifted:
-        steps += [] if by_ecs and facts.paired else [Step.PAIR]
+        steps += [] if by_ecs and (facts.paired or not facts.routed) else [Step.PAIR]
         steps += [] if by_ecs and facts.shifted else [Step.SHIFT]
     return tuple(steps)
 

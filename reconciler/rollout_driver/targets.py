@@ -236,7 +236,8 @@ def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
     established = bool(service.facts.get("established", True))
     lack = "" if stands.absent is None else held or f"{stands.absent} does not exist yet"
-    if lack and (not established or (delivery.moves_traffic and delivery.production is None)):
+    routed = delivery.moves_traffic and not delivery.connected
+    if lack and (not established or (routed and delivery.production is None)):
         return NotReady(lack, deployed=established)
     release = Release("")
     if not lack:
@@ -247,8 +248,8 @@ def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held:
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
     scaling = Address("scaling", delivery.name)
     declared = tuple(ids[group] for group in delivery.groups)
-    groups = slots_of(declared, service, delivery, context) if delivery.moves_traffic else ()
-    if delivery.moves_traffic and len(groups) != 2:
+    groups = slots_of(declared, service, delivery, context) if routed else ()
+    if routed and len(groups) != 2:
         return NotReady(lack, deployed=established)
     sticky = delivery.policy.stickiness
     return RolloutTarget(

@@ -3,6 +3,11 @@
 Nothing happening: what the pass has read anyway, and nothing of deployments. Otherwise the newest service deployment
 and the service revisions, which say behind which target group each version runs: ECS chooses that, and the target group
 that the service names is not the one that receives production traffic.
+
+Without a load balancer there are no target groups, and the deployment itself says how much of the requests by Service
+Connect its new version receives. Slot 1 is the new version's then, and slot 0 that of whatever else runs.
+
+It is one module because each answer is read with what the one before has shown.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from reconciler.rollout.engines.ecs_native.facts import (
     native,
 )
 from reconciler.rollout.release import RolloutTarget, Version
-from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet, all_on
+from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet, Weights, all_on, shared
 from reconciler.rollout.stored_state import StoredState
 from reconciler.rollout.strategy import Share, Strategy
 
@@ -51,6 +56,8 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     item = found.service
     assert item is not None
     first = native(observe_task_sets.first_look(subject, found, now))
+    if not subject.groups:
+        first = replace(first, production=all_on(0), connected=True)
     items = [one for one in item.get("deployments") or () if one["status"] != "INACTIVE"]
     settled = _settled(subject, first, items, now, item)
     if settled is not None:
@@ -59,7 +66,11 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     deployment = yield from _newest(subject, item, now)
     revisions = yield from _revisions(subject, items, deployment)
     seen = _with_versions(subject, first, items, item, _named(subject, first.marks, deployment, revisions), now)
-    seen = replace(seen, sets=_traffic(seen, {one: _slot(subject, revisions.get(one)) for one in revisions}))
+    slots: Mapping[str, int | None] = {one: _slot(subject, revisions.get(one)) for one in revisions}
+    if seen.connected:
+        slots, production = _connected(seen, deployment)
+        seen = replace(seen, production=production)
+    seen = replace(seen, sets=_traffic(seen, slots))
     seen = _reached(replace(seen, stranded=_stranded(seen)))
     return (yield from observe_task_sets.closely(subject, policy, now, seen, found))
 
@@ -272,6 +283,18 @@ def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[Task
     on = sorted((one for one in sets if production[one.slot] and not one.draining), key=lambda one: (one.born, one.id))
     primary = on[0] if on and seen.marks.live is not None else None
     return tuple(replace(one, primary=one is primary) for one in sets)
+
+
+def _connected(seen: NativeService, item: Mapping[str, Any] | None) -> tuple[Mapping[str, int | None], Weights]:
+    """The slots of the task sets, and how requests by Service Connect are divided between them."""
+    target = seen.deployment.target if seen.deployment is not None else ""
+    several = len(seen.sets) > 1 and any(one.id == target for one in seen.sets)
+    if not several or item is None or seen.deployment is None:
+        return {one.id: 0 for one in seen.sets}, all_on(0)
+    weight = (item.get("targetServiceRevision") or {}).get("requestedProductionTrafficWeight")
+    if weight is None:
+        weight = WHOLE if seen.deployment.has_production else 0
+    return {one.id: int(one.id == target) for one in seen.sets}, shared(1, round(weight))
 
 
 def _stranded(seen: NativeService) -> bool:
