@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model.resource import Calls, Observed
 from reconciler.rollout import capacity, describe, fallback
@@ -16,9 +16,12 @@ from reconciler.rollout.engine import Prefetched, RolloutStep
 from reconciler.rollout.fallback import SetCount
 from reconciler.rollout.fallback_state import FallbackTerms, MainService
 from reconciler.rollout.release import RolloutTarget, Version
-from reconciler.rollout.requests import RequestRefusalCode
+from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout_driver import restarts
+
+OF_ITS_OWN: Final = frozenset({RequestVerb.SUSPEND, RequestVerb.RESUME, RequestVerb.RETRY})
+"""Requests that a service on demand takes itself: all others are about a version, and it has the main service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,11 @@ class FallbackTarget:
     service: str
 
     def step(self, ordinary: RolloutStep, seen: ObservedService, now: datetime) -> RolloutStep:
-        if restarts.accepted(ordinary.decisions) is not None:
-            because = f"it has the version of {self.terms.main}; restart that instead"
-            return restarts.refused(ordinary, seen, because, RequestRefusalCode.UNSUPPORTED)
+        request = seen.marks.pending_request
+        if request is not None and not request.stale(now) and request.verb not in OF_ITS_OWN:
+            because = f"it has the version of {self.terms.main}; {request.verb} that instead"
+            refused = restarts.refused(ordinary, seen, because, RequestRefusalCode.UNSUPPORTED)
+            return replace(refused, wake_at=now, ended=None)
         return fallback.step(self.terms, ordinary, seen, now)
 
 

@@ -32,6 +32,7 @@ from reconciler.rollout.release import (
     RolloutTarget,
     Version,
 )
+from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import KEYS
@@ -102,6 +103,11 @@ class ServiceRollout:
         if self.change is not None:
             return self.change.step(ordinary, seen, now)
         return ordinary if self.fallback is None else self.fallback.step(ordinary, seen, now)
+
+    def allowed_requests(self, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
+        """Requests that would be accepted now and change something."""
+        allowed = self.engine.allowed_requests(self.delivery.policy, seen, now)
+        return allowed if self.fallback is None else tuple(one for one in allowed if one in fallback.OF_ITS_OWN)
 
     def calls_of(self, action: RolloutAction) -> Calls[None]:
         """The calls that carry out an action of the engine, or a step to another one."""
