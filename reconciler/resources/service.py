@@ -189,7 +189,8 @@ class Service(ResourceType[ServiceSpec]):
         answers = yield from _gone.answers(calls)
         every = (item for answer in answers if answer is not None for item in answer.get("services") or ())
         fast = scope.depth is Depth.FAST
-        groups = {} if fast else (yield from _service_deployment.groups(every))
+        shown = (item for item in every if not fast or len(item.get("deployments") or ()) > 1)
+        groups = yield from _service_deployment.groups(shown)
         observed = []
         for call, answer in zip(calls, answers, strict=True):
             for item in (yield from with_task_sets([] if answer is None else _ecs.found(call, answer, "services"))):

@@ -148,7 +148,8 @@ def rollouts_of(
     missing: dict[Address, NotReady] = {}
     present = {one.address for one in world if UNSEEN not in one.facts}
     context = context_of(current(desired, present), world, stack, made)
-    for declared in (with_ports(one.current(present), context) for one in deliveries):
+    several = tuple(deliveries)
+    for declared in (with_ports(one.current(present), context) for one in several):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         stands = standing(delivery, context, refused=bool(left))
@@ -162,6 +163,7 @@ def rollouts_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
+        subject = fallback.beside_the_new(subject, delivery.service, several, context)
         if there is not None:
             stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
@@ -185,11 +187,16 @@ def _beside(
     is.
     """
     main = next((one for one in rollouts if one.address == terms.main), None)
-    version = None if main is None else fallback.followed(main.subject, context.found[terms.main])
-    if main is None or version is None or not version.task_definition:
+    if main is None:
         return rollout
     ready = replace(rollout, subject=replace(rollout.subject, not_ready=""))
-    return replace(pinned(ready, version), fallback=FallbackTarget(terms, main.subject.service))
+    source = fallback.source_of(terms, main.subject, context)
+    if source is None:  # it is not known which version is in its target group
+        return pinned(ready, fallback.own_version(rollout.subject, context.found[rollout.address]))
+    version = source.version or fallback.own_version(rollout.subject, context.found[rollout.address])
+    if not version.task_definition:
+        return rollout
+    return replace(pinned(ready, version), fallback=FallbackTarget(terms, main.subject.service, source.deployments))
 
 
 def _before_all(declared: RolloutSpec, there: Observed[Any] | None) -> str:

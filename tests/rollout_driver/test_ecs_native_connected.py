@@ -123,7 +123,7 @@ def test_it_waits_for_promotion_where_the_header_reaches_it(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("phase", "verb", "expected", "left"),
     [
-        (Phase.AWAITING_PROMOTION, RequestVerb.ABORT, Outcome.ABORTED, 1),
+        pytest.param(Phase.AWAITING_PROMOTION, RequestVerb.ABORT, Outcome.ABORTED, 1, marks=pytest.mark.slow),
         pytest.param(Phase.BAKING, RequestVerb.ROLLBACK, Outcome.ROLLED_BACK, 1, marks=pytest.mark.slow),
     ],
 )

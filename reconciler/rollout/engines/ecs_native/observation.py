@@ -72,7 +72,8 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
         seen = replace(seen, production=production)
     seen = replace(seen, sets=_traffic(seen, slots))
     seen = _reached(replace(seen, stranded=_stranded(seen)))
-    return (yield from observe_task_sets.closely(subject, policy, now, seen, found))
+    seen = native((yield from observe_task_sets.closely(subject, policy, now, seen, found)))
+    return replace(seen, lacked=_lacked(seen, item.get("events") or (), now))
 
 
 def _settled(
@@ -295,6 +296,17 @@ def _connected(seen: NativeService, item: Mapping[str, Any] | None) -> tuple[Map
     if weight is None:
         weight = WHOLE if seen.deployment.has_production else 0
     return {one.id: int(one.id == target) for one in seen.sets}, shared(1, round(weight))
+
+
+def _lacked(seen: NativeService, events: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """The lack of capacity for which alone ECS takes the deployment back, or "": none of its tasks failed by itself."""
+    found = seen.deployment
+    if found is None or not found.going_back:
+        return ""
+    target = next((one for one in seen.sets if one.id == found.target), None)
+    if target is None or target.failed or target.failing:
+        return ""
+    return capacity.reported((one for one in events if one["createdAt"] >= found.born), now)
 
 
 def _stranded(seen: NativeService) -> bool:
