@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.rollout.actions import SetWeights, SuspendScaling
+from reconciler.rollout.actions import SetWeights, SuspendScaling, WriteState
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.engines.ecs_native.actions import StartDeployment
 from reconciler.rollout.engines.ecs_native.facts import Status
@@ -234,3 +234,13 @@ def test_a_first_version_that_ecs_took_back_starts_again_without_hooks() -> None
     found = replace(found, sets=())
     (start,) = (one for one in decided(found).decisions if isinstance(one, StartDeployment))
     assert start.hooks == ()
+
+
+@pytest.mark.parametrize("lacked", ["", "Capacity is unavailable at this time"])
+def test_what_ecs_found_no_room_for_is_tried_again(lacked: str) -> None:
+    """A lack of capacity is no verdict on the version; tasks that failed by themselves are."""
+    undone = replace(AT_HOOKS, status=Status.ROLLBACK_IN_PROGRESS, why="the circuit breaker threshold was exceeded")
+    step = decided(both(undone, DeadlineKind.GATE, lacked=lacked))
+    assert step.ended is not None
+    (write,) = [one for one in step.decisions if isinstance(one, WriteState)]
+    assert write.after.quarantined("b") is not bool(lacked)
