@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from reconciler.model.member_values import merged
@@ -183,10 +182,8 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
     address = Address("security-group", group)
     # Nothing outside reaches the IPv6 addresses of an endpoint (AWS PrivateLink guide, "Interface VPC endpoints", IPv6)
     ipv6 = [ANYWHERE_IPV6] if any(queries.by_ipv6(declared[one]) for one in network.interface_endpoints) else []
-    sources: list[IPv4Network | IPv6Network] = [*network.cidrs, *ipv6]
-    https = tuple(
-        Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(one), description=None) for one in sources
-    )
+    sources = [*map(cidr, network.cidrs), *ipv6]
+    https = tuple(Rule(protocol="tcp", from_port=443, to_port=443, source=one, description=None) for one in sources)
     yield context.desired(
         network,
         address,
