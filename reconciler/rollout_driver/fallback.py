@@ -90,7 +90,9 @@ def source_of(terms: FallbackTerms, main: RolloutTarget, context: ResolutionCont
     found = context.found[terms.main]
     if terms.group is None:
         return Source(None, followed(main, found))
-    group, item = context.ids.get(terms.group, ""), found.facts["item"]
+    if terms.group not in context.ids:
+        return None
+    group, item = context.ids[terms.group], found.facts["item"]
     if group not in main.groups:  # it has one version, before or after ECS shifts its traffic
         attached = {one.get("targetGroupArn") for one in item.get("loadBalancers") or ()}
         return Source(None, followed(main, found)) if group in attached else Source((), None)

@@ -187,13 +187,14 @@ def _beside(
     is.
     """
     main = next((one for one in rollouts if one.address == terms.main), None)
-    if main is None:
+    if main is None and terms.group is None:
         return rollout
+    own = fallback.own_version(rollout.subject, context.found[rollout.address])
     ready = replace(rollout, subject=replace(rollout.subject, not_ready=""))
-    source = fallback.source_of(terms, main.subject, context)
-    if source is None:  # it is not known which version is in its target group
-        return pinned(ready, fallback.own_version(rollout.subject, context.found[rollout.address]))
-    version = source.version or fallback.own_version(rollout.subject, context.found[rollout.address])
+    source = None if main is None else fallback.source_of(terms, main.subject, context)
+    if main is None or source is None:  # it is not known which version is in its target group
+        return pinned(ready, own)
+    version = source.version or own
     if not version.task_definition:
         return rollout
     return replace(pinned(ready, version), fallback=FallbackTarget(terms, main.subject.service, source.deployments))

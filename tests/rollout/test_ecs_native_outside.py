@@ -11,12 +11,13 @@ import pytest
 
 from reconciler.rollout.actions import SetWeights, SuspendScaling, WriteState
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.engines.ecs_native import observation
 from reconciler.rollout.engines.ecs_native.actions import StartDeployment
 from reconciler.rollout.engines.ecs_native.facts import Status
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import WHOLE, Scaling
-from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, RolloutResult
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.tracker import LATEST
 from tests.rollout.facts import GREEN, HOUR, MINUTE, NOW, due, kinds, marked, only, said, written
@@ -244,3 +245,11 @@ def test_what_ecs_found_no_room_for_is_tried_again(lacked: str) -> None:
     assert step.ended is not None
     (write,) = [one for one in step.decisions if isinstance(one, WriteState)]
     assert write.after.quarantined("b") is not bool(lacked)
+
+
+@pytest.mark.parametrize(("minutes", "quarantined", "waits"), [(9, False, True), (10, False, False), (9, True, False)])
+def test_what_is_tried_again_waits_for_a_while(minutes: int, quarantined: bool, waits: bool) -> None:
+    """ECS would find no room a moment later either."""
+    ended = RolloutResult("b", Outcome.FAILED, Phase.SCALING_UP, NOW - minutes * MINUTE, Actor.ENGINE, "no room")
+    found = facts(marks=marked(ended=ended, quarantine=("b",) if quarantined else ()))
+    assert bool(observation._soon(found, NOW)) is waits

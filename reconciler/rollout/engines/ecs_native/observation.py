@@ -41,13 +41,17 @@ from reconciler.rollout.engines.ecs_native.facts import (
 )
 from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet, Weights, all_on, shared
-from reconciler.rollout.stored_state import StoredState
+from reconciler.rollout.stored_state import Actor, Outcome, StoredState
 from reconciler.rollout.strategy import Share, Strategy
 
 LONGEST: Final = timedelta(days=31)
 """Age of the oldest deployment that a rollout may have been; ECS ends one after 30 days."""
 
 LISTED: Final = 100  # ListServiceDeployments
+
+AGAIN_AFTER: Final = timedelta(minutes=10)
+"""Time between two deployments of a version that ECS has taken back without a fault of it, such as for lack of
+capacity."""
 NUMBERED: Final = "ecs-svc/"
 
 
@@ -261,9 +265,20 @@ def _with_versions(
     lost = pair.lost(subject, service)
     undone = deployment is not None and (deployment.going_back or deployment.status is Status.ROLLBACK_FAILED)
     started = tuple(one for one in sets if not (undone and lost and one.id == target))
-    waits = observe_task_sets.waits(seen.wanted, started, subject.not_ready or lost)
+    waits = observe_task_sets.waits(seen.wanted, started, subject.not_ready or lost or _soon(seen, now))
     definition = revision_of(subject.release.task_definition)
     return replace(seen, sets=sets, deployment=deployment, waits=waits, lost=lost, definition=definition)
+
+
+def _soon(seen: NativeService, now: datetime) -> str:
+    """Why the wanted version is not started at once: ECS has just taken it back, and it is not to blame."""
+    ended = seen.marks.ended_of(seen.wanted)
+    if ended is None or ended.outcome not in (Outcome.FAILED, Outcome.ROLLED_BACK) or ended.by is not Actor.ENGINE:
+        return ""
+    again = ended.at + AGAIN_AFTER
+    if seen.marks.quarantined(seen.wanted) or now >= again:
+        return ""
+    return f"ECS took it back, and it is not to blame; it starts again at {again:%H:%M} UTC"
 
 
 def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[TaskSet, ...]:
