@@ -41,7 +41,7 @@ def standing(delivery: RolloutSpec, context: ResolutionContext, *, refused: bool
     if service is None:
         return Standing(delivery, context, delivery.service)
     if delivery.engine.shifts_traffic is TrafficShifter.ECS and not service.facts["item"].get("loadBalancers"):
-        there = replace(delivery, groups=(), production=None, test=None, connected=True)
+        there = replace(delivery, groups=(), production=None, test=None, health=None, connected=True)
         return Standing(there, context, next(iter(absent), None))
     delivery, former = _with_former_pair(delivery, service, context)
     if former:
