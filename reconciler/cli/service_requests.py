@@ -203,7 +203,8 @@ def _refusal(
     from reconciler.rollout.actions import WriteState
 
     requested = replace(observed, marks=replace(observed.marks, request=request))
-    step = rollout.engine.decide(rollout.delivery.policy, requested, session.stack.aws.clock.now())
+    now = session.stack.aws.clock.now()
+    step = rollout.step(rollout.engine.decide(rollout.delivery.policy, requested, now), requested, now)
     for decision in session.driver.checked(rollout, requested, step).decisions:
         if isinstance(decision, WriteState) and decision.after.response is not None:
             response: Response = decision.after.response

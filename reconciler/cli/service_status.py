@@ -56,7 +56,7 @@ def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan,
     verbs: tuple[RequestVerb, ...] = ()
     if not observed.marks.unreadable:
         now = session.stack.aws.clock.now()
-        verbs = rollout.engine.allowed_requests(rollout.delivery.policy, observed, now)
+        verbs = rollout.allowed_requests(observed, now)
     idle = without_tasks(session.stack, rollout, observed) if step.at_rest else ()
     target, kinds = session.stack.target, session.stack.kinds
     lost = lost_pairs(plan, session.world, target.wanted, kinds, (rollout.delivery,))

@@ -189,6 +189,8 @@ def _merged(want: Any, have: Any, kept: Mapping[Path, Keep], consent: LossConsen
 def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path, whole: frozenset[Path]) -> Any:
     match how:
         case Keep.VALUE:
+            if members.code(at) in consent.stated:
+                return want
             if isinstance(have, Mapping):
                 return {key: item for key, item in have.items() if not consent.covers((*at, str(key)))}
             return have

@@ -17,7 +17,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from reconciler.model.members import ApiMembers
-from reconciler.model.resource import Observed, S
+from reconciler.model.resource import Observed, S, Spec
 from reconciler.model.resource_type import FieldMark, OwnedBy
 from reconciler.model.secrecy import sensitive
 
@@ -162,9 +162,9 @@ def _plain(want: Any, have: Any, marks: frozenset[FieldMark] = frozenset()) -> t
         pairs = {
             item.name: _plain(getattr(want, item.name), getattr(have, item.name, None), item.marks)
             for item in fields(type(want))
-            if getattr(want, item.name) is not None and item.owner == "spec"
+            if (_whole(want) or getattr(want, item.name) is not None) and item.owner == "spec"
         }
-        left = {name: pair[0] for name, pair in pairs.items()}
+        left = {name: pair[0] for name, pair in pairs.items() if pair[0] is not None}
         right = {name: pair[1] for name, pair in pairs.items() if pair[1] is not None}
         return left, (right if isinstance(have, BaseModel) else _leaf(have))
     if isinstance(want, Mapping):
@@ -180,7 +180,11 @@ def _plain(want: Any, have: Any, marks: frozenset[FieldMark] = frozenset()) -> t
         pairs = {str(item): _plain(item, theirs.get(str(item))) for item in want}
         left = {key: pair[0] for key, pair in pairs.items()}
         return left, {key: pairs[key][1] if key in pairs else _alone(item) for key, item in theirs.items()}
-    return _leaf(want), _leaf(have)
+    return _leaf(want), _leaf(have) if want is not None else _alone(have)
+
+
+def _whole(spec: BaseModel) -> bool:
+    return isinstance(spec, Spec) and spec.whole
 
 
 def _alone(value: Any) -> Any:

@@ -72,7 +72,7 @@ class Keep(StrEnum):
     Of STATED nothing is kept: a field of the document sets the member as a whole.
     """
 
-    VALUE = "value"  # what AWS has, whatever it is
+    VALUE = "value"  # what AWS has, whatever it is, unless a field of the document set it before
     PRESENT = "present"  # what AWS has, if it has anything there
     ITEMS = "items"  # what AWS has beyond the items that the specs name
     MEMBERS = "members"  # what AWS has beyond the members that the specs name, at any depth
@@ -88,9 +88,13 @@ class Spec(BaseModel):
 
     `optional` are those that go back to AWS's default, which is given, once a document that stated them does not any
     more (model/members.py).
+
+    A spec within another may be `whole`: AWS takes it as a whole, so that a field that is None is left out of it, and a
+    value there is a difference.
     """
 
     optional: ClassVar[Mapping[Path, Any]] = NOTHING
+    whole: ClassVar[bool] = False
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 

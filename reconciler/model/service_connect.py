@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from reconciler.model import resource
 from reconciler.model.resource import Link
@@ -25,6 +25,8 @@ IDLE: Final = (300, 3600)
 class Tls(resource.Spec):
     """ARNs of the private certificate authority, of the KMS key of the keys, and of the role that ECS takes for it."""
 
+    whole: ClassVar[bool] = True
+
     certificate_authority: str
     kms_key: str | None = None
     role: Link | None = None
@@ -33,12 +35,16 @@ class Tls(resource.Spec):
 class HeaderRule(resource.Spec):
     """The header of requests to the new version of a deployment that shifts traffic; without a value, with any."""
 
+    whole: ClassVar[bool] = True
+
     name: str
     value: str | None = None
 
 
 class ConnectedPort(resource.Spec):
     """A named port of the task definition, and the name and port by which clients reach it. Timeouts in seconds."""
+
+    whole: ClassVar[bool] = True
 
     port_name: str
     name: str
@@ -87,6 +93,12 @@ def member(spec: ServiceConnect | None) -> dict[str, Any]:
 def text(spec: ServiceConnect | None) -> str:
     """The member as one text, "" where Service Connect is off."""
     return "" if spec is None or not spec.enabled else json.dumps(member(spec), sort_keys=True)
+
+
+def tested(text: str) -> bool:
+    """Whether requests with a header reach a new version while it is tested, by the member as one text."""
+    found = read(json.loads(text or "{}"))
+    return any(one.test_header is not None for one in found.services)
 
 
 def read(item: Mapping[str, Any] | None) -> ServiceConnect:

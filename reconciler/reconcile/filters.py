@@ -23,7 +23,7 @@ from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.engine_changes import refused
-from reconciler.reconcile.immovable import explained, immovable, kept_pairs
+from reconciler.reconcile.immovable import explained, immovable, kept_pairs, kept_protocols
 from reconciler.reconcile.lost_pairs import lost_pairs
 from reconciler.reconcile.read_only import read_only
 from reconciler.reconcile.tasks_first import tasks_first
@@ -147,6 +147,7 @@ def limits(plan: Plan, context: Context) -> Plan:
         refusals = [*explained(refusals, stay, context.deliveries)]
         pairs = kept_pairs(plan, context.world, context.desired, context.kinds, context.deliveries)
         refusals += [one for one in pairs if one.address not in {other.address for other in stay}]
+        refusals += kept_protocols(context.world, context.desired, context.deliveries)
         refusals = [*refused(refusals, context.world, context.desired, context.deliveries)]
         refusals += guard.check(plan, context.guard) if context.agreed is None else _beyond(plan, context)
     lost = (

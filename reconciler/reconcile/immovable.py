@@ -1,4 +1,6 @@
-"""Services that cannot move to another load balancer: those whose traffic the controller shifts. Pure.
+"""Services that AWS does not change as the specs want: it would have to replace them, or break their requests. Pure.
+
+Services whose traffic the controller shifts cannot move to another load balancer.
 
 AWS allows a target group one load balancer, and the versions of such a service alternate between its target groups. So
 the version that serves cannot be reached through another load balancer, and a rollout cannot begin there: it begins
@@ -8,21 +10,29 @@ A rolling service can move, because ECS registers its tasks in several target gr
 A service whose traffic ECS shifts keeps its pair of target groups, their rules, the port and the role besides: they are
 one member of UpdateService, and ECS takes the target group in it for the one in production, whichever that is
 (hashicorp/terraform-provider-aws#45678).
+
+A name in Service Connect keeps the protocol of its port (ECS API reference, PortMapping, appProtocol): ECS refuses any
+deployment with another one (aws/containers-roadmap#2378).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
+from reconciler.model.adoption import adopted
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.obstacles import if_renamed, outermost
 from reconciler.model.plan import Plan, Refusal, RefusalCode
 from reconciler.model.resource import Address, Desired
+from reconciler.model.service_connect import ServiceConnect
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.resources.service import pair_changes
+from reconciler.resources.task_definition import TaskDefinitionSpec
 from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.spec import RolloutSpec
+
+TCP: Final = "tcp"
 
 INSTEAD = (
     "change the engine to `rolling` in a commit of its own, then this, and then the engine again; or add a second "
@@ -82,6 +92,33 @@ def kept_pairs(
         if changed:
             because = f"ECS cannot be given {' or '.join(changed)} without a risk for the requests in production"
             yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, INSTEAD, want.where)
+
+
+def kept_protocols(
+    world: ObservedState, desired: Mapping[Address, Desired[Any]], deliveries: Iterable[RolloutSpec]
+) -> Iterator[Refusal]:
+    """A refusal for each service that is to have a name in Service Connect with another protocol than it has."""
+    found = {one.address: one for kind in ("service", "task-definition") for one in world.found.get(kind, ())}
+    for delivery in deliveries:
+        service, definition = found.get(delivery.service), found.get(delivery.task_definition)
+        if service is None or definition is None or delivery.service not in desired or service.facts.get("deleting"):
+            continue
+        will = adopted(desired[delivery.task_definition], definition).spec
+        before = _protocols(service.spec.service_connect, definition.spec)
+        after = _protocols(adopted(desired[delivery.service], service).spec.service_connect, will)
+        for name in sorted(before.keys() & after.keys()):
+            if before[name] != after[name]:
+                because = f"{name} uses {before[name]} in Service Connect, which ECS cannot change to {after[name]}"
+                hint = "give the port another `name` in `service_connect`, under which ECS takes any protocol"
+                where = desired[delivery.service].where
+                yield Refusal(RefusalCode.IMMUTABLE, delivery.service, because, hint, where)
+
+
+def _protocols(connected: ServiceConnect | None, definition: TaskDefinitionSpec) -> dict[str, str]:
+    """By the names in the namespace."""
+    ports = {port.name: port.app_protocol or TCP for one in definition.containers.values() for port in one.ports}
+    services = () if connected is None else connected.services
+    return {one.name: ports[one.port_name] for one in services if one.port_name in ports}
 
 
 def explained(

@@ -10,8 +10,8 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from reconciler.model import ordering
-from reconciler.model.resource import Address, Observed
-from reconciler.rollout.fallback_state import on_demand
+from reconciler.model.resource import Address, Observed, ResourceHealth
+from reconciler.rollout.fallback_state import PER_GROUP, on_demand
 from reconciler.rollout.stored_state import KEYS
 
 
@@ -49,8 +49,20 @@ def needed(
 
 
 def lacking(beside: Observed[Any], services: Iterable[Observed[Any]], staying: Container[Address]) -> Address | None:
-    """The service that stays and lacks tasks, which `beside`, one that leaves, runs on demand."""
+    """The service that stays and lacks tasks, which `beside`, one that leaves, runs on demand. One whose traffic ECS
+    shifts may lack them in production until all of its tasks are those of one version.
+    """
     if KEYS["fallback"] not in beside.tags:
         return None
-    mains = (one for one in services if one.address in staying and on_demand(one.address) == beside.address)
-    return next((one.address for one in mains if one.facts["running"] < one.facts["desired"]), None)
+    numbers = range(1, PER_GROUP + 1)
+    mains = (
+        one
+        for one in services
+        if one.address in staying and beside.address in [on_demand(one.address, number) for number in numbers]
+    )
+    return next((one.address for one in mains if one.facts["running"] < one.facts["desired"] or _shifts(one)), None)
+
+
+def _shifts(service: Observed[Any]) -> bool:
+    paired = any(one.get("advancedConfiguration") for one in service.facts["item"].get("loadBalancers") or ())
+    return paired and service.health is not ResourceHealth.READY

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue, model_validator
 
@@ -37,7 +37,10 @@ class Whole(resource.Spec):
 
 
 class Port(resource.Spec):
-    """A port that the container listens on. `name` and `app_protocol` are for Service Connect."""
+    """A port that the container listens on. `name` and `app_protocol` are for Service Connect; without the latter ECS
+    takes its protocol for TCP (ECS API reference, PortMapping)."""
+
+    whole: ClassVar[bool] = True
 
     port: int
     protocol: str = "tcp"

@@ -195,8 +195,8 @@ def lost_parts(
 
 def pair_changes(
     item: Mapping[str, Any],
-    pair: Pair,
-    role: Link,
+    pair: Pair | None,
+    role: Link | None,
     known: Collection[str],
     rules: Collection[str],
     answering: Collection[str],
@@ -207,7 +207,10 @@ def pair_changes(
     """
     entry: Mapping[str, Any] = next(iter(item.get("loadBalancers") or ()), {})
     advanced = entry.get("advancedConfiguration") or {}
-    if not advanced:
+    shifts = ((item.get("deploymentConfiguration") or {}).get("strategy") or ROLLING) != ROLLING
+    if shifts and bool(entry) is not (pair is not None):  # requests come in by Service Connect alone, or did
+        return ("a service without a load balancer" if pair is None else "a load balancer",)
+    if not advanced or pair is None or role is None:
         return ()
     found = []
     groups = {entry["targetGroupArn"], advanced["alternateTargetGroupArn"]}

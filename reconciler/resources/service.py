@@ -190,7 +190,8 @@ class Service(ResourceType[ServiceSpec]):
         answers = yield from _gone.answers(calls)
         every = (item for answer in answers if answer is not None for item in answer.get("services") or ())
         fast = scope.depth is Depth.FAST
-        groups = {} if fast else (yield from _service_deployment.groups(every))
+        shown = (item for item in every if not fast or len(item.get("deployments") or ()) > 1)
+        groups = yield from _service_deployment.groups(shown)
         observed = []
         for call, answer in zip(calls, answers, strict=True):
             for item in (yield from with_task_sets([] if answer is None else _ecs.found(call, answer, "services"))):
@@ -346,6 +347,4 @@ def pair_changes(
     answering: Collection[str],
 ) -> tuple[str, ...]:
     """What of the declared pair of target groups a service from AWS, whose traffic ECS shifts, does not have."""
-    if spec.pair is None or spec.infrastructure_role is None:
-        return ()
     return _service_deployment.pair_changes(item, spec.pair, spec.infrastructure_role, known, rules, answering)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import JsonValue
 
 from reconciler import errors
-from reconciler.model import members, resource
+from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.permissions import OnBehalf, Permissions
@@ -34,6 +34,8 @@ API: Final = ApiMembers(
         "SubnetIds": "`subnets` of the Network",
         "SecurityGroupIds": "the Network document",
         "PolicyDocument": "policy",
+        "IpAddressType": "ip_address_type",
+        "DnsOptions.DnsRecordIpType": "dns_records",
         "TagSpecifications": "the document's `tags`",
     },
     owned={
@@ -42,6 +44,7 @@ API: Final = ApiMembers(
         **dict.fromkeys(("ServiceNetworkArn", "ResourceConfigurationArn"), "it is an endpoint of an AWS service"),
     },
     fields={"PrivateDnsEnabled": "private_dns"},
+    optional={"IpAddressType": "ipv4", "DnsOptions.DnsRecordIpType": "ipv4"},
 )
 
 POLICY: Final = ("policy",)
@@ -204,6 +207,8 @@ def _observed(address: Address, item: Item, want: VpcEndpointSpec | None) -> Obs
     health, reason = _health(item)
     policy, said = (None, {}) if want is None else (want.policy, want.aws)
     tags = _ec2.tags_of(item)
+    left = {} if want is None else members.left(API, said, item, tags)
+    said = member_values.merged(said, members.laid(left))
     return Observed(
         address,
         item["VpcEndpointId"],
@@ -221,7 +226,8 @@ def _observed(address: Address, item: Item, want: VpcEndpointSpec | None) -> Obs
         tags=tags,
         health=health,
         reason=reason,
-        facts={"item": item} | ({"deleting": True} if _state(item) == "deleting" else {}),
+        facts={"item": item, members.LEFT: {(members.FIELD, *path): value for path, value in left.items()}}
+        | ({"deleting": True} if _state(item) == "deleting" else {}),
     )
 
 

@@ -21,7 +21,7 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.pre_deployment import PreDeployment
-from reconciler.rollout.release import Ports
+from reconciler.rollout.release import Ports, entrance
 from reconciler.rollout.state import WHOLE, ObservedService, all_on
 
 BLUE: Final = "v1"
@@ -63,8 +63,8 @@ def _share(seen: ObservedService, weights: tuple[int, int], port: int | str) -> 
     green = next((one.slot for one in seen.alive if one.release == GREEN), 0)
     share = weights[green]
     if share == WHOLE:
-        return f"switch :{port}"
-    return f"{share} % of :{port}" if share else f"switch :{port} back to blue"
+        return f"switch {entrance(port)}"
+    return f"{share} % of {entrance(port)}" if share else f"switch {entrance(port)} back to blue"
 
 
 def _side(seen: ObservedService, weights: tuple[int, int]) -> str:

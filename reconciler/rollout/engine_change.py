@@ -114,7 +114,7 @@ def remaining(goal: Goal, facts: ChangeFacts) -> tuple[Step, ...]:
         steps += [Step.DISARM] if goal.controller != Controller.ECS and facts.guarded and not facts.shifted else []
     steps += [Step.CONTROLLER] if facts.controller != goal.controller else []
     if goal.shifted:
-        steps += [] if by_ecs and facts.paired else [Step.PAIR]
+        steps += [] if by_ecs and (facts.paired or not facts.routed) else [Step.PAIR]
         steps += [] if by_ecs and facts.shifted else [Step.SHIFT]
     return tuple(steps)
 
@@ -176,8 +176,8 @@ def taken(step: Step, goal: Goal, facts: ChangeFacts) -> ChangeFacts:
 
 def misrouted(facts: ChangeFacts) -> str:
     """Why it is not known which target group serves, or "". Of a pair, the listener alone tells."""
-    if not facts.routed:
-        return ""
+    if not facts.routed or (facts.shifted and not facts.paired and not facts.attached):
+        return ""  # no requests, or only those by Service Connect
     if facts.live is None:
         return "the production listener does not send everything to one of the service's two target groups"
     if facts.paired or facts.attached == (facts.live,):
@@ -201,7 +201,7 @@ def step(goal: Goal, policy: Strategy, ordinary: RolloutStep, seen: ObservedServ
         return _told(goal, ordinary, "read again", now + LOOK_EVERY)
     if facts.busy and not seen.stranded:
         return _told(goal, ordinary, facts.busy, now + POLL_EVERY)
-    stopped = goal.lack or misrouted(facts)
+    stopped = goal.lack or misrouted(facts) or _attached(goal, facts)
     if stopped:
         return _told(goal, ordinary, stopped, now + POLL_EVERY, RolloutHealth.SUSPENDED, Waiting.DEPENDENCY)
     if not windows.open_at(policy.windows, now):
@@ -212,6 +212,15 @@ def step(goal: Goal, policy: Strategy, ordinary: RolloutStep, seen: ObservedServ
     if recorded:
         return replace(_told(goal, ordinary, "recording the version that runs", now), decisions=recorded)
     return replace(_told(goal, ordinary, TEXTS[todo[0]], now), decisions=(TakeStep(todo[0], goal, seen.stranded),))
+
+
+def _attached(goal: Goal, facts: ChangeFacts) -> str:
+    """Why ECS cannot shift what comes in by Service Connect alone: it takes no target groups without a pair."""
+    if not goal.shifted or facts.routed or not facts.attached:
+        return ""
+    return (
+        "its tasks are in target groups, which the specs do not name; remove 'traffic' under the engine rolling first"
+    )
 
 
 def _recorded(goal: Goal, seen: ObservedService, now: datetime) -> tuple[RolloutAction, ...]:

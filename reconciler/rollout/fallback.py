@@ -119,6 +119,32 @@ def _time(at: datetime | None) -> str:
     return "an unknown time" if at is None else f"{at:%a %d %b %H:%M} UTC"
 
 
+def supplied(item: Mapping[str, Any], groups: Mapping[str, str], group: str, *, serves: bool) -> tuple[str, ...] | None:
+    """The deployments of a main service whose missing tasks run on demand in one of its target groups, oldest first.
+
+    `groups` are those of its deployments, as far as they are known, and `serves` says whether the group receives
+    production traffic. So the new version has none before it serves, and the previous one has them until it is
+    removed. The only deployment there is, is in the group that serves. None: it is not known where one of them is.
+    """
+    alive = [one for one in item.get("deployments") or () if one["status"] != "INACTIVE" and one["desiredCount"]]
+    if len(alive) > 1 and any(one["id"] not in groups for one in alive):
+        return None
+    usual = group if serves else ""
+    here = [one for one in alive if groups.get(one["id"], usual) == group]
+    proven = (one for one in here if serves or one.get("rolloutState") == "COMPLETED")
+    return tuple(one["id"] for one in sorted(proven, key=lambda one: one["createdAt"]))
+
+
+def version_of(item: Mapping[str, Any], deployment: str, state: StoredState, wanted: Version) -> Version:
+    """The version of a deployment of the main service, by the revision that it runs."""
+    found = next(one for one in item["deployments"] if one["id"] == deployment)
+    revision = found["taskDefinition"].rpartition("/")[2]
+    known = (wanted, state.live, state.started, state.rollback_target, state.previous)
+    return next(
+        (one for one in known if one is not None and one.task_definition == revision), Version(revision, revision)
+    )
+
+
 def followed(item: Mapping[str, Any], state: StoredState, wanted: Version) -> Version:
     """The version of the main service that runs on demand: the one that was deployed last and not given up, and at a
     first deployment the one that is being deployed. `item` is the main service as DescribeServices has it.

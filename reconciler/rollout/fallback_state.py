@@ -11,7 +11,10 @@ from typing import Final
 from reconciler.model.resource import Address
 
 SUFFIX: Final = "-on-demand"
-"""What the name of the service on demand has beyond that of the main service."""
+"""What the name of the service on demand has beyond that of the main service; that of the second one ends with `-2`."""
+
+PER_GROUP: Final = 2
+"""Services on demand beside one whose traffic is shifted: one for each of its target groups."""
 
 
 class FallbackPhase(StrEnum):
@@ -35,11 +38,14 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class FallbackTerms:
-    """`main` is the service whose missing tasks run on demand. The times are those of `Spot`."""
+    """`main` is the service whose missing tasks run on demand. The times are those of `Spot`. `group`: they are those
+    that it lacks in this target group; None if it has one version for all.
+    """
 
     main: Address
     fallback_after: timedelta
     return_after: timedelta
+    group: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,13 @@ class MainService:
         return 0 if self.deleting else max(0, self.desired - self.running)
 
 
-def on_demand(main: Address) -> Address:
-    """The service that runs on demand what `main` lacks."""
-    return Address(main.kind, main.name + SUFFIX)
+def suffix(number: int) -> str:
+    return SUFFIX if number == 1 else f"{SUFFIX}-{number}"
+
+
+def on_demand(main: Address, number: int = 1) -> Address:
+    """The service that runs on demand what `main` lacks, in its target group of that number."""
+    return Address(main.kind, main.name + suffix(number))
 
 
 def read(text: str) -> Fallback | None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from reconciler.model.new_roles import refused_as_new
 from reconciler.model.resource import Batch, Call, Calls, ServiceApi
-from reconciler.rollout import capacity, describe, listener_weights, prefetch, task_protection
+from reconciler.rollout import capacity, describe, listener_weights, prefetch, task_health, task_protection
 from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.listener_weights import elbv2
@@ -70,13 +70,21 @@ def first_look(subject: RolloutTarget, found: Prefetched, now: datetime) -> Obse
         marks=marks,
         scaling=_scaling(found.scalable),
         tuned=_tuned(subject, found.groups),
-        inherited=(subject.groups[0] in subject.inherited, subject.groups[1] in subject.inherited),
+        inherited=_in_both(subject, subject.inherited),
         others=len(item.get("taskSets") or ()) - len(raw),
         deleting=item["status"] != "ACTIVE",
         waits=waits(subject.release.id, sets, subject.not_ready),
         withdrawn=subject.withdrawn,
         judges=subject.judges,
     )
+
+
+def _in_both(subject: RolloutTarget, groups: frozenset[str]) -> tuple[bool, bool]:
+    """Whether each slot's target group is among these; a service without a load balancer has none."""
+    if not subject.groups:
+        return False, False
+    first, second = subject.groups
+    return first in groups, second in groups
 
 
 def waits(wanted: str, sets: Iterable[TaskSet], not_ready: str) -> str:
@@ -184,18 +192,22 @@ def closely(
         calls["alarms"] = cloudwatch.describe_alarms(
             AlarmNames=list(policy.alarms), StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
-    if watched and moved and newest is not None:
+    if watched and moved and newest is not None and subject.production is not None:
         calls["answers"] = _answers(subject, newest.slot, now)
     answers = dict(zip(calls, (yield Batch.of(calls.values())), strict=True))
     arns = [*answers["RUNNING"]["taskArns"], *answers["STOPPED"]["taskArns"]]
     tasks = yield from described_tasks(subject, arns)
     healths = [answers[f"health {slot}"]["TargetHealthDescriptions"] for slot in range(len(subject.groups))]
-    sets = tuple(_with_tasks(one, tasks, healths[one.slot], started_before, dict(subject.roles)) for one in seen.sets)
+    sets = tuple(
+        _with_tasks(one, tasks, healths[one.slot] if healths else None, started_before, dict(subject.roles), now)
+        for one in seen.sets
+    )
     wanted = set(answers["RUNNING"]["taskArns"])
     alive = {one.id: [task["taskArn"] for task in _of(one, tasks) if task["taskArn"] in wanted] for one in sets}
     sets = yield from task_protection.read(subject.cluster, sets, kept(seen), alive)
     fields: dict[str, Any] = {"sets": sets}
-    fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
+    if healths:
+        fields["strangers"] = tuple(_strangers(sets, slot, tasks, found) for slot, found in enumerate(healths))
     if "alarms" in answers:
         firing = [*answers["alarms"].get("MetricAlarms", ()), *answers["alarms"].get("CompositeAlarms", ())]
         fields["alarms"] = tuple(sorted(item["AlarmName"] for item in firing))
@@ -220,11 +232,17 @@ def described_tasks(subject: RolloutTarget, arns: Sequence[str]) -> Calls[list[A
 def _with_tasks(
     one: TaskSet,
     tasks: Iterable[Mapping[str, Any]],
-    health: Iterable[Mapping[str, Any]],
+    health: Iterable[Mapping[str, Any]] | None,
     started_before: datetime,
     created_at: Mapping[str, datetime | None],
+    now: datetime,
 ) -> TaskSet:
-    """The set with the health of its targets. As for ECS, a task's checks count once its grace period is over."""
+    """The set with the health of its targets, or of its tasks where it has none. As for ECS, a task's checks count once
+    its grace period is over.
+    """
+    failed = sum(failed_by_itself(task, created_at) for task in _of(one, tasks))
+    if health is None:
+        return replace(task_health.without_targets(one, _of(one, tasks), now), failed=failed)
     running = _addresses(one, tasks)
     healthy: dict[str, int] = {}
     failing = 0
@@ -235,7 +253,6 @@ def _with_tasks(
             healthy[zone] = healthy.get(zone, 0) + 1
         elif task is not None and state == "unhealthy":
             failing += task.get("startedAt", started_before) <= started_before
-    failed = sum(failed_by_itself(task, created_at) for task in _of(one, tasks))
     return replace(one, healthy=tuple(sorted(healthy.items())), failing=failing, failed=failed)
 
 

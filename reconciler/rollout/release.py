@@ -16,7 +16,17 @@ from reconciler.model import elb_actions
 ID_LENGTH: Final = 12
 
 Ports: TypeAlias = tuple[int | str, int | str]
-"""The ports of the production and of the test listener, for people; "?" of one that is known by its ARN only."""
+"""The ports of the production and of the test listener, for people; "?" of one that is known by its ARN only, and
+`SERVICE_CONNECT` where there is none."""
+
+
+SERVICE_CONNECT: Final = "Service Connect"
+"""In the place of a port: how requests come in where there is no load balancer."""
+
+
+def entrance(port: int | str) -> str:
+    """A port of a listener as it is shown, or what is in its place."""
+    return str(port) if port == SERVICE_CONNECT else f":{port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from reconciler.rollout.actions import (
 )
 from reconciler.rollout.engine import Phase, RolloutStep, TrafficShifter, Waiting, engines
 from reconciler.rollout.pre_deployment import Found, PreDeployment
-from reconciler.rollout.release import Ports, Version
+from reconciler.rollout.release import SERVICE_CONNECT, Ports, Version, entrance
 from reconciler.rollout.requests import Request, RequestVerb
 from reconciler.rollout.state import WHOLE, ObservedService, Scaling, SmokeTestOutcome, TaskSet, all_on
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
@@ -279,7 +279,8 @@ def timeline_sentence(policy: Strategy, desired: int, *, ports: Ports = (80, 900
     if engines()[policy.engine].shifts_traffic is TrafficShifter.NOBODY:
         replaced = f"ECS replaces {tasks_text(desired)}, a few at a time (≈ {duration.approximate(whole)})"
         return " → ".join((*first, replaced))
-    parts = [*first, f"green {tasks_text(math.ceil(desired * policy.scale / WHOLE))}", f"healthy on :{ports[1]}"]
+    healthy = "healthy" if ports[1] == SERVICE_CONNECT else f"healthy on :{ports[1]}"
+    parts = [*first, f"green {tasks_text(math.ceil(desired * policy.scale / WHOLE))}", healthy]
     match policy.promotion:
         case Promotion.MANUAL:
             parts.append("promote")
@@ -289,7 +290,7 @@ def timeline_sentence(policy: Strategy, desired: int, *, ports: Ports = (80, 900
             parts.append(f"promote or wait {duration.format(policy.promote_after)}")
         case Promotion.AUTO:
             pass
-    parts += [f"{share.weight} % of :{ports[0]} for {duration.format(share.pause)}" for share in policy.shares]
-    parts += [f"switch :{ports[0]}", f"remove blue {duration.format(policy.teardown_after)} later"]
+    parts += [f"{share.weight} % of {entrance(ports[0])} for {duration.format(share.pause)}" for share in policy.shares]
+    parts += [f"switch {entrance(ports[0])}", f"remove blue {duration.format(policy.teardown_after)} later"]
     from_when = " after promote" if policy.promotion is Promotion.MANUAL else " in all"
     return f"{' → '.join(parts)} (≈ {duration.approximate(whole)}{from_when})"

@@ -33,7 +33,8 @@ class RolloutSpec:
     is started from them. `headers` and `query` are those of a request that the service's listener rule matches.
     `pre_deployment` is the task that runs before each release, with references in place of ids; it is not a resource of
     the plan. `fallback`: it runs on demand what another service lacks, in the version of that one. `meanwhile` is what
-    is rolled out for as long as `production` does not exist; its `successor` is that one.
+    is rolled out for as long as `production` does not exist; its `successor` is that one. `connected`: ECS shifts its
+    traffic, and it has no load balancer, so that requests come in by Service Connect alone.
     """
 
     service: Address
@@ -55,6 +56,7 @@ class RolloutSpec:
     fallback: FallbackTerms | None = None
     meanwhile: RolloutSpec | None = None
     successor: Address | None = None
+    connected: bool = False
 
     def current(self, present: Container[Address]) -> RolloutSpec:
         """The spec for as long as just what is `present` exists."""

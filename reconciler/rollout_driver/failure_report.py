@@ -19,6 +19,7 @@ from reconciler.model.diff import diff
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.resources.task_definition import TaskDefinitionSpec, read_spec
 from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.release import entrance
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.stored_state import Outcome
@@ -163,7 +164,7 @@ def _known(delivery: RolloutSpec) -> Known:
 
 
 def _production(delivery: RolloutSpec, phase: str, blue: TaskSet | None) -> str:
-    where = f"Production :{delivery.ports[0]}" if delivery.moves_traffic else "Production"
+    where = f"Production {entrance(delivery.ports[0])}" if delivery.moves_traffic else "Production"
     if blue is None:
         return f"{where} has no healthy version"
     if phase in BEFORE_PRODUCTION and delivery.moves_traffic:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from reconciler.model.resource import Address, Observed, Ref
 from reconciler.model.type_registry import discover
+from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.spec import RolloutSpec, fitting, fitting_headers
 from reconciler.rollout_driver.resolution import ResolutionContext
 from reconciler.rollout_driver.target_groups import entry_of
@@ -39,6 +40,12 @@ def standing(delivery: RolloutSpec, context: ResolutionContext, *, refused: bool
     absent = [part for part in parts_of(delivery) if part not in context.found]
     if service is None:
         return Standing(delivery, context, delivery.service)
+    if delivery.engine.shifts_traffic is TrafficShifter.ECS and not service.facts["item"].get("loadBalancers"):
+        there = replace(delivery, groups=(), production=None, test=None, health=None, connected=True)
+        return Standing(there, context, next(iter(absent), None))
+    delivery, former = _with_former_pair(delivery, service, context)
+    if former:
+        return Standing(delivery, context)
     if not absent:
         return Standing(_asked_as(delivery, context) if refused else delivery, context)
     used = _groups_of(service)
@@ -61,6 +68,21 @@ def standing(delivery: RolloutSpec, context: ResolutionContext, *, refused: bool
     there = replace(delivery, groups=groups, production=found[PRODUCTION], test=found[TEST])
     gone = tuple(name for name, entry in found.items() if entry is None and _given(name, service))
     return Standing(_asked_as(there, context), context, absent[0], gone)
+
+
+def _with_former_pair(
+    delivery: RolloutSpec, service: Observed[Any], context: ResolutionContext
+) -> tuple[RolloutSpec, bool]:
+    """With the listeners or rules that ECS was given for a service that the specs leave no load balancer: their plan is
+    refused, and what is under way goes on by them."""
+    if delivery.engine.shifts_traffic is not TrafficShifter.ECS or parts_of(delivery):
+        return delivery, False
+    entries = dict(_entries(context, _groups_of(service)))
+    found = {
+        name: next((at for at in entries if _is_rule(at, entries, _given(name, service))), None)
+        for name in (PRODUCTION, TEST)
+    }
+    return replace(delivery, production=found[PRODUCTION], test=found[TEST]), True
 
 
 def parts_of(delivery: RolloutSpec) -> tuple[Address, ...]:

@@ -32,6 +32,7 @@ from reconciler.rollout.release import (
     RolloutTarget,
     Version,
 )
+from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import KEYS
@@ -103,6 +104,11 @@ class ServiceRollout:
             return self.change.step(ordinary, seen, now)
         return ordinary if self.fallback is None else self.fallback.step(ordinary, seen, now)
 
+    def allowed_requests(self, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
+        """Requests that would be accepted now and change something."""
+        allowed = self.engine.allowed_requests(self.delivery.policy, seen, now)
+        return allowed if self.fallback is None else tuple(one for one in allowed if one in fallback.OF_ITS_OWN)
+
     def calls_of(self, action: RolloutAction) -> Calls[None]:
         """The calls that carry out an action of the engine, or a step to another one."""
         if self.change is not None and isinstance(action, TakeStep):
@@ -142,7 +148,8 @@ def rollouts_of(
     missing: dict[Address, NotReady] = {}
     present = {one.address for one in world if UNSEEN not in one.facts}
     context = context_of(current(desired, present), world, stack, made)
-    for declared in (with_ports(one.current(present), context) for one in deliveries):
+    several = tuple(deliveries)
+    for declared in (with_ports(one.current(present), context) for one in several):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
         stands = standing(delivery, context, refused=bool(left))
@@ -156,6 +163,7 @@ def rollouts_of(
         if isinstance(subject, NotReady):
             missing[delivery.service] = subject
             continue
+        subject = fallback.beside_the_new(subject, delivery.service, several, context)
         if there is not None:
             stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
@@ -179,11 +187,17 @@ def _beside(
     is.
     """
     main = next((one for one in rollouts if one.address == terms.main), None)
-    version = None if main is None else fallback.followed(main.subject, context.found[terms.main])
-    if main is None or version is None or not version.task_definition:
+    if main is None and terms.group is None:
         return rollout
+    own = fallback.own_version(rollout.subject, context.found[rollout.address])
     ready = replace(rollout, subject=replace(rollout.subject, not_ready=""))
-    return replace(pinned(ready, version), fallback=FallbackTarget(terms, main.subject.service))
+    source = None if main is None else fallback.source_of(terms, main.subject, context)
+    if main is None or source is None:  # it is not known which version is in its target group
+        return pinned(ready, own)
+    version = source.version or own
+    if not version.task_definition:
+        return rollout
+    return replace(pinned(ready, version), fallback=FallbackTarget(terms, main.subject.service, source.deployments))
 
 
 def _before_all(declared: RolloutSpec, there: Observed[Any] | None) -> str:
@@ -236,7 +250,8 @@ def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
     established = bool(service.facts.get("established", True))
     lack = "" if stands.absent is None else held or f"{stands.absent} does not exist yet"
-    if lack and (not established or (delivery.moves_traffic and delivery.production is None)):
+    routed = delivery.moves_traffic and not delivery.connected
+    if lack and (not established or (routed and delivery.production is None)):
         return NotReady(lack, deployed=established)
     release = Release("")
     if not lack:
@@ -247,8 +262,8 @@ def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held:
     cluster = str(service.facts.get("cluster") or wanted[delivery.service].resolved(ids).spec.cluster)
     scaling = Address("scaling", delivery.name)
     declared = tuple(ids[group] for group in delivery.groups)
-    groups = slots_of(declared, service, delivery, context) if delivery.moves_traffic else ()
-    if delivery.moves_traffic and len(groups) != 2:
+    groups = slots_of(declared, service, delivery, context) if routed else ()
+    if routed and len(groups) != 2:
         return NotReady(lack, deployed=established)
     sticky = delivery.policy.stickiness
     return RolloutTarget(

@@ -6,7 +6,7 @@ used in AWS with the Stack's prefix and suffix (`NamedInAws.name_in_aws`); the o
 
 from __future__ import annotations
 
-from reconciler.rollout.fallback_state import SUFFIX
+from reconciler.rollout.fallback_state import suffix
 
 
 def vpc(network: str) -> str:
@@ -44,9 +44,9 @@ def endpoint_group(network: str) -> str:
     return f"{network}-endpoints"
 
 
-def on_demand(service: str) -> str:
-    """The second service of one that prefers Spot."""
-    return service + SUFFIX
+def on_demand(service: str, number: int) -> str:
+    """A service beside one that prefers Spot."""
+    return service + suffix(number)
 
 
 def log_group(workload: str) -> str:

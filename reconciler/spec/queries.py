@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.spec import names
-from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Service, Task
+from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Network, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShare
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.network import NetworkEndpoint
 from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
 from reconciler.spec.documents.service_connect import ConnectedService
@@ -252,6 +253,23 @@ def expiring(specs: Specs, workload: Service | Task) -> list[str]:
     """The repositories of the stack that a workload takes images from and in which images expire, sorted."""
     names = {container.image.registry for container in workload.task.containers.values()}
     return sorted(one.name_in_aws for one in specs.registries if one.name in names and one.keep_images is not None)
+
+
+def by_ipv6(endpoint: NetworkEndpoint) -> bool:
+    """Whether a VPC endpoint has IPv6 addresses."""
+    return endpoint.ip_address_type not in (None, "ipv4")
+
+
+def endpoint_subnets(network: Network, endpoint: NetworkEndpoint) -> list[str]:
+    """Private ones where there are any, and of these one with an IPv6 range, if the endpoint needs it; AWS takes one
+    subnet a zone for an interface endpoint.
+    """
+    private = [subnet for subnet in network.subnets if subnet.access == "private"] or [*network.subnets]
+    usable = sorted(private, key=lambda one: one.ipv6 is None) if by_ipv6(endpoint) else private
+    zones: dict[str, str] = {}
+    for subnet in usable:
+        zones.setdefault(subnet.zone, subnet.name)
+    return list(zones.values())
 
 
 def keeps(document: Document, block: Block, field: str) -> bool:

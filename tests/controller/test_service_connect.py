@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.plan import RefusalCode
 from reconciler.rollout.engine import Phase
 from tests.controller.test_controller import Files, Running
 from tests.controller.test_in_flight import FRONTEND
@@ -95,15 +96,26 @@ def test_another_name_is_a_release_of_its_own(running: Running) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["http2", "grpc"])
-def test_another_protocol_is_a_release_of_its_own(running: Running, protocol: str) -> None:
-    """ECS has it in the task definition."""
+@pytest.mark.parametrize("protocol", ["grpc", "tcp"])
+def test_another_protocol_is_a_name_of_its_own(running: Running, protocol: str) -> None:
+    """ECS refuses to change that of a name, so the plan is refused and nothing is sent; another name may have it."""
+    before = deployment(running)
     running.files.edit(FRONTEND, "protocol: http}", f"protocol: {protocol}}}")
+    running.go(300)
+    refusals = [one for one in running.passes[-1].refusals if one.code is RefusalCode.IMMUTABLE]
+    assert [str(one.address) for one in refusals] == ["service/my-app-frontend"]
+    assert running.writes() == {}
+    assert deployment(running)["id"] == before["id"]
+
+    running.files.edit(FRONTEND, "{name: web,", "{name: site, alias: {name: web},")
     running.go(300)
     revision = running.stage.laptop.client("ecs").describe_task_definition(taskDefinition="my-app-frontend")
     (port,) = revision["taskDefinition"]["containerDefinitions"][0]["portMappings"]
-    assert port["appProtocol"] == protocol
-    assert deployment(running)["taskDefinition"] == revision["taskDefinition"]["taskDefinitionArn"]
+    assert port.get("appProtocol", "tcp") == protocol
+    after = deployment(running)
+    assert after["taskDefinition"] == revision["taskDefinition"]["taskDefinitionArn"]
+    (service,) = after["serviceConnectConfiguration"]["services"]
+    assert (service["discoveryName"], service["clientAliases"]) == ("site", [{"port": 80, "dnsName": "web"}])
     in_place(running)
 
 

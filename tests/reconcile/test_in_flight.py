@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.resource import Address, Observed
+from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.reconcile import in_flight
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.security_group_rules import SecurityGroupRulesSpec
 from reconciler.resources.task_definition import TaskDefinitionSpec
+from reconciler.rollout.stored_state import KEYS
 from tests.reconcile.test_deferral import group, planned, service, tags, waits
 from tests.resources.test_role import READ, WRITE, trust
 
@@ -94,3 +95,25 @@ def test_a_rolling_service_may_be_in_any_group_that_no_other_service_uses() -> N
     assert found is not None
     assert {"new", "old"} <= found
     assert "api" not in found
+
+
+@pytest.mark.parametrize(
+    ("running", "shifts", "health", "waits"),
+    [
+        (1, False, ResourceHealth.PROGRESSING, True),
+        (4, False, ResourceHealth.PROGRESSING, False),
+        (5, True, ResourceHealth.PROGRESSING, True),
+        (4, True, ResourceHealth.READY, False),
+    ],
+)
+@pytest.mark.parametrize("name", ["web-on-demand", "web-on-demand-2"])
+def test_a_service_on_demand_stays_while_production_may_need_it(
+    name: str, running: int, shifts: bool, health: ResourceHealth, waits: bool
+) -> None:
+    """Of a service whose traffic ECS shifts, tasks of both versions run, and one of them may lack some."""
+    web = Address("service", "web")
+    pair = [{"targetGroupArn": "a", "advancedConfiguration": {"alternateTargetGroupArn": "b"}}] if shifts else []
+    facts = {"item": {"loadBalancers": pair}, "running": running, "desired": 4}
+    main = Observed(web, "web-arn", None, health=health, facts=facts)
+    beside = Observed(Address("service", name), "x", None, {KEYS["fallback"]: "running:1:-"})
+    assert in_flight.lacking(beside, [main], {web}) == (web if waits else None)

@@ -210,7 +210,7 @@ def test_every_member_is_said_by_a_field_or_by_aws(name: str) -> None:
 FLOORS = {
     "CreateVpc": (5, 19),
     "CreateSubnet": (8, 5),
-    "CreateVpcEndpoint": (10, 10),
+    "CreateVpcEndpoint": (12, 8),
     "CreateRepository": (7, 2),
     "CreateCluster": (16, 3),
     "CreateHttpNamespace": (3, 1),

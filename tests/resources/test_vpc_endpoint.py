@@ -11,7 +11,7 @@ import pytest
 from reconciler import errors
 from reconciler.model.adoption import adopted
 from reconciler.model.diff import diff
-from reconciler.model.members import stated_tag
+from reconciler.model.members import FIELD, stated_tag
 from reconciler.model.resource import Keep, Observed, ResourceHealth
 from reconciler.resources.security_group import SecurityGroupSpec
 from reconciler.resources.subnet import SubnetSpec
@@ -216,3 +216,14 @@ def test_a_policy_that_is_removed_lets_everything_through_again() -> None:
     assert json.loads(sent["PolicyDocument"])["Statement"] == [
         {"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["*"], "Resource": ["*"]}
     ]
+
+
+def test_addresses_go_back_to_ipv4_without_their_line() -> None:
+    """They are those of a field: kept where somebody else has set them, and removed where the document did."""
+    aws = {"IpAddressType": "dualstack", "DnsOptions": {"DnsRecordIpType": "dualstack"}}
+    paths = {(FIELD, "IpAddressType"): Keep.STATED, (FIELD, "DnsOptions", "DnsRecordIpType"): Keep.STATED}
+    for tags, left in ((stated_tag(paths), True), ({}, False)):
+        (found,) = observe(item(**aws, Tags=pairs(tagged(WANT) | tags)))
+        changes = diff(found, adopted(WANT, found).spec)
+        expected = {("aws", "DnsOptions", "DnsRecordIpType"): "ipv4", ("aws", "IpAddressType"): "ipv4"}
+        assert {change.path: change.new for change in changes} == (expected if left else {})

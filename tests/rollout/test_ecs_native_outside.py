@@ -9,14 +9,15 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.rollout.actions import SetWeights, SuspendScaling
+from reconciler.rollout.actions import SetWeights, SuspendScaling, WriteState
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.engines.ecs_native import observation
 from reconciler.rollout.engines.ecs_native.actions import StartDeployment
 from reconciler.rollout.engines.ecs_native.facts import Status
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import WHOLE, Scaling
-from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
+from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome, RolloutResult
 from reconciler.rollout.strategy import Strategy
 from reconciler.rollout.tracker import LATEST
 from tests.rollout.facts import GREEN, HOUR, MINUTE, NOW, due, kinds, marked, only, said, written
@@ -234,3 +235,21 @@ def test_a_first_version_that_ecs_took_back_starts_again_without_hooks() -> None
     found = replace(found, sets=())
     (start,) = (one for one in decided(found).decisions if isinstance(one, StartDeployment))
     assert start.hooks == ()
+
+
+@pytest.mark.parametrize("lacked", ["", "Capacity is unavailable at this time"])
+def test_what_ecs_found_no_room_for_is_tried_again(lacked: str) -> None:
+    """A lack of capacity is no verdict on the version; tasks that failed by themselves are."""
+    undone = replace(AT_HOOKS, status=Status.ROLLBACK_IN_PROGRESS, why="the circuit breaker threshold was exceeded")
+    step = decided(both(undone, DeadlineKind.GATE, lacked=lacked))
+    assert step.ended is not None
+    (write,) = [one for one in step.decisions if isinstance(one, WriteState)]
+    assert write.after.quarantined("b") is not bool(lacked)
+
+
+@pytest.mark.parametrize(("minutes", "quarantined", "waits"), [(9, False, True), (10, False, False), (9, True, False)])
+def test_what_is_tried_again_waits_for_a_while(minutes: int, quarantined: bool, waits: bool) -> None:
+    """ECS would find no room a moment later either."""
+    ended = RolloutResult("b", Outcome.FAILED, Phase.SCALING_UP, NOW - minutes * MINUTE, Actor.ENGINE, "no room")
+    found = facts(marks=marked(ended=ended, quarantine=("b",) if quarantined else ()))
+    assert bool(observation._soon(found, NOW)) is waits

@@ -10,12 +10,13 @@ import pytest
 
 from reconciler.rollout.actions import SetPrimary, WriteState
 from reconciler.rollout.change_facts import ChangeFacts
-from reconciler.rollout.engine import Controller, Engine, Phase, RolloutStep, engines
+from reconciler.rollout.engine import Controller, Engine, Phase, RolloutHealth, RolloutStep, engines
 from reconciler.rollout.engine_change import (
     Goal,
     Step,
     TakeStep,
     lasts,
+    misrouted,
     outlook,
     possible,
     remaining,
@@ -233,3 +234,21 @@ def test_releases_have_their_present_names_in_the_stored_state() -> None:
     assert old.named({"a": "x", "c": "x"}) == StoredState(
         live=Version("x", "web:1"), previous=Version("b", "web:0"), quarantine=("x",)
     )
+
+
+def test_a_service_without_a_load_balancer_needs_no_pair() -> None:
+    """Requests come in by Service Connect: only the strategy changes, there and back."""
+    rolling = replace(facts(engines()["rolling"]), attached=(), live=None, bare=(), routed=False)
+    there = goal("rolling", "ecs_native")
+    assert remaining(there, rolling) == (Step.SHIFT,)
+    shifted = replace(rolling, shifted=True, guarded=True)
+    assert remaining(goal("ecs_native", "rolling"), shifted) == (Step.STOP_SHIFTING,)
+
+
+def test_a_load_balancer_comes_with_a_rolling_deployment() -> None:
+    """ECS takes no target groups without a pair, and a service without any may leave ECS's strategy at any time."""
+    attached = replace(facts(engines()["rolling"]), routed=False)
+    step = decided(attached, goal("rolling", "ecs_native"))
+    assert (step.decisions, step.health) == ((), RolloutHealth.SUSPENDED)
+    alone = replace(facts(engines()["ecs_native"]), paired=False, attached=(), live=None)
+    assert misrouted(alone) == ""

@@ -13,6 +13,8 @@ from reconciler.rollout.engine import Phase
 from reconciler.rollout.engines.ecs_native import decisions, endings, hooks
 from reconciler.rollout.engines.ecs_native.actions import ContinueDeployment, StopDeployment
 from reconciler.rollout.engines.ecs_native.facts import Deployment, HookAction, PauseHook
+from reconciler.rollout.strategy import Promotion
+from tests.rollout import world
 from tests.rollout.explorer import explore, reached
 from tests.rollout.test_explorer import POLICIES, starts
 
@@ -53,8 +55,8 @@ def the_gate_is_taken_for_the_tests_hook(patch: pytest.MonkeyPatch) -> None:
 def a_timed_gate_rolls_back(patch: pytest.MonkeyPatch) -> None:
     declared = hooks.declared
 
-    def rolling_back(policy: Any) -> tuple[PauseHook, ...]:
-        return tuple(replace(one, then=HookAction.ROLLBACK) for one in declared(policy))
+    def rolling_back(policy: Any, **more: bool) -> tuple[PauseHook, ...]:
+        return tuple(replace(one, then=HookAction.ROLLBACK) for one in declared(policy, **more))
 
     patch.setattr(hooks, "declared", rolling_back)
 
@@ -110,6 +112,23 @@ def a_service_that_is_suspended_is_written_to(patch: pytest.MonkeyPatch) -> None
         return original(policy, replace(seen, marks=replace(seen.marks, suspended=None)), now)
 
     patch.setattr(endings, "ended", ended)
+
+
+CONNECTED = {
+    "timed": POLICIES["ecs_native: timed, tested"],
+    "nobody asked": world.policy(engine="ecs_native", promotion=Promotion.AUTO),
+}
+
+
+@pytest.mark.parametrize("name", CONNECTED)
+@pytest.mark.parametrize("most", [1_000, pytest.param(None, marks=pytest.mark.slow)])
+def test_no_promise_is_broken_without_a_load_balancer(name: str, most: int | None) -> None:
+    """ECS alone shifts what comes in by Service Connect: nobody else moves it, and no listener is written to."""
+    policy = replace(CONNECTED[name], tests=())
+    begins = [one._replace(seen=replace(one.seen, connected=True)) for one in starts(1, policy)]
+    report = explore(policy, begins, most=most, only=lambda event: not event.startswith("production "))
+    assert not report.broken, "\n".join(report.broken)
+    assert report.states >= (most or 5_000)
 
 
 QUICK = ("the_tests_hook_is_continued_before_they_have_passed", "a_timed_gate_rolls_back")

@@ -197,3 +197,51 @@ def item(revision: str, state: str) -> dict[str, Any]:
 def test_the_version_that_serves_runs_on_demand(found: dict[str, Any], state: StoredState, expected: Version) -> None:
     """Never one that is still to prove itself, apart from the first, or that was given up."""
     assert followed(found, state, V2) == expected
+
+
+BLUE, GREEN = "blue-arn", "green-arn"
+
+
+def deployment(name: str, revision: int, *, completed: bool = False, desired: int = 4) -> dict[str, Any]:
+    state = "COMPLETED" if completed else "IN_PROGRESS"
+    return {
+        "id": name,
+        "status": "PRIMARY",
+        "createdAt": NOW + revision * MINUTE,
+        "desiredCount": desired,
+        "rolloutState": state,
+        "taskDefinition": f"arn:aws:ecs:us-west-2:1:task-definition/web:{revision}",
+    }
+
+
+OLD, NEW = deployment("old", 1, completed=True), deployment("new", 2)
+PLACES = {"old": BLUE, "new": GREEN}
+GROUPS: dict[str, tuple[list[dict[str, Any]], dict[str, str], str, bool, tuple[str, ...] | None]] = {
+    # situation: deployments, where they are, the target group, whether it serves; whose missing tasks run there
+    "at rest": ([OLD], {}, BLUE, True, ("old",)),
+    "at rest, the other group": ([OLD], {}, GREEN, False, ()),
+    "at rest, as a full pass reads it": ([OLD], PLACES, BLUE, True, ("old",)),
+    "green is being tested": ([NEW, OLD], PLACES, GREEN, False, ()),
+    "green is being tested, blue": ([NEW, OLD], PLACES, BLUE, True, ("old",)),
+    "green serves": ([NEW, OLD], PLACES, GREEN, True, ("new",)),
+    "green serves, blue is kept": ([NEW, OLD], PLACES, BLUE, False, ("old",)),
+    "blue is being removed": ([NEW, OLD | {"desiredCount": 0}], PLACES, BLUE, False, ()),
+    "it is not known where green is": ([NEW, OLD], {"old": BLUE}, BLUE, True, None),
+    "production was moved to nothing": ([OLD], PLACES, GREEN, True, ()),
+    "production was moved away": ([OLD], PLACES, BLUE, False, ("old",)),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_each_target_group_has_the_tasks_of_the_version_in_it(name: str) -> None:
+    """A new version has none on demand before it serves, and the previous one has them for as long as it is kept."""
+    deployments, places, group, serves, expected = GROUPS[name]
+    assert fallback.supplied({"deployments": deployments}, places, group, serves=serves) == expected
+
+
+def test_the_version_is_that_of_the_deployment() -> None:
+    """By the revision that it runs, whatever the specs declare."""
+    state = StoredState(live=Version("A", "web:1"), started=Version("B", "web:2"))
+    item, wanted = {"deployments": [NEW, OLD, deployment("other", 9)]}, Version("C", "web:3")
+    found = [fallback.version_of(item, one, state, wanted) for one in ("old", "new", "other")]
+    assert found == [Version("A", "web:1"), Version("B", "web:2"), Version("web:9", "web:9")]

@@ -54,7 +54,8 @@ endpoints:
   - s3
   - service: logs
     policy: [{actions: ["logs:PutLogEvents"], resources: ["*"]}]
-    aws: {IpAddressType: ipv4, PrivateDnsEnabled: false}
+    ip_address_type: ipv4
+    aws: {PrivateDnsEnabled: false}
 """
     found = compiled(text)
     logs = found[Address("vpc-endpoint", "my-workspace-logs")].spec

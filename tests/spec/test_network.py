@@ -199,3 +199,21 @@ def test_what_has_no_ipv6_line_is_written_as_before() -> None:
         assert found[name].spec.ipv6 is None
         assert FIELDS not in found[name].tags
     assert FIELDS in compiled("kind: Network\nname: my-workspace\nipv6: true\n")["vpc/my-workspace"].tags
+
+
+def test_an_endpoint_has_ipv6_addresses_of_its_subnets() -> None:
+    """One subnet a zone that has a range, and HTTPS over IPv6 as well; other endpoints stay as they are."""
+    found = compiled(
+        "{kind: Network, name: net, cidr: 10.8.0.0/20, ipv6: true, subnets: ["
+        "{name: net-a, zone: us-west-2a, cidr: 10.8.0.0/24, access: private}, "
+        "{name: net-b, zone: us-west-2a, cidr: 10.8.1.0/24, access: private, ipv6: 1}], endpoints: [sqs, "
+        "{service: logs, ip_address_type: dualstack, dns_records: service-defined}]}"
+    )
+    plain, dual = found["vpc-endpoint/net-sqs"], found["vpc-endpoint/net-logs"]
+    assert [str(one) for one in plain.spec.subnets] == ["subnet/net-a"]
+    assert [str(one) for one in dual.spec.subnets] == ["subnet/net-b"]
+    assert plain.spec.aws == {}
+    assert dual.spec.aws == {"IpAddressType": "dualstack", "DnsOptions": {"DnsRecordIpType": "service-defined"}}
+    assert (FIELDS in plain.tags, FIELDS in dual.tags) == (False, True)
+    (rules,) = (want.spec.ingress for name, want in found.items() if name.startswith("security-group-rules/net"))
+    assert [(one.from_port, str(one.source)) for one in rules] == [(443, "10.8.0.0/20"), (443, "::/0")]

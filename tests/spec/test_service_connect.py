@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model.resource import Address, Ref
+from reconciler.model.adoption import adopted
+from reconciler.model.resource import Address, Observed, Ref
 from reconciler.model.service_connect import OFF, ConnectedPort, HeaderRule, ServiceConnect, Tls, member, read
 from tests.spec import folder
 from tests.spec.test_start import compiled
@@ -122,3 +123,33 @@ def test_two_services_of_a_namespace_have_names_of_their_own() -> None:
         "service_connect: {services: [{name: web}]}\n"
     )
     assert [found.rule for found in folder.lay(text).diagnostics if found.rule.startswith("E502")] == ["E5022"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("{services: [{protocol: http}]}", "{services: [{protocol: grpc}]}", "grpc"),
+        ("{services: [{protocol: http}]}", "{services: [{protocol: tcp}]}", None),
+        ("{services: [{protocol: http}]}", "{services: [{}]}", None),
+        ("{services: [{protocol: http}]}", "{}", None),
+        ("{services: [{protocol: http}]}", "", None),
+        ("{}", "{services: [{}]}", None),
+        ("{}", "{}", "http"),
+        ("", "", "http"),
+    ],
+)
+def test_a_protocol_is_what_service_connect_says(before: str, after: str, expected: str | None) -> None:
+    """A port that is not connected any more loses it, and keeps one that the document never had."""
+    address = Address("task-definition", "my-app-frontend")
+    first, second = (
+        compiled(f"{CLUSTER}{PLAIN}{SERVICE}" + (f"service_connect: {text}\n" if text else ""))[address]
+        for text in (before, after)
+    )
+    container = first.spec.containers["frontend"]
+    (port,) = container.ports
+    live = container.model_copy(update={"ports": (port.model_copy(update={"app_protocol": "http"}),)})
+    spec = first.spec.model_copy(update={"containers": {"frontend": live}})
+    (found,) = (
+        adopted(second, Observed(address, "my-app-frontend:1", spec, first.tags)).spec.containers["frontend"].ports
+    )
+    assert found.app_protocol == expected

@@ -66,3 +66,37 @@ def test_a_renamed_service_takes_the_one_on_demand_with_it() -> None:
     found = compiled(text)
     assert found[BESIDE].moved is not None
     assert found[BESIDE].moved.old == Address("service", "old-on-demand")
+
+
+def test_each_target_group_has_a_service_of_its_own_where_ecs_shifts_traffic() -> None:
+    """By rolling deployments, with the version that is in its target group."""
+    native = "{kind: DeploymentStrategy, name: careful, engine: ecs_native}"
+    text = f"{native}\n---\n{{kind: Service, name: {NAME}, spot: preferred}}"
+    found, specs = compiled(text), folder.lay(text)
+    pair = found[MAIN].spec.pair
+    assert pair is not None
+    several = [Address("service", f"{NAME}-on-demand"), Address("service", f"{NAME}-on-demand-2")]
+    for address, group in zip(several, (pair.target_group, pair.alternate), strict=True):
+        spec = found[address].spec
+        assert [(one.target_group, one.container, one.port) for one in spec.load_balancers or ()] == [
+            (group, pair.container, pair.port)
+        ]
+        assert (spec.pair, spec.infrastructure_role, spec.launch_type) == (None, None, "FARGATE")
+        assert spec.deployment is not None
+        assert (spec.deployment.strategy, spec.deployment.min_percent, spec.deployment.hooks) == (None, 100, ())
+    main, *beside = compile_deliveries(specs)
+    assert [(one.service, one.policy.engine) for one in beside] == [(address, "rolling") for address in several]
+    assert [one.fallback.group for one in beside if one.fallback is not None] == list(main.groups)
+
+
+def test_both_names_are_taken() -> None:
+    """Another service cannot have them."""
+    native = "{kind: DeploymentStrategy, name: careful, engine: ecs_native}"
+    other = f"""kind: Service
+name: {NAME}-on-demand-2
+cluster: my-app-cluster
+task: {{cpu: 256, memory: 512, containers: {{web: {{image: "nginx:1"}}}}}}
+placement: {{subnets: [app-public1-a], security_groups: [my-app-task-sg], public_ip: true}}
+"""
+    specs = folder.lay(f"{native}\n---\n{{kind: Service, name: {NAME}, spot: preferred}}\n---\n{other}")
+    assert [found.rule for found in specs.diagnostics if found.rule == "E2005"] == ["E2005"]

@@ -14,6 +14,7 @@ from reconciler.cli.output.version_table import color_of, version_table
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting, engines
+from reconciler.rollout.release import entrance
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import WHOLE, ObservedService, Weights, short
@@ -242,7 +243,7 @@ def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look, *
     if policy.promotion is not Promotion.AUTO and not going_back:
         stages.append((Phase.AWAITING_PROMOTION, "promotion"))
     shares = "".join(f"{share.weight}% {look.sign('arrow')} " for share in policy.shares)
-    stages.append((Phase.SHIFTING, f"{shares}switch :{production}"))
+    stages.append((Phase.SHIFTING, f"{shares}switch {entrance(production)}"))
     if policy.verify_for:
         stages.append((Phase.VERIFYING, "monitoring"))
     stages += [(Phase.BAKING, "bake"), (Phase.TEARDOWN, "remove blue")]
@@ -273,14 +274,14 @@ def _traffic(spec: RolloutSpec, observed: ObservedService, look: Look) -> str:
 
 def _listener(port: int | str, observed: ObservedService, weights: Weights | None, look: Look) -> str:
     if weights is None:
-        return f":{port}  forwards to unmanaged targets"
+        return f"{entrance(port)}  forwards to unmanaged targets"
     parts = []
     for slot in (0, 1):
         if weights[slot]:
             filled = max(1, round(BAR * weights[slot] / WHOLE))
             bar = ("█" if look.unicode else "#") * filled
             parts.append(f"{_who(observed, slot)} {bar} {weights[slot]}%")
-    return f":{port}  {'  '.join(parts) or 'no targets'}"
+    return f"{entrance(port)}  {'  '.join(parts) or 'no targets'}"
 
 
 def _who(observed: ObservedService, slot: int) -> str:

@@ -11,7 +11,7 @@ from reconciler.local.refusal import Refusal
 from reconciler.local.scheduler import hooks
 from reconciler.local.scheduler.rolling import threshold
 from reconciler.local.scheduler.rollouts import roll_back
-from reconciler.local.scheduler.strategy import tested
+from reconciler.local.scheduler.strategy import routed, tested
 from reconciler.local.world import World
 
 DESCRIBED_AT_ONCE = 20
@@ -131,7 +131,7 @@ def _shown(world: World, service: Service, item: Rollout) -> Params:
 
 def _revision(service: Service, item: Rollout, one: Deployment) -> Params:
     """Only a deployment that shifts traffic has weights, and only one with a test rule has those of test traffic."""
-    shifts = item.configuration["strategy"] != "ROLLING" and bool(one.launch.load_balancers)
+    shifts = item.configuration["strategy"] != "ROLLING" and routed(one.launch)
     return {
         "arn": service.revision_arn(one.number),
         "requestedTaskCount": one.desired,

@@ -65,12 +65,20 @@ def changed(world: World, owner: Cluster, launch: Launch, params: Params) -> Lau
         new = replace(new, lattice=tuple(params["vpcLatticeConfigurations"]))
     if new != launch or "serviceConnectConfiguration" in params:
         # the old task definition may be INACTIVE by now: only what is new must be ACTIVE
-        family, _, revision = new.task_definition.rpartition("/")[2].partition(":")
-        definition = next(item for item in world.ecs.definitions[family] if str(item.revision) == revision)
+        before, definition = _definition(world, launch), _definition(world, new)
+        assert definition is not None, "it is one that is kept"
         check(world, owner, new, definition)
         connected = params.get("serviceConnectConfiguration", new.service_connect)
         new = replace(new, service_connect=service_connect.resolved(world, owner, definition, connected))
+        if before is not None:
+            service_connect.check_protocols((before, launch.service_connect), (definition, new.service_connect))
     return new
+
+
+def _definition(world: World, launch: Launch) -> TaskDefinition | None:
+    """None once it was deleted."""
+    family, _, revision = launch.task_definition.rpartition("/")[2].partition(":")
+    return next((item for item in world.ecs.definitions.get(family, []) if str(item.revision) == revision), None)
 
 
 def _strategy(owner: Cluster, launch: Launch, wanted: list[Params]) -> tuple[Params, ...]:

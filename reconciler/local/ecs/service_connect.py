@@ -20,13 +20,7 @@ def resolved(world: World, owner: Cluster, definition: TaskDefinition, given: Pa
     named = given.get("namespace") or (owner.service_connect or {}).get("namespace")
     if not named:
         raise invalid("Service Connect configuration must include a namespace, as the cluster has no default.")
-    services = given.get("services", ())
-    ports = {
-        mapping["name"]: mapping
-        for container in definition.body["containerDefinitions"]
-        for mapping in container.get("portMappings", ())
-        if "name" in mapping
-    }
+    services, ports = given.get("services", ()), _ports(definition)
     for service in services:
         if service["portName"] not in ports:
             name = service["portName"]
@@ -38,6 +32,35 @@ def resolved(world: World, owner: Cluster, definition: TaskDefinition, given: Pa
     if services:
         kept["services"] = [{**service, "discoveryName": _discovered(service)} for service in services]
     return kept
+
+
+def check_protocols(before: tuple[TaskDefinition, Params | None], after: tuple[TaskDefinition, Params | None]) -> None:
+    """A name keeps the protocol of its port (API reference, PortMapping, appProtocol); ECS's text is that of
+    aws/containers-roadmap#2378.
+    """
+    was, will = (_stable(*one) for one in (before, after))
+    for name in sorted(was.keys() & will.keys()):
+        if was[name] != will[name]:
+            raise invalid(
+                f"The following config cannot be changed for a SC service. Previous config: {was[name]}, "
+                f"current config: {will[name]}"
+            )
+
+
+def _stable(definition: TaskDefinition, given: Params | None) -> dict[str, str]:
+    services = given.get("services", ()) if given and given.get("enabled") else ()
+    mappings = {_discovered(one): _ports(definition)[one["portName"]] for one in services}
+    return {
+        name: f"ScServiceStableConfig(applicationProtocol={one.get('appProtocol', 'null')}, "
+        f"transportProtocol={one.get('protocol', 'tcp')})"
+        for name, one in mappings.items()
+    }
+
+
+def _ports(definition: TaskDefinition) -> dict[str, Params]:
+    """The named ones."""
+    containers = definition.body["containerDefinitions"]
+    return {one["name"]: one for container in containers for one in container.get("portMappings", ()) if "name" in one}
 
 
 def _discovered(service: Params) -> str:

@@ -7,7 +7,7 @@ deployments.
       ► { PRE_PRODUCTION_TRAFFIC_SHIFT ► PRODUCTION_TRAFFIC_SHIFT } per step ► POST_PRODUCTION_TRAFFIC_SHIFT
       ► BAKE_TIME ► CLEAN_UP ► SUCCESSFUL
 
-There is no test traffic where no pair of target groups has a test rule.
+There is no test traffic where no pair of target groups has a test rule, and no name in Service Connect a test header.
 """
 
 from __future__ import annotations
@@ -29,14 +29,25 @@ DEPLOYMENT_MOST = 30 * STAGE_MOST
 
 
 def shifts_traffic(service: Service) -> bool:
-    strategy = service.configuration["strategy"]
-    return (
-        service.controller == "ECS" and strategy != "ROLLING" and bool(service.launch and service.launch.load_balancers)
-    )
+    launch, strategy = service.launch, service.configuration["strategy"]
+    return service.controller == "ECS" and strategy != "ROLLING" and launch is not None and routed(launch)
+
+
+def routed(launch: Launch) -> bool:
+    """Whether there are requests that can be shifted: through load balancers, or by Service Connect."""
+    return bool(launch.load_balancers or names(launch))
+
+
+def names(launch: Launch) -> tuple[Params, ...]:
+    """Those in Service Connect."""
+    connected = launch.service_connect or {}
+    return tuple(connected.get("services") or ()) if connected.get("enabled") else ()
 
 
 def tested(launch: Launch) -> bool:
-    return any((entry.get("advancedConfiguration") or {}).get("testListenerRule") for entry in launch.load_balancers)
+    rules = any((entry.get("advancedConfiguration") or {}).get("testListenerRule") for entry in launch.load_balancers)
+    aliases = (alias for one in names(launch) for alias in one.get("clientAliases", ()))
+    return rules or any(alias.get("testTrafficRules") for alias in aliases)
 
 
 def after(stage: str, launch: Launch, *, step: int, configuration: Params) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
-from reconciler.spec.documents import LoadBalancer, Service
+from reconciler.spec.documents import LoadBalancer, Network, Service
+from reconciler.spec.documents.network import NetworkEndpoint
 from reconciler.spec.documents.service import Forwarding
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.node import Path
@@ -16,6 +18,9 @@ from reconciler.spec.specs import Specs
 def check(specs: Specs) -> Iterator[Diagnostic]:
     for balancer in specs.load_balancers:
         yield from _balancer(specs, balancer)
+    for network in specs.networks:
+        for index, endpoint in enumerate(network.endpoints):
+            yield from _endpoint(specs, network, endpoint, ("endpoints", index))
     for service in specs.services:
         for path, traffic in service.forwardings:
             if traffic.ip_address_type == "ipv6":
@@ -36,6 +41,36 @@ def _balancer(specs: Specs, balancer: LoadBalancer) -> Iterator[Diagnostic]:
     if lacking := _without_range(specs, balancer.subnets):
         message = f"ip_address_type: {kind} needs subnets with an IPv6 range; {joined(lacking, 'and')} has none"
         yield Diagnostic("E4023", message, place, notes=_subnets(specs, lacking))
+
+
+RECORDS: Final = {
+    "ipv4": ("ipv4", "service-defined"),
+    "dualstack": ("ipv4", "dualstack", "ipv6", "service-defined"),
+    "ipv6": ("ipv6", "service-defined"),
+}
+"""DNS records of a VPC endpoint by its address type (AWS PrivateLink guide, "DNS record IP type")."""
+
+
+def _endpoint(specs: Specs, network: Network, endpoint: NetworkEndpoint, at: Path) -> Iterator[Diagnostic]:
+    kind = endpoint.ip_address_type
+    able = RECORDS[kind or "ipv4"]
+    stated = kind is not None or not queries.keeps(network, endpoint, "ip_address_type")
+    if endpoint.dns_records is not None and stated and endpoint.dns_records not in able:
+        message = f"dns_records: an endpoint of the type {kind or 'ipv4'} has records of {joined(able, 'or')}"
+        yield Diagnostic("E3024", message, specs.where(network, *at, "dns_records"))
+    if kind in (None, "ipv4"):
+        return
+    place = specs.where(network, *at, "ip_address_type")
+    if not network.ipv6 and not queries.keeps(network, network, "ipv6"):
+        message = f"ip_address_type: {shown(network.name)} has no IPv6 range"
+        yield Diagnostic("E3023", message, place, hint="add ipv6: true to the Network")
+    elif endpoint.service in network.interface_endpoints:
+        lacking = _without_range(specs, queries.endpoint_subnets(network, endpoint))
+        if lacking:
+            message = (
+                f"ip_address_type: {kind} needs a subnet with an IPv6 range in each zone; {joined(lacking, 'and')} "
+            )
+            yield Diagnostic("E3023", f"{message}has none", place, notes=_subnets(specs, lacking))
 
 
 def _target_groups(specs: Specs, service: Service, traffic: Forwarding, path: Path) -> Iterator[Diagnostic]:

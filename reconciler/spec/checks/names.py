@@ -8,6 +8,7 @@ from functools import partial
 
 from reconciler.model import codedeploy_names
 from reconciler.rollout.engine import Controller, TrafficShifter, engines
+from reconciler.rollout.fallback_state import PER_GROUP
 from reconciler.spec import names, queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Alarm, Network, Service, Store, Task
@@ -178,15 +179,17 @@ def _workload(specs: Specs, workload: Service | Task) -> Iterator[Claim]:
             yield _role(workload, names.schedule_role, own)
         return
     yield replace(_own(specs, "ECS service", workload, workload), derived=True)
-    if workload.spot is not None:
-        yield _derived("ECS service", workload, names.on_demand, specs.where(workload, "spot", key=True))
     strategy = queries.strategy(specs, workload)
+    by_ecs = strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS
+    for number in range(1, (PER_GROUP if by_ecs else 1) + 1) if workload.spot is not None else ():
+        beside = partial(names.on_demand, number=number)
+        yield _derived("ECS service", workload, beside, specs.where(workload, "spot", key=True))
     if strategy is not None and engines()[strategy.driver].controller is Controller.CODE_DEPLOY:
         names_of = partial(codedeploy_names.deployment_group, queries.cluster_name(specs, workload))
         yield _derived("deployment group", workload, names_of, own)
         if strategy.role is None:
             yield _role(workload, names.codedeploy_role, own)
-    if strategy is not None and engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS and not strategy.role:
+    if strategy is not None and by_ecs and workload.traffic is not None and not strategy.role:
         yield _role(workload, names.infrastructure_role, own)
     if any(volume.ebs is not None and volume.ebs.role is None for volume in workload.task.volumes.values()):
         yield _role(workload, names.volume_role, own)

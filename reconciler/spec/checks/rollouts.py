@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import DeploymentStrategy, Service
 from reconciler.spec.documents.deployment_strategy import ROLLING
 from reconciler.spec.documents.service import Traffic
-from reconciler.spec.messages import counted, shown
+from reconciler.spec.messages import counted, joined, shown
 from reconciler.spec.specs import Specs
 
 
@@ -43,8 +44,7 @@ def _two_sides(
         place = specs.where(service, "additional_traffic", key=True)
         yield Diagnostic("E6015", message, place, notes=(note,))
     if traffic is None:
-        message = f"a {strategy.type} deployment shifts traffic, but {shown(service.name)} has no 'traffic'"
-        yield Diagnostic("E6011", message, specs.where(service, "deployment"), notes=(note,))
+        yield from _by_name(specs, service, strategy, note)
         return
     if len(traffic.target_groups) < 2:
         message = f"a {strategy.type} deployment needs a second target group"
@@ -70,6 +70,29 @@ def _two_sides(
     else:
         for other in served.get((traffic.load_balancer, traffic.test_listener), ())[:1]:
             yield from _through_production(specs, service, traffic, other, note)
+
+
+def _by_name(specs: Specs, service: Service, strategy: DeploymentStrategy, note: Note) -> Iterator[Diagnostic]:
+    """Without a load balancer ECS shifts what comes in by Service Connect (ECS developer guide, "Required resources for
+    Amazon ECS blue/green deployments"); tests and metrics of requests are those of a load balancer.
+    """
+    by_ecs = engines()[strategy.driver].shifts_traffic is TrafficShifter.ECS
+    if not by_ecs or service.service_connect is None or not service.service_connect.services:
+        message = f"a {strategy.type} deployment shifts traffic, but {shown(service.name)} has no 'traffic'"
+        able = joined(sorted(name for name, one in engines().items() if one.shifts_traffic is TrafficShifter.ECS))
+        names = "" if by_ecs else f", and engine: {able} in the DeploymentStrategy"
+        hint = f"add 'traffic', or 'services' under 'service_connect'{names}"
+        yield Diagnostic("E6011", message, specs.where(service, "deployment"), hint=hint, notes=(note,))
+        return
+    beside = Note("the service", specs.where(service, "deployment"))
+    if strategy.test:
+        message = f"test: {shown(service.name)} has no load balancer, and so no test listener"
+        hint = "call a function with 'hooks' in the stage post_test_traffic_shift, and reach green by a 'test_header'"
+        yield Diagnostic("E6021", message, specs.where(strategy, "test", key=True), hint=hint, notes=(beside,))
+    if strategy.verify.max_5xx is not None:
+        message = f"max_5xx: {shown(service.name)} has no load balancer that counts responses"
+        place = specs.where(strategy, "verify", "max_5xx", key=True)
+        yield Diagnostic("E6021", message, place, hint="use 'alarms'", notes=(beside,))
 
 
 def _through_production(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.rollout.engine import TrafficShifter, engines
 from reconciler.spec import queries
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Cluster, Service
-from reconciler.spec.messages import shown
+from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
 INSTEAD = "use capacity_providers, with a base on FARGATE"
@@ -33,10 +34,11 @@ def _cluster(specs: Specs, service: Service) -> Iterator[Diagnostic]:
 
 def _deployment(specs: Specs, service: Service) -> Iterator[Diagnostic]:
     strategy = queries.switching(specs, service)
-    if strategy is not None:
-        message = f"spot: a {strategy.type} deployment has no second service beside it"
-        notes = (Note("the deployment", specs.where(strategy, "type")),)
-        hint = f"use a rolling deployment, or {INSTEAD}"
+    if strategy is not None and engines()[strategy.driver].shifts_traffic is not TrafficShifter.ECS:
+        message = f"spot: a {strategy.type} deployment by {strategy.driver} has no services on demand beside it"
+        notes = (Note("the deployment", specs.where(strategy, "engine" if strategy.engine else "type")),)
+        able = joined(sorted(name for name, one in engines().items() if one.shifts_traffic is TrafficShifter.ECS))
+        hint = f"use a rolling deployment, engine: {able}, or {INSTEAD}"
         yield Diagnostic("E5033", message, specs.where(service, "spot", key=True), hint=hint, notes=notes)
 
 

@@ -26,7 +26,8 @@ MEMORY = {
 MOST_CONTAINERS = 10
 OPTIONAL = frozenset(_containers_api.OPTIONAL.values())
 MOST_FIELDS = MOST_STATED - 2 - MOST_CONTAINERS
-"""Fields of all containers that set members; those of the task are two, and its `logs` are one of each container."""
+"""Fields of all containers that set members; those of the task are two, and its `logs` are one of each container.
+The protocol of a port in Service Connect is one, too."""
 LARGEST_DEFINITION = 64 * 1024
 
 
@@ -114,6 +115,8 @@ def _containers(specs: Specs, workload: Service | Task) -> Iterator[Diagnostic]:
     if size > LARGEST_DEFINITION:
         yield Diagnostic("E5003", f"the task definition has {size:,} bytes; AWS allows {LARGEST_DEFINITION:,}", place)
     fields = sum(len(container.model_fields_set & OPTIONAL) for container in containers.values())
+    if isinstance(workload, Service) and workload.service_connect is not None:
+        fields += sum(one.protocol != "tcp" for one in workload.service_connect.services)
     if fields > MOST_FIELDS:
         named = joined(sorted(OPTIONAL)[:3], "and")
         message = f"the containers have {fields} fields such as {named}; {MOST_FIELDS} can be told apart in a tag"

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.model.resource import Address, Desired
 from reconciler.rollout.engine import TrafficShifter
+from reconciler.rollout.release import SERVICE_CONNECT
 from reconciler.rollout.spec import RolloutSpec, fitting, fitting_headers
 from reconciler.spec import domains, queries
 from reconciler.spec.compile import existing, fallback, registry
@@ -42,7 +43,7 @@ def compile_delivery(specs: Specs, service: Service) -> RolloutSpec:
         pre_deployment=None if before is None else _pre_deployment(specs, before),
     )
     if traffic is None:
-        return plain
+        return replace(plain, ports=(SERVICE_CONNECT, SERVICE_CONNECT))
     secure = domains.secure(specs, traffic)
     found = _with_traffic(specs, plain, service, traffic, secure)
     if secure == traffic.listener or found.engine.shifts_traffic is TrafficShifter.ECS:

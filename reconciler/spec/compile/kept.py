@@ -55,9 +55,12 @@ def members_of_definition(context: Context, workload: Workload) -> dict[Path, Ke
         kept |= task_members.keeping(("containers", name), stated)
         connected = queries.connected_ports(workload, name)
         for port in container.all_ports:
-            stated_here = port.protocol == "tcp" and port.port in connected
-            if not stated_here and not container.aws.get("portMappings"):
-                kept["containers", name, "ports", f"{port.port}/{port.protocol}", "app_protocol"] = Keep.VALUE
+            path = "containers", name, "ports", f"{port.port}/{port.protocol}", "app_protocol"
+            named = connected.get(port.port) if port.protocol == "tcp" else None
+            if named is None and not container.aws.get("portMappings"):
+                kept[path] = Keep.VALUE
+            elif named is not None and named.protocol is not None:
+                kept[path] = Keep.STATED
     return kept
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from reconciler.model.members import with_fields
+from reconciler.model.member_values import merged
+from reconciler.model.members import laid, with_fields
 from reconciler.model.resource import Address, Desired, Keep, Link, Path, Ref
 from reconciler.resources._ec2 import IPV6
 from reconciler.resources.egress_only_internet_gateway import EgressOnlyInternetGatewaySpec
@@ -18,10 +19,11 @@ from reconciler.resources.security_group_rules import Rule, SecurityGroupRulesSp
 from reconciler.resources.subnet import SubnetSpec
 from reconciler.resources.vpc import VpcSpec
 from reconciler.resources.vpc_endpoint import POLICY, VpcEndpointSpec
-from reconciler.spec import members, names
+from reconciler.spec import members, names, queries
 from reconciler.spec.compile import role
 from reconciler.spec.compile.context import Context, cidr, unstated
 from reconciler.spec.compile.security_group import ANYWHERE, ANYWHERE_IPV6, compile_security_groups
+from reconciler.spec.compile.task_members import keeping
 from reconciler.spec.documents import Network
 from reconciler.spec.documents.network import NetworkEndpoint
 
@@ -178,9 +180,10 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
         return
     group, in_aws = names.endpoint_group(network.name), names.endpoint_group(network.name_in_aws)
     address = Address("security-group", group)
-    https = tuple(
-        Rule(protocol="tcp", from_port=443, to_port=443, source=cidr(one), description=None) for one in network.cidrs
-    )
+    # Nothing outside reaches the IPv6 addresses of an endpoint (AWS PrivateLink guide, "Interface VPC endpoints", IPv6)
+    ipv6 = [ANYWHERE_IPV6] if any(queries.by_ipv6(declared[one]) for one in network.interface_endpoints) else []
+    sources = [*map(cidr, network.cidrs), *ipv6]
+    https = tuple(Rule(protocol="tcp", from_port=443, to_port=443, source=one, description=None) for one in sources)
     yield context.desired(
         network,
         address,
@@ -196,8 +199,8 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
         "endpoints",
         kept={("ingress",): Keep.ITEMS},
     )
-    inside = tuple(Ref(Address("subnet", name)) for name in _one_subnet_a_zone(network))
     for endpoint, service in network.interface_services:
+        subnets = queries.endpoint_subnets(network, declared[endpoint])
         yield context.desired(
             network,
             Address("vpc-endpoint", f"{network.name}-{service}"),
@@ -205,7 +208,7 @@ def _endpoints(context: Context, network: Network, vpc: Link) -> Iterator[Desire
                 vpc=vpc,
                 service=f"{prefix}.{service}",
                 type="Interface",
-                subnets=inside,
+                subnets=tuple(Ref(Address("subnet", name)) for name in subnets),
                 security_groups=(Ref(address),),
                 policy=_policy(declared[endpoint]),
                 **{"private_dns": True, **_members(declared[endpoint])},
@@ -225,19 +228,15 @@ def _policy(endpoint: NetworkEndpoint) -> dict[str, Any] | None:
 
 
 def _stated(endpoint: NetworkEndpoint) -> dict[Path, Keep]:
-    return {POLICY: Keep.STATED} if endpoint.policy else {}
+    return {**({POLICY: Keep.STATED} if endpoint.policy else {}), **keeping((), _addresses(endpoint))}
 
 
 def _members(endpoint: NetworkEndpoint) -> dict[str, Any]:
-    """The fields of an endpoint that its `aws` says."""
+    """The fields of an endpoint that its `aws` says, and the members that other fields of the document set."""
     aws, fields = with_fields(members.api_of(endpoint), members.said(endpoint))
-    return {**fields, "aws": aws}
+    return {**fields, "aws": merged(aws, laid(_addresses(endpoint)))}
 
 
-def _one_subnet_a_zone(network: Network) -> list[str]:
-    """Private ones where there are any; AWS takes one subnet a zone for an interface endpoint."""
-    private = [subnet for subnet in network.subnets if subnet.access == "private"]
-    zones: dict[str, str] = {}
-    for subnet in private or network.subnets:
-        zones.setdefault(subnet.zone, subnet.name)
-    return list(zones.values())
+def _addresses(endpoint: NetworkEndpoint) -> dict[Path, Any]:
+    stated = {("IpAddressType",): endpoint.ip_address_type, ("DnsOptions", "DnsRecordIpType"): endpoint.dns_records}
+    return {path: value for path, value in stated.items() if value is not None}

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.model.member_values import merged
 from reconciler.model.members import laid
-from reconciler.model.resource import Address, Desired, Meanwhile, Ref
+from reconciler.model.resource import Address, Desired, Link, Meanwhile, Ref
 from reconciler.resources._elb_actions import NOBODY, TO_HTTPS, Action
 from reconciler.resources.listener_rule import ListenerRuleSpec
 from reconciler.resources.service import Deployment, ServiceSpec, Target
@@ -101,7 +101,10 @@ def _shifted_by_ecs(
     context: Context, service: Service, delivery: RolloutSpec
 ) -> Generator[Desired[Any], None, dict[str, Any]]:
     """The fields of a service whose traffic ECS shifts, after the roles that are generated for it."""
-    role, traffic_role = ecs_traffic.infrastructure_role(context, service)
+    role: Link | None = None
+    traffic_role: Desired[Any] | None = None
+    if service.traffic is not None:  # ECS shifts the requests by Service Connect with no role
+        role, traffic_role = ecs_traffic.infrastructure_role(context, service)
     hooks, hook_role = ecs_traffic.hooks(context, service)
     yield from (made for made in (traffic_role, hook_role) if made is not None)
     return {

@@ -101,8 +101,12 @@ class NetworkEndpoint(Block):
     """The AWS service that is reachable through it."""
     policy: tuple[Statement, ...] = ()
     """What the endpoint lets through, for everybody inside the network. Default: everything."""
+    ip_address_type: Literal["ipv4", "dualstack", "ipv6"] | None = None
+    """By which addresses it is reached; all but ipv4 need a network with `ipv6`. Default: ipv4, or what it has."""
+    dns_records: Literal["ipv4", "dualstack", "ipv6", "service-defined"] | None = None
+    """The addresses that its names stand for. Default: those of `ip_address_type`, as AWS sets them."""
     aws: Members = Field(default_factory=dict)
-    """Further members of CreateVpcEndpoint, by EC2's names, such as `IpAddressType`."""
+    """Further members of CreateVpcEndpoint, by EC2's names, such as `PrivateDnsEnabled`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -68,7 +68,7 @@ class ConnectedService(Block):
     port: Port | None = None
     """The container's port; optional if it has only one."""
     protocol: Literal["tcp", "http", "http2", "grpc"] = "tcp"
-    """The proxy retries requests and has metrics of them for all but tcp."""
+    """The proxy retries requests and has metrics of them for all but tcp. ECS does not change that of a name."""
     alias: Alias = Field(default_factory=Alias)
     """What clients write in their configuration, such as http://api:8080. Each is unique in the namespace."""
     timeouts: Timeouts | None = None

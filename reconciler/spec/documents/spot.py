@@ -17,7 +17,8 @@ PREFERRED = "preferred"
 class Spot(Block):
     """Tasks on Fargate Spot, and on demand while there is no Spot capacity; plain `preferred` has the defaults.
 
-    The tasks on demand are those of a second ECS service, `NAME-on-demand`.
+    The tasks on demand are those of a second ECS service, `NAME-on-demand`; with `engine: ecs_native` of two, one for
+    each target group.
     """
 
     short_form = {"const": PREFERRED}

@@ -147,6 +147,8 @@ class EcsNative(Model):
             case StopDeployment(identifier):
                 _leaves_alone(truth)
                 return _with(truth, replace(_active(truth, identifier), status=Status.ROLLBACK_REQUESTED))
+            case SetWeights() if truth.connected:
+                raise Broken(f"calls: {decision.listener} is written to, and there is no load balancer")
             case SetWeights() if truth.active is not None and truth.active.stage not in (BAKE, CLEAN_UP):
                 raise Broken(f"calls: {decision.listener} is written to while {truth.active.id} is active")
             case CreateTaskSet() | ScaleTaskSet() | SetPrimary() | DeleteTaskSet():
@@ -315,12 +317,14 @@ def _settled(seen: NativeService, active: Deployment | None) -> NativeService | 
 
 
 def _may_complete(state: State, active: Deployment, green: TaskSet, hook: str) -> None:
-    """The tests' hook once they have passed, the gate's once promotion is stored."""
-    if hook == TESTS and green.id not in state.ghosts.tested:
+    """The tests' hook once they have passed, the gate's once promotion is stored. Where there is no load balancer, the
+    first one is there without tests, and is continued once green was found healthy."""
+    alone = _of(state).connected
+    if hook == TESTS and not alone and green.id not in state.ghosts.tested:
         raise Broken(f"S4: the tests' hook of {green.release} is continued, and it was not tested")
     due = state.seen.marks.deadline
     approved = due is not None and (due.release, due.stage) == (green.release, DeadlineKind.TO)
-    if hook == GATE and not approved:
+    if (hook == GATE or alone) and not approved:
         raise Broken(f"S4: the gate of {green.release} is opened, and it was not approved")
 
 

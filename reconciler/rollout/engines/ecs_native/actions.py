@@ -14,7 +14,7 @@ from reconciler.rollout.engines.ecs_native.facts import (
     Status,
     native,
 )
-from reconciler.rollout.release import Ports
+from reconciler.rollout.release import Ports, entrance
 from reconciler.rollout.state import ObservedService, TaskSet, all_on
 from reconciler.rollout.strategy import Function
 
@@ -86,7 +86,7 @@ class ContinueDeployment(EngineAction):
         return (SetWeights("production", all_on(green.slot), seen.production),)
 
     def text(self, seen: ObservedService, ports: Ports) -> str:
-        return f"ECS shifts :{ports[0]}" if self.at_gate else ""
+        return f"ECS shifts {entrance(ports[0])}" if self.at_gate else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +119,5 @@ class StopDeployment(EngineAction):
 
     def text(self, seen: ObservedService, ports: Ports) -> str:
         active = native(seen).active
-        back = f"switch :{ports[0]} back to blue and " if active is not None and active.shifts else ""
+        back = f"switch {entrance(ports[0])} back to blue and " if active is not None and active.shifts else ""
         return f"ECS rolls back: {back}remove green" if back else "ECS removes green"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.model import service_connect
 from reconciler.model.resource import Calls
 from reconciler.rollout import describe, observe_deployments
 from reconciler.rollout.actions import RolloutAction
@@ -52,7 +53,8 @@ def _start(decision: StartDeployment, subject: RolloutTarget) -> Calls[None]:
         if primary.get("rolloutState") == "IN_PROGRESS":
             raise errors.StalePlan("a deployment of this revision has begun already; nothing was started")
         sent[observe_deployments.AGAIN] = True
-    stage = WITH_TEST_TRAFFIC if subject.test is not None else SCALED_UP
+    tested = subject.test is not None or service_connect.tested(subject.release.service_connect)
+    stage = WITH_TEST_TRAFFIC if tested else SCALED_UP
     yield ecs.update_service(
         cluster=subject.cluster,
         service=subject.service,

@@ -81,7 +81,9 @@ def step(strategy: Strategy, seen: NativeService, now: datetime) -> RolloutStep:
     if late is not None:
         return late
     nobody = seen.marks.live is None or context.of(policy, seen, now).shape is TrafficState.NOTHING_LIVE
-    declared = () if nobody else hooks.declared(strategy)  # nobody is served, and nothing is tested
+    declared = (
+        () if nobody else hooks.declared(strategy, connected=seen.connected)
+    )  # nobody is served, and nothing is tested
     return _without_scaling_in(policy, seen, decided, _translated(policy, seen, decided, now, declared), now)
 
 
@@ -250,9 +252,9 @@ def _calls(
                     release, slot, salt, definition, () if definition else declared, s.policy.functions
                 )
         case SetWeights(listener="production", weights=weights):
-            yield from (
-                (action,) if active is None or _is_left(seen, active, weights) else _production(seen, active, weights)
-            )
+            left = active is None or _is_left(seen, active, weights)
+            by_us = () if seen.connected else (action,)  # there is no listener to write to
+            yield from by_us if active is None or left else _production(seen, active, weights)
         case SetPrimary(identifier):
             yield from _first(s, identifier)
         case DeleteTaskSet(identifier):

@@ -87,7 +87,7 @@ def ended(policy: Strategy, seen: NativeService, now: datetime) -> RolloutStep |
     else:
         phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
         state = RolloutHealth.DEGRADED
-        if not _for_want_of_a_rule(seen, result):
+        if not _for_want_of_a_rule(seen, result) and not _for_want_of_capacity(seen, result):
             fields["quarantine"] = seen.marks.with_quarantined(ours.release)
     asked = _undoing(seen, ours, now)
     if asked is not None:
@@ -168,6 +168,11 @@ def _for_want_of_a_rule(seen: NativeService, result: RolloutResult) -> bool:
     again once ECS has been given what there is.
     """
     return bool(seen.lost) and result.outcome is Outcome.FAILED and result.by is Actor.ENGINE
+
+
+def _for_want_of_capacity(seen: NativeService, result: RolloutResult) -> bool:
+    """Whether ECS has taken back what it found no room for, whichever version it was."""
+    return bool(seen.lacked) and result.by is Actor.ENGINE
 
 
 def _said(why: str) -> str:

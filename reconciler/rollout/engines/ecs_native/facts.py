@@ -153,6 +153,12 @@ class Deployment:
             return passed >= len(self.declared) if self.declared else self.stage in (*SHIFTING, BAKE_TIME)
         return self.stage in SHIFTING or self.stage in SHIFTED
 
+    @property
+    def has_production(self) -> bool:
+        """Whether its target has all of production, as far as its stage tells."""
+        done = self.active and not self.going_back and self.stage in SHIFTED
+        return done or self.status is Status.SUCCESSFUL
+
     def gave_all(self, now: datetime) -> bool:
         """Whether all of production was shifted so long ago that a read of the listener shows it."""
         baking = self.active and not self.going_back and self.stage == BAKE_TIME
@@ -178,12 +184,14 @@ class Deployment:
 @dataclass(frozen=True, slots=True)
 class NativeService(ObservedService):
     """`deployment`: the newest service deployment, if it matters: one that is active, or how a rollout has ended.
-    `lost`: why ECS would roll any deployment back, and what to do (pair.py). `shifting_since`: when it began to shift
-    production traffic, in a simulation only.
+    `lost`: why ECS would roll any deployment back, and what to do (pair.py). `connected`: requests come in by Service
+    Connect alone, so that no listener shows where they go, and only ECS can shift them. `shifting_since`: when it began
+    to shift production traffic, in a simulation only.
     """
 
     deployment: Deployment | None = None
     lost: str = ""
+    connected: bool = False
     shifting_since: datetime | None = None
 
     @property

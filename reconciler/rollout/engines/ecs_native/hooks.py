@@ -8,6 +8,9 @@ does when they expire or in when that is:
     tests   the time limit of the tests      ROLLBACK
     gate    `after`, of a timed promotion    CONTINUE
     gate    14 days, of any other            ROLLBACK
+
+Without a load balancer, ECS takes every task that runs for a healthy one. So a deployment waits at the tests' hook
+also if there are no tests and nobody is asked: until we have found its tasks healthy.
 """
 
 from __future__ import annotations
@@ -16,7 +19,15 @@ from datetime import timedelta
 from typing import Final
 
 from reconciler.rollout.blue_green.pre_promotion import TEST_SLACK
-from reconciler.rollout.engines.ecs_native.facts import MINUTE, PAUSED_FOR, Deployment, Hook, HookAction, PauseHook
+from reconciler.rollout.engines.ecs_native.facts import (
+    MINUTE,
+    PAUSED_FOR,
+    TESTED_WITHIN,
+    Deployment,
+    Hook,
+    HookAction,
+    PauseHook,
+)
 from reconciler.rollout.strategy import Promotion, Strategy
 
 FIRST_LOOKS: Final = timedelta(minutes=5)
@@ -28,10 +39,11 @@ GATE: Final = PauseHook(int(PAUSED_FOR / MINUTE), HookAction.ROLLBACK)
 """The gate that only we open: the longest wait, so that a person has time and a hold has room."""
 
 
-def declared(policy: Strategy) -> tuple[PauseHook, ...]:
+def declared(policy: Strategy, *, connected: bool = False) -> tuple[PauseHook, ...]:
     """The hooks of the deployments of a strategy.
 
-    A timed promotion is ECS's own timer, unless there are deployment windows, which ECS does not know.
+    A timed promotion is ECS's own timer, unless there are deployment windows, which ECS does not know. `connected`:
+    there is no load balancer.
     """
     hooks = []
     if policy.tests:
@@ -41,6 +53,9 @@ def declared(policy: Strategy) -> tuple[PauseHook, ...]:
         hooks.append(GATE)
     elif policy.promotion is Promotion.TIMED:
         hooks.append(PauseHook(_minutes(policy.promote_after), HookAction.CONTINUE))
+    elif connected and not hooks:
+        time = min(policy.healthy_within + FIRST_LOOKS, TESTED_WITHIN)
+        hooks.append(PauseHook(_minutes(time), HookAction.ROLLBACK))
     return tuple(hooks)
 
 

@@ -3,6 +3,11 @@
 Nothing happening: what the pass has read anyway, and nothing of deployments. Otherwise the newest service deployment
 and the service revisions, which say behind which target group each version runs: ECS chooses that, and the target group
 that the service names is not the one that receives production traffic.
+
+Without a load balancer there are no target groups, and the deployment itself says how much of the requests by Service
+Connect its new version receives. Slot 1 is the new version's then, and slot 0 that of whatever else runs.
+
+It is one module because each answer is read with what the one before has shown.
 """
 
 from __future__ import annotations
@@ -35,14 +40,18 @@ from reconciler.rollout.engines.ecs_native.facts import (
     native,
 )
 from reconciler.rollout.release import RolloutTarget, Version
-from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet, all_on
-from reconciler.rollout.stored_state import StoredState
+from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet, Weights, all_on, shared
+from reconciler.rollout.stored_state import Actor, Outcome, StoredState
 from reconciler.rollout.strategy import Share, Strategy
 
 LONGEST: Final = timedelta(days=31)
 """Age of the oldest deployment that a rollout may have been; ECS ends one after 30 days."""
 
 LISTED: Final = 100  # ListServiceDeployments
+
+AGAIN_AFTER: Final = timedelta(minutes=10)
+"""Time between two deployments of a version that ECS has taken back without a fault of it, such as for lack of
+capacity."""
 NUMBERED: Final = "ecs-svc/"
 
 
@@ -51,6 +60,8 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     item = found.service
     assert item is not None
     first = native(observe_task_sets.first_look(subject, found, now))
+    if not subject.groups:
+        first = replace(first, production=all_on(0), connected=True)
     items = [one for one in item.get("deployments") or () if one["status"] != "INACTIVE"]
     settled = _settled(subject, first, items, now, item)
     if settled is not None:
@@ -59,9 +70,14 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     deployment = yield from _newest(subject, item, now)
     revisions = yield from _revisions(subject, items, deployment)
     seen = _with_versions(subject, first, items, item, _named(subject, first.marks, deployment, revisions), now)
-    seen = replace(seen, sets=_traffic(seen, {one: _slot(subject, revisions.get(one)) for one in revisions}))
+    slots: Mapping[str, int | None] = {one: _slot(subject, revisions.get(one)) for one in revisions}
+    if seen.connected:
+        slots, production = _connected(seen, deployment)
+        seen = replace(seen, production=production)
+    seen = replace(seen, sets=_traffic(seen, slots))
     seen = _reached(replace(seen, stranded=_stranded(seen)))
-    return (yield from observe_task_sets.closely(subject, policy, now, seen, found))
+    seen = native((yield from observe_task_sets.closely(subject, policy, now, seen, found)))
+    return replace(seen, lacked=_lacked(seen, item.get("events") or (), now))
 
 
 def _settled(
@@ -249,9 +265,20 @@ def _with_versions(
     lost = pair.lost(subject, service)
     undone = deployment is not None and (deployment.going_back or deployment.status is Status.ROLLBACK_FAILED)
     started = tuple(one for one in sets if not (undone and lost and one.id == target))
-    waits = observe_task_sets.waits(seen.wanted, started, subject.not_ready or lost)
+    waits = observe_task_sets.waits(seen.wanted, started, subject.not_ready or lost or _soon(seen, now))
     definition = revision_of(subject.release.task_definition)
     return replace(seen, sets=sets, deployment=deployment, waits=waits, lost=lost, definition=definition)
+
+
+def _soon(seen: NativeService, now: datetime) -> str:
+    """Why the wanted version is not started at once: ECS has just taken it back, and it is not to blame."""
+    ended = seen.marks.ended_of(seen.wanted)
+    if ended is None or ended.outcome not in (Outcome.FAILED, Outcome.ROLLED_BACK) or ended.by is not Actor.ENGINE:
+        return ""
+    again = ended.at + AGAIN_AFTER
+    if seen.marks.quarantined(seen.wanted) or now >= again:
+        return ""
+    return f"ECS took it back, and it is not to blame; it starts again at {again:%H:%M} UTC"
 
 
 def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[TaskSet, ...]:
@@ -272,6 +299,29 @@ def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[Task
     on = sorted((one for one in sets if production[one.slot] and not one.draining), key=lambda one: (one.born, one.id))
     primary = on[0] if on and seen.marks.live is not None else None
     return tuple(replace(one, primary=one is primary) for one in sets)
+
+
+def _connected(seen: NativeService, item: Mapping[str, Any] | None) -> tuple[Mapping[str, int | None], Weights]:
+    """The slots of the task sets, and how requests by Service Connect are divided between them."""
+    target = seen.deployment.target if seen.deployment is not None else ""
+    several = len(seen.sets) > 1 and any(one.id == target for one in seen.sets)
+    if not several or item is None or seen.deployment is None:
+        return {one.id: 0 for one in seen.sets}, all_on(0)
+    weight = (item.get("targetServiceRevision") or {}).get("requestedProductionTrafficWeight")
+    if weight is None:
+        weight = WHOLE if seen.deployment.has_production else 0
+    return {one.id: int(one.id == target) for one in seen.sets}, shared(1, round(weight))
+
+
+def _lacked(seen: NativeService, events: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """The lack of capacity for which alone ECS takes the deployment back, or "": none of its tasks failed by itself."""
+    found = seen.deployment
+    if found is None or not found.going_back:
+        return ""
+    target = next((one for one in seen.sets if one.id == found.target), None)
+    if target is None or target.failed or target.failing:
+        return ""
+    return capacity.reported((one for one in events if one["createdAt"] >= found.born), now)
 
 
 def _stranded(seen: NativeService) -> bool:

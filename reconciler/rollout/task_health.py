@@ -1,0 +1,34 @@
+"""Health of tasks that are behind no load balancer: what the health checks of their containers say.
+
+A task that has none, or that they have not judged yet, is healthy once it has run for a while: one that crashes would
+be up at every other look.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from reconciler.rollout.state import TaskSet
+
+PROVEN: Final = timedelta(seconds=30)
+"""For which a task has to run until it counts as healthy without a check that says so."""
+
+
+def without_targets(one: TaskSet, tasks: Iterable[Mapping[str, Any]], now: datetime) -> TaskSet:
+    """The set with the health of its tasks, as DescribeTasks has them."""
+    up = [
+        (task, _judged(task, now)) for task in tasks if task.get("lastStatus") == task.get("desiredStatus") == "RUNNING"
+    ]
+    zones = Counter(task.get("availabilityZone", "") for task, health in up if health == "HEALTHY")
+    failing = sum(health == "UNHEALTHY" for _, health in up)
+    return replace(one, healthy=tuple(sorted(zones.items())), failing=failing)
+
+
+def _judged(task: Mapping[str, Any], now: datetime) -> str:
+    status: str = task.get("healthStatus") or "UNKNOWN"
+    proven = status == "UNKNOWN" and now - task.get("startedAt", now) >= PROVEN
+    return "HEALTHY" if proven else status
