@@ -21,6 +21,7 @@ from reconciler.model.tagging import unescaped
 from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.resources import _gone
 from reconciler.resources.task_definition import CONTENT, RESTARTED
+from reconciler.rollout.attempts import ReleaseTimes
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engines.task_sets import COMMIT
 from reconciler.rollout.release import Release, Version, release_id, restart_id
@@ -64,7 +65,7 @@ class Row:
     """A release and its state; `revision` is None if only the release id is known.
 
     `share` is its share of production traffic in percent. `ended` is the result of its rollout, if it was the last to
-    end; `verdict` is why it is quarantined.
+    end; `verdict` is why it is quarantined. `times` are those of its rollout, if all of production has it.
     """
 
     release: str
@@ -74,6 +75,7 @@ class Row:
     commit: str = ""
     ended: RolloutResult | None = None
     verdict: Verdict | None = None
+    times: ReleaseTimes | None = None
 
 
 # -- reads
@@ -166,18 +168,19 @@ def history(
     """Newest first; releases without a known revision come last. `wanted` is the declared release."""
     several, running, commits = tuple(known), tuple(runs), committed or {}
     releases = _releases(several, running, remembered, wanted)
+    times = {one.release: one for one in remembered.times if one.complete}
     rows = []
     for one in several:
         release = releases.get(one.name, "")
         share, standing = _standing(one.name, release, running, remembered, wanted)
-        results = remembered.ended_of(release), remembered.verdict_of(release)
+        results = remembered.ended_of(release), remembered.verdict_of(release), times.get(release)
         rows.append(Row(release, one, standing, share, commits.get(release, ""), *results))
     named = {row.release for row in rows}
     lost = [*remembered.quarantine[::-1], *([remembered.ended.release] if remembered.ended is not None else [])]
     for release in dict.fromkeys(lost):
         if release not in named:
             share, standing = _standing("", release, running, remembered, wanted)
-            results = remembered.ended_of(release), remembered.verdict_of(release)
+            results = remembered.ended_of(release), remembered.verdict_of(release), times.get(release)
             rows.append(Row(release, None, standing, share, "", *results))
     return tuple(rows)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.queries.scheduled_runs import ScheduledTask
     from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.forecast import Forecast
     from reconciler.rollout.requests import RequestVerb
     from reconciler.rollout.state import ObservedService
     from reconciler.rollout_driver.targets import ServiceRollout
@@ -44,6 +45,7 @@ class ServiceStatus:
     what ECS would need for the next deployment and has lost.
     `deferred` follows the release. `pending` are changes to the service and its scaling that are not made yet, such as
     a count that was changed in the account. `held` is a count that is held in place of the specs'.
+    `forecast` is that of a rollout in progress.
     """
 
     rollout: ServiceRollout
@@ -54,6 +56,7 @@ class ServiceStatus:
     deferred: tuple[Deferred, ...] = ()
     pending: tuple[Action, ...] = ()
     held: HeldCount | None = None
+    forecast: Forecast | None = None
 
 
 @click.command()
@@ -127,6 +130,7 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     from reconciler.reconcile.lost_pairs import lost_pairs
     from reconciler.rollout.engine import RolloutHealth
     from reconciler.rollout.engine_change import OVER_ROLLING
+    from reconciler.rollout_driver.times import forecast_of
 
     observed, step = session.driver.look(rollout)
     verbs: tuple[RequestVerb, ...] = ()
@@ -147,7 +151,9 @@ def _observe(session: RolloutSession, rollout: ServiceRollout, plan: Plan) -> Se
     service = next((one for one in session.world.found.get("service", ()) if one.address == rollout.address), None)
     held = None if service is None else of_tags(service.tags)
     held = held if held is not None and held.holds(session.stack.aws.clock.now()) else None
-    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held)
+    begun = observed.marks.times_of(step.release) is not None
+    forecast = forecast_of(rollout, observed, session.stack.aws.clock.now()) if begun else None
+    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held, forecast)
 
 
 def _json(
@@ -179,7 +185,7 @@ def _json(
         "controller_restored": session.restored or None,
         "read_only": read_only_document(session.unreadable),
         "services": [
-            status_document(one.rollout, one.observed, one.step, one.verbs)
+            status_document(one.rollout, one.observed, one.step, one.verbs, one.forecast)
             | {
                 "warnings": list(one.warnings),
                 "deferred": [deferred_document(entry) for entry in one.deferred],
@@ -285,7 +291,10 @@ def _block(
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     now = stack.aws.clock.now()
-    text = status_text(status.rollout, observed, step, status.verbs, now, stack.look, driven=driven, paused=paused)
+    counts = status.forecast if driven and not paused else None
+    text = status_text(
+        status.rollout, observed, step, status.verbs, now, stack.look, driven=driven, paused=paused, forecast=counts
+    )
     if status.held is not None:
         text += "\n  " + stack.look.paint(f"desired count {held_text(status.held)}", "yellow")
     for action in status.pending:
