@@ -86,7 +86,7 @@ def _grace(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         return
     message = f"grace_period: a version that fails its health checks is noticed only after {_seconds(grace)}"
     hint = f"write what a task takes to start; 2m is {_seconds(grace - GRACE)} less"
-    yield Diagnostic("W4049", message, specs.where(service, "grace_period"), hint=hint)
+    yield Diagnostic("W6027", message, specs.where(service, "grace_period"), hint=hint)
 
 
 def _seconds(time: timedelta) -> str:

@@ -56,6 +56,10 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         message = f"desired_count: {service.desired_count} is outside scaling, {scaling.min} to {scaling.max}"
         note = Note("the limits", specs.where(service, "scaling", key=True))
         yield Diagnostic("E5009", message, specs.where(service, "desired_count"), notes=(note,))
+    if scaling.min < scaling.max and not scaling.by_something:
+        message = f"scaling: nothing changes the number of tasks between {scaling.min} and {scaling.max}"
+        hint = "add a metric, such as cpu: 60"
+        yield Diagnostic("W1145", message, specs.where(service, "scaling", key=True), hint=hint)
     yield from _periods(specs, service, scaling)
     yield from _per_task(specs, service, scaling)
     if scaling.requests is not None and service.traffic is None:
