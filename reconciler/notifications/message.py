@@ -27,7 +27,7 @@ from reconciler.rollout.stored_state import Outcome
 FORMAT_VERSION: Final = 1
 LONGEST: Final = 1500
 """Maximum length of a message in characters."""
-DETAILS: Final = ("phase", "was", "release", "outcome", "by", "code", "codes", "cause")
+DETAILS: Final = ("phase", "was", "release", "outcome", "by", "code", "codes", "cause", "changed")
 """The details of an event that are sent."""
 
 TITLES: Final[Mapping[str, str]] = {
@@ -102,7 +102,9 @@ class Message:
         """For people, plain."""
         cause = self.details.get("cause", "")
         revision = f"Revision: {self.revision}" if self.revision else ""
-        lines = [self.headline, self.message, f"Cause: {cause}" if cause else "", revision]
+        changed = self.details.get("changed", "")
+        found = (f"Cause: {cause}" if cause else "", f"Changed: {changed}" if changed else "")
+        lines = [self.headline, self.message, *found, revision]
         steps = [f"  {one}" for one in self.next]
         return "\n".join([*filter(None, lines), *(["Next:", *steps] if steps else [])])
 
