@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import mean
 
 import pytest
 
@@ -128,3 +129,13 @@ def test_a_rollout_takes_what_was_forecast(name: str) -> None:
 def test_each_strategy_takes_what_was_forecast(name: str) -> None:
     """Within 15 percent, of each strategy that each engine has."""
     check(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["task_sets", "rolling", "ecs_native", "codedeploy"])
+def test_our_own_share_of_a_release_is_seconds(engine: str) -> None:
+    """Whenever AWS is ready, the next call follows within five seconds on average."""
+    from benchmarks import own_share  # which measures releases of this module
+
+    ours = [taken - floor for floor, taken in (own_share.measure(engine, pull) for pull in own_share.PULLS)]
+    assert 0 <= mean(ours) <= own_share.GOAL
