@@ -1,6 +1,7 @@
 # The operator as a container: what it needs to run and nothing else, as an ordinary user, on a read-only file system.
 #
-#   docker build --platform linux/amd64 -t reconciler .        (pin the base: --build-arg PYTHON=python@sha256:…)
+#   docker build --platform linux/amd64 --build-arg REVISION="$(git rev-parse HEAD)" -t reconciler .
+#   (pin the base: --build-arg PYTHON=python@sha256:…)
 #   docker run --read-only reconciler run --source https://github.com/ana/shop#main:specs
 ARG PYTHON=python:3.11-slim-bookworm
 
@@ -20,8 +21,10 @@ FROM ${PYTHON}
 RUN useradd --system --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin reconciler \
  && chmod 1777 /tmp
 COPY --from=build /venv /venv
+ARG REVISION=
 # Git's objects are the one thing that it writes: to /tmp, a volume, else to the memory behind /dev/shm
 ENV PATH=/venv/bin:$PATH \
+    RECONCILER_REVISION=${REVISION} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \

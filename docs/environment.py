@@ -21,6 +21,7 @@ PASSED_ON = frozenset({"reconciler/local/programs.py", "reconciler/local/balance
 MEANINGS = {
     "RECONCILER_STORE": "Where the stack's lease and the last accepted revision are kept, `sqlite:PATH` or "
     "`dynamodb:TABLE`, like `--store`. Without it: a file of this machine.",
+    "RECONCILER_REVISION": "The commit that an image was built from, for `reconciler version`.",
     "RECONCILER_GIT_TOKEN": "Password for Git over HTTPS.",
     "RECONCILER_GIT_USERNAME": "User name for Git over HTTPS, where the host needs a particular one.",
     "RECONCILER_GIT_SSH_KEY": "File with the private key for Git over SSH.",

@@ -32,7 +32,7 @@ class Emulator:
         clock = SystemClock(speed)
         self.data = DataPlane(state, clock)
         try:
-            self.aws = LaptopAws(clock, *self.data.ports, region=region)
+            self.aws = LaptopAws(clock, *self.data.ports, region=region, folder=str(state.resolve()))
             self._server = serve("127.0.0.1", port, self.aws)
         except BaseException:
             self.data.close()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from reconciler import errors
+from reconciler.cli import completions
 from reconciler.cli.output.terminal import echo
 from reconciler.model import duration
 
@@ -46,7 +47,7 @@ def specs(function: F) -> F:
 
 def service(function: F) -> F:
     """A service by its name in the specs, as an argument, and the specs folder."""
-    return click.argument("service", required=False)(specs_option(function))
+    return click.argument("service", required=False, shell_complete=completions.services)(specs_option(function))
 
 
 def specs_option(function: F) -> F:
@@ -56,9 +57,14 @@ def specs_option(function: F) -> F:
 
 
 def environment(function: F) -> F:
-    return click.option("-e", "--environment", metavar="NAME", help="Merge specs/environments/NAME over the base.")(
-        function
+    option = click.option(
+        "-e",
+        "--environment",
+        metavar="NAME",
+        shell_complete=completions.environments,
+        help="Merge specs/environments/NAME over the base.",
     )
+    return option(function)
 
 
 def _with_role(context: click.Context, _: click.Parameter, value: str | None) -> str | None:

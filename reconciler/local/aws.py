@@ -39,6 +39,7 @@ CALLS_KEPT = 100_000
 
 class LaptopAws:
     """`region` is meant where a request names none, and `world` is its state: for tests to look at, not to change.
+    `folder` has the images of its tasks, if they are programs.
 
     `faults` may be changed at any time.
     """
@@ -55,8 +56,10 @@ class LaptopAws:
         timings: Timings | None = None,
         checks: Checks | None = None,
         seed: int = 0,
+        folder: str | None = None,
     ) -> None:
         self.clock = clock
+        self.folder = folder
         self.region = region
         self.account = account
         self.faults = Faults(random.Random(seed))

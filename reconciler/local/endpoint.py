@@ -98,6 +98,7 @@ class Endpoint:
                     "account": self.laptop.account,
                     "now": clock.now().isoformat(),
                     "speed": clock.speed,
+                    "folder": self.laptop.folder,
                 }
             case "GET", "faults":
                 return 200, [fault.as_json() for fault in faults.active()]

@@ -1,8 +1,12 @@
-"""Writing of new files: all of them or none, and never over one that exists."""
+"""Writing of files of a person: all of them or none. New ones are never written over one that exists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +40,45 @@ def write_new(files: Mapping[Path, str]) -> None:
         if not done:
             for path in reversed(made):
                 path.rmdir() if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def replaced(files: Mapping[Path, bytes]) -> Iterator[None]:
+    """Have other content in files that exist, with their mode; as before if what is done meanwhile fails.
+
+    Each is replaced at once, so that nobody reads half of one. Raises `errors.ReconcilerError` if one cannot be
+    written; then none is changed.
+    """
+    before: dict[Path, bytes] = {}
+    done = False
+    try:
+        for path, data in files.items():
+            there = path.resolve()
+            old = there.read_bytes()
+            _replace(there, data)
+            before[there] = old
+        yield
+        done = True
+    except OSError as error:
+        why = error.strerror or "input/output error"
+        raise errors.ReconcilerError(f"{error.filename} cannot be written: {why}; nothing was changed") from error
+    finally:
+        if not done:
+            for path, data in before.items():
+                _replace(path, data)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -281,6 +281,7 @@ def retention(running: Running) -> int:
     return int(found["retentionInDays"])
 
 
+@pytest.mark.slow
 def test_an_operator_that_replaces_itself_has_done_the_rest_before(inside: Running) -> None:
     """The write that stops its own task comes after all that the pass had to change, and whoever follows goes on.
 

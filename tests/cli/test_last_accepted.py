@@ -185,6 +185,7 @@ def test_a_request_is_heard_although_the_specs_are_not_there(
     assert stage.tags()[KEYS["response"]].endswith(":accepted")
 
 
+@pytest.mark.slow
 def test_the_stack_may_be_named(stage: EmulatedStack, folder: Path, tmp_path: Path) -> None:
     """On a machine that remembers nothing, such as a new task, `--stack` and `--region` say what to look for."""
     store = ("--store", f"sqlite:{tmp_path / 'store.db'}")

@@ -127,6 +127,7 @@ def test_a_way_back_starts_no_other_version(stage: EmulatedStack, type_: Typed, 
     assert releases(stage) == first
 
 
+@pytest.mark.slow
 def test_a_rollback_of_what_serves_ignores_a_version_that_has_not_begun(stage: EmulatedStack, type_: Typed) -> None:
     """v2 serves alone, v3 is in the specs: v1 is rolled out again, v3 is not."""
     first = releases(stage)

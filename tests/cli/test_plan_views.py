@@ -153,12 +153,13 @@ def test_the_count_of_a_quarantined_version_is_an_update() -> None:
         (tuple(f"subnet-{number:04}" for number in range(30)), tuple(f"subnet-{number:04}" for number in range(29))),
         ([f"web@sha256:{'a' * 64}"], [f"web@sha256:{'a' * 63}b"]),
         ("x" * 300, "x" * 299 + "y"),
-        (["vpc-1"], ["vpc-2"]),
+        (["vpc-0a1b2c3d"], ["vpc-1a1b2c3d"]),
     ],
 )
 def test_two_sides_that_differ_read_differently(old: object, new: object) -> None:
     """Also beyond what there is room for in a line."""
-    change, names = Change(("value",), old, new), dict.fromkeys(("vpc-1", "vpc-2"), Address("vpc", "main"))
+    main = Address("vpc", "main")
+    change, names = Change(("value",), old, new), dict.fromkeys(("vpc-0a1b2c3d", "vpc-1a1b2c3d"), main)
     before, after = sides(change, names)
     assert before != after
     assert before is not None

@@ -458,6 +458,7 @@ def test_the_policy_gives_no_way_to_more_permissions(action: str) -> None:
             assert not is_allowed(Request(action, target, context), (policy,))
 
 
+@pytest.mark.slow
 def test_roles_below_a_path_are_read_without_those_of_others(tmp_path: Path) -> None:
     """Made, looked at, changed and destroyed under the policy of such a stack, which has no right to the account's."""
     specs = Path(shutil.copytree(SEED, tmp_path / "specs"))

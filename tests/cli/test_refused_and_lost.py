@@ -28,6 +28,7 @@ def stage(for_a_module: None) -> Iterator[EmulatedStack]:
         yield found
 
 
+@pytest.mark.slow
 def test_status_says_the_refused_plan_and_the_rollout(stage: EmulatedStack) -> None:
     """The rollout goes by the listeners that are there; requests can be made of it."""
     stage.spec(v1="v2")

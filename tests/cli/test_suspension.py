@@ -38,6 +38,7 @@ def test_plans_are_blocked_while_the_stack_is_suspended(type_: Typed, command: t
     assert type_("diff").code == Exit.DONE
 
 
+@pytest.mark.slow
 def test_nothing_new_is_promoted_while_the_stack_is_suspended(stage: EmulatedStack, type_: Typed) -> None:
     """`promote --now` exits 5 and writes no request; `abort --now` goes through."""
     awaiting_promotion(stage)
@@ -96,6 +97,7 @@ def test_resuming_what_is_not_suspended_says_so_and_writes_nothing(stage: Emulat
     assert stage.transport.sent["TagResource"] == 0
 
 
+@pytest.mark.slow
 def test_nothing_is_pending_for_a_quarantined_version(stage: EmulatedStack, type_: Typed) -> None:
     """`diff` is about what `apply` would do; `status` says what became of the version."""
     stage.spec(v1="v2")

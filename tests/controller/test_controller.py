@@ -174,6 +174,7 @@ def running(in_place: Running, tmp_path: Path) -> Running:
     return in_place
 
 
+@pytest.mark.slow
 def test_a_saved_change_happens_by_itself(running: Running) -> None:
     """The version rolls out to its end without anybody saying anything more."""
     running.files.edit("services/frontend.yaml", "tag: v1", "tag: v2")
@@ -299,6 +300,7 @@ def test_who_keeps_undoing_it_is_left_with_it(running: Running) -> None:
     assert running.stage.service()["desiredCount"] == 1
 
 
+@pytest.mark.slow
 def test_a_tag_that_is_pushed_again_is_a_release_each_time(running: Running) -> None:
     """Four pushes of one tag within the hour are four releases: never drift, contested or held back by a rule."""
     running.rules = (DriftRule("*", DriftMode.WARN),)
@@ -490,6 +492,7 @@ def test_a_poke_is_answered_after_a_look_at_everything(running: Running) -> None
     assert Depth.FULL in [one.depth for one in running.passes]
 
 
+@pytest.mark.slow
 def test_a_suspended_stack_is_left_alone_until_it_is_resumed(running: Running) -> None:
     """Neither drift nor a new version is acted on; both are, afterwards."""
     arn = running.stage.service()["serviceArn"]

@@ -162,7 +162,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("desired_state", "restart", "where"), some(BACK, 0, 6, *RESTARTED))
+@pytest.mark.parametrize(("desired_state", "restart", "where"), some(BACK, 0, RESTARTED[0]))
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     running: Running, desired_state: Callable[[Running], None], restart: bool, where: Phase
 ) -> None:

@@ -65,7 +65,11 @@ def healthy(running: Running) -> None:
 
 @pytest.mark.parametrize(
     ("new", "at_the_end"),
-    [("{min: 2, max: 3, cpu: 60}", 3), ("{min: 7, max: 8, cpu: 60}", 7), ("{min: 1, max: 1, cpu: 60}", 1)],
+    [
+        ("{min: 2, max: 3, cpu: 60}", 3),
+        ("{min: 7, max: 8, cpu: 60}", 7),
+        pytest.param("{min: 1, max: 1, cpu: 60}", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_at_rest_the_count_moves_into_the_limits(running: Running, new: str, at_the_end: int) -> None:
     """One write of ours, and Application Auto Scaling moves the count."""

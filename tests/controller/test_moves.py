@@ -252,6 +252,7 @@ listeners:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_goes", [True, False])
 def test_a_service_moves_to_another_load_balancer(start: Callable[..., Moving], first_goes: bool) -> None:
     """The load balancer that it leaves answers until the other one does, and may then be deleted."""
@@ -330,6 +331,7 @@ def test_a_capacity_provider_leaves(start: Callable[..., Moving]) -> None:
     moving.at_rest()
 
 
+@pytest.mark.slow
 def test_a_role_is_narrowed_with_the_version(start: Callable[..., Moving]) -> None:
     """What the serving version was allowed stays allowed until it is gone."""
     image = "      image: {registry: my-app-frontend, tag: v1}\n"

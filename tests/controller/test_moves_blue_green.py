@@ -61,6 +61,7 @@ def test_the_idle_target_group_is_renamed(moving: Moving) -> None:
     moving.at_rest()
 
 
+@pytest.mark.slow
 def test_the_target_group_in_production_is_renamed(moving: Moving) -> None:
     """It stays until the next version has left it; then its slot is that of the new name."""
     moving.edit(GROUPS, "[my-app-frontend-tg-9, my-app-frontend-tg-2]", WEB)

@@ -69,6 +69,7 @@ def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(start: Calla
     moving.at_rest()
 
 
+@pytest.mark.slow
 def test_a_listener_whose_name_changes_keeps_its_port(start: Callable[..., Moving]) -> None:
     """Without `moved_from`: it is the same listener, and the rules that it has stay."""
     moving = start()

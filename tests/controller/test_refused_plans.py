@@ -112,7 +112,7 @@ OF_ECS = frozenset({other_rule})
 STRATEGIES = ("canary", "canary by ecs_native", "blue_green by codedeploy")
 BEFORE = (Phase.SCALING_UP, Phase.TESTING, Phase.AWAITING_PROMOTION)
 AFTER = (Phase.SHIFTING, Phase.VERIFYING, Phase.BAKING)
-QUICK = {("canary by ecs_native", Phase.TESTING, guarded_and_renamed), ("canary", Phase.TESTING, guarded)}
+QUICK = {("canary by ecs_native", Phase.TESTING, guarded_and_renamed)}
 
 
 def serves(strategy: str) -> Iterator[LivingStack]:

@@ -177,6 +177,7 @@ def test_an_invalid_revision_that_is_mended_is_accepted(running: Running) -> Non
 # -- what is asked of the store
 
 
+@pytest.mark.slow
 def test_a_quiet_stack_asks_nothing_of_its_store(running: Running) -> None:
     """Read once in a process, and written once for each accepted revision; also while the source is gone."""
     assert (running.copies.reads, running.copies.writes) == (1, 1)
@@ -213,6 +214,7 @@ def test_nothing_is_applied_before_it_is_stored(running: Running) -> None:
     assert running.outcomes() == [Outcome.PROMOTED]
 
 
+@pytest.mark.slow
 def test_what_was_stored_and_not_begun_is_begun(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was accepted: the process before would have started it, too."""
     running.files.edit(FRONTEND, "tag: v1", "tag: v2")

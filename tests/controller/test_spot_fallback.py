@@ -108,6 +108,7 @@ def document(running: Running, name: str = BESIDE) -> dict[str, Any]:
     return status_document(result.rollout, result.seen, result.step, ())
 
 
+@pytest.mark.slow
 def test_an_hour_without_spot_capacity(running: Running) -> None:
     """Three of four tasks are lost: after five minutes they run on demand, and five minutes after they are back on Spot
     they stop. Nothing is written before, in between or afterwards, and requests are served throughout.

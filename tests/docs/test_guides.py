@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.rollout import engine
 from reconciler.rollout.engine import Engine
+from tests.promises.conftest import mostly_slow
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
@@ -21,7 +22,10 @@ COPIED = ("reconciler", "tests", "docs", "specs", "app", "benchmarks", "pyprojec
 BLOCK = re.compile(r"^```(python|yaml|sh)(?: (\S+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("guide", ["add-a-rule", "add-a-check", "add-a-command", "add-an-engine"])
+@pytest.mark.parametrize(
+    "guide",
+    mostly_slow(["add-a-rule", "add-a-check", "add-a-command", "add-an-engine"], "add-a-check", "add-an-engine"),
+)
 def test_what_a_guide_shows_works(guide: str, tmp_path: Path) -> None:
     """A block that names a file is put there, or added to what is there; then the commands run, one after the other."""
     for name in COPIED:

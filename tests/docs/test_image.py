@@ -56,7 +56,8 @@ def test_what_is_built_with_does_not_run() -> None:
     """Two stages on one slim base, which can be pinned; the last takes only what the first has made."""
     bases = [rest for name, rest in instructions() if name == "FROM"]
     assert [base.split()[0] for base in bases] == ["${PYTHON}", "${PYTHON}"]
-    (default,) = [rest for name, rest in instructions() if name == "ARG"]
+    default, revision = [rest for name, rest in instructions() if name == "ARG"]
+    assert revision == "REVISION="
     assert re.fullmatch(r"PYTHON=python:3\.\d+-slim-\w+", default)
     assert [line.split()[0] for line in said("COPY")] == ["--from=build"]
     assert not [line for line in said("RUN") if "pip" in line or "apt" in line]

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
-import click
-import pytest
-
-from reconciler.cli.main import COMMANDS, cli
 from reconciler.cli.operator_specs import LISTEN
 from reconciler.cli.signals import HAND_OVER_SECONDS
 from reconciler.controller.schedule import Intervals
@@ -18,18 +13,6 @@ from reconciler.store.lease import TTL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "guides" / "run-on-fargate.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^( *)```(\w+)\n(.*?)^\1```", TEXT, re.MULTILINE | re.DOTALL)
-LINES = [line.strip() for _, form, text in BLOCKS if form == "sh" for line in text.splitlines()]
-
-
-@pytest.mark.parametrize("line", LINES)
-def test_what_is_to_be_typed_can_be(line: str) -> None:
-    """Every command is one, and has the options that are given."""
-    program, verb, *arguments = shlex.split(line)
-    assert (program, verb in COMMANDS) == ("reconciler", True)
-    command = cli.get_command(click.Context(cli), verb)
-    assert command is not None
-    command.make_context(verb, list(arguments)).close()
 
 
 def test_every_variable_is_one_that_is_read() -> None:

@@ -133,13 +133,13 @@ def test_images_are_pushed_and_things_are_broken_from_the_command_line(
         "v1",
         "--repository",
         "hello",
-        "--state",
-        str(tmp_path / "state"),
         endpoint=endpoint,
         cwd=tmp_path,
     )
     assert pushed.returncode == 0, pushed.stderr
     assert pushed.stdout.startswith("hello:v1 sha256:")
+    assert list((tmp_path / "state" / "images").iterdir()), "the emulator's folder, and not the current one"
+    assert not (tmp_path / ".reconciler").exists()
     assert local("urls", endpoint=endpoint, cwd=tmp_path).stdout == ""
     assert local("hooks", endpoint=endpoint, cwd=tmp_path).stdout == ""
     assert local("function", "check", "SUCCEEDED", endpoint=endpoint, cwd=tmp_path).returncode == 0

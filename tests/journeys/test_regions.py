@@ -51,7 +51,7 @@ def test_an_image_is_pushed_to_the_region_that_has_the_repository(tmp_path: Path
     with local_session(tmp_path, speed=40, region=EUROPE) as here:
         image = tmp_path / "image"
         image.mkdir()
-        words = ("local", "push", str(image), "--tag", "v1", "--state", str(tmp_path / "state"))
+        words = ("local", "push", str(image), "--tag", "v1")
         missing = here.typed(*words, "--repository", SERVICE)
         assert (missing.code, f"repository {SERVICE} does not exist yet" in missing.text) == (1, True), missing.text
 

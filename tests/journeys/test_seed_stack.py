@@ -68,6 +68,7 @@ def test_apply_makes_everything_and_a_second_diff_writes_nothing(account: None, 
     assert [str(call) for call in calls if not is_read(call)] == []
 
 
+@pytest.mark.slow
 def test_a_blue_green_stack_is_as_quiet_before_anything_was_pushed(account: None, seed: Path) -> None:
     """Nothing can be deployed yet: that is said, and is no change that an apply could make."""
     assert run("apply", seed, "-y").code == 0

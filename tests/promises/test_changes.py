@@ -318,7 +318,9 @@ def _renames(documents: tuple[Document, ...], groups: Sequence[str], besides: st
     ids=["neither", "first", "second"],
 )
 @pytest.mark.parametrize(
-    ("world", "moment"), [("blue_green", AT_REST), ("canary", str(Phase.SHIFTING))], indirect=["world"]
+    ("world", "moment"),
+    [("blue_green", AT_REST), pytest.param("canary", str(Phase.SHIFTING), marks=pytest.mark.slow)],
+    indirect=["world"],
 )
 def test_a_service_renamed_with_a_target_group_goes_on_serving(
     world: World, moment: str, groups: tuple[str, ...]

@@ -106,6 +106,7 @@ def test_a_combination_that_once_ended_badly_ends_well(world: World, moment: str
     assert _judge(world, happens, random.Random(SEED)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["blue_green"], indirect=True)
 def test_a_production_listener_that_is_deleted_promotes_nothing(world: World) -> None:
     """It is made again for the version in production, although the test listener shows the new one."""

@@ -137,6 +137,7 @@ def test_what_another_stack_owns_is_not_moved(account: Account, folder: Path, tm
     assert account.final() == before
 
 
+@pytest.mark.slow
 def test_a_move_leaves_look_alikes_alone(account: Account, folder: Path, tmp_path: Path) -> None:
     """Only what the stack owns is retagged."""
     decoys = Decoys(account)

@@ -111,6 +111,7 @@ SAMPLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "moment", "name"), SAMPLE, indirect=["world"])
 def test_a_neighbour_is_yielded_to(world: World, moment: str, name: str, record: Record) -> None:
     """And an event says so once."""

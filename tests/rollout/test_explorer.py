@@ -62,7 +62,7 @@ OTHERS = {
 POLICIES = UNDER_ANY_ENGINE | OTHERS
 """By their names; those of an engine that is not the default one begin with its name."""
 SAMPLED = 1_500
-"""States of each other engine in `make test`."""
+"""States of each engine in `make test`."""
 
 
 def test_every_engine_of_a_rollout_with_phases_has_a_model() -> None:
@@ -95,10 +95,8 @@ def _note(record: Record, what: str, report: Report) -> None:
         record(promise, f"the walk: {what}", worlds=report.states, violations=len(report.broken[-1:]))
 
 
-SOME = [pytest.param(one, marks=[] if one == TIMED else [pytest.mark.slow]) for one in POLICIES]
-
-
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POLICIES)
 def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str, record: Record) -> None:
     """From everywhere, whatever goes wrong once, at any moment, breaks no promise and comes to rest."""
     report = explore(POLICIES[name], starts(1, POLICIES[name]), only=_somebodys_fault)
@@ -107,8 +105,8 @@ def test_every_promise_holds_in_every_state_that_one_mishap_leads_to(name: str, 
     assert report.states > 10_000, "the world has become smaller than it was meant to be"
 
 
-@pytest.mark.parametrize("name", [one for one in OTHERS if one.endswith(TIMED)])
-def test_no_promise_is_broken_in_the_first_states_of_another_engine(name: str, record: Record) -> None:
+@pytest.mark.parametrize("name", [one for one in POLICIES if one.endswith(TIMED)])
+def test_no_promise_is_broken_in_the_first_states(name: str, record: Record) -> None:
     """A part of the same, from the beginning and from where traffic has shifted."""
     policy, most = POLICIES[name], SAMPLED
     for begins in (starts(1, policy), [reached(policy, Phase.BAKING, 1)]):

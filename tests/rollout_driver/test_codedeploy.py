@@ -40,6 +40,7 @@ def stage(for_a_module: None) -> Iterator[EmulatedStack]:
         yield found
 
 
+@pytest.mark.slow
 def test_members_of_the_deployment_group_are_those_of_the_strategy(stage: EmulatedStack) -> None:
     """They are changed in place, what the specs do not say of the alarms stays, and what leaves them is kept."""
     topic = "arn:aws:sns:us-west-2:123456789012:deployments"
@@ -181,6 +182,7 @@ def test_abort_at_the_gate_stops_the_deployment(stage: EmulatedStack) -> None:
     assert sent(stage) == {}
 
 
+@pytest.mark.slow
 def test_rolling_back_in_the_termination_hour_starts_no_task(stage: EmulatedStack) -> None:
     """Blue is warm: one call of CodeDeploy takes production back to it."""
     stage.spec(v1="v2")
@@ -306,6 +308,7 @@ def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
     assert stage.sets() == [("PRIMARY", f"{SERVICE}:4")]
 
 
+@pytest.mark.slow
 def test_specs_that_go_back_while_blue_is_warm_stop_the_deployment(stage: EmulatedStack) -> None:
     """It is undone, and the release is not quarantined: it may come again."""
     stage.spec(v1="v2")
@@ -354,6 +357,7 @@ def test_a_hold_keeps_the_gate_shut_and_finish_removes_blue(stage: EmulatedStack
     assert sent(stage) == {"CreateDeployment": 1, "ContinueDeployment": 2}
 
 
+@pytest.mark.slow
 def test_an_alarm_that_codedeploy_sees_first_is_reported_as_rolled_back() -> None:
     """CodeDeploy stops the deployment and rolls it back by itself; we follow, say why, and leave the release alone."""
     texts = CODEDEPLOY | {"verify: {for: 5m}": "verify: {for: 5m, alarms: [errors]}"}

@@ -94,6 +94,7 @@ def ring(stage: EmulatedStack, state: str = "ALARM") -> None:
     client.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
 
 
+@pytest.mark.slow
 def test_a_rollback_after_the_end_works_during_the_alarm_that_is_its_reason() -> None:
     """CodeDeploy does not watch the alarm then, which would stop the way back."""
     with watched() as stage:
@@ -121,6 +122,7 @@ def test_a_version_waits_for_the_end_of_an_alarm() -> None:
         assert stage.sets() == [("PRIMARY", f"{SERVICE}:3")]
 
 
+@pytest.mark.slow
 def test_a_release_is_shifted_as_its_strategy_says_whatever_the_group_does() -> None:
     """The account has no room for another configuration, so that the group keeps the one before."""
     with emulated_stack(CODEDEPLOY, SHORT) as stage:
@@ -184,6 +186,7 @@ def point_production_to(stage: EmulatedStack, name: str) -> None:
     elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=[action])
 
 
+@pytest.mark.slow
 def test_green_that_somebody_deletes_at_the_gate_is_deployed_again(stage: EmulatedStack) -> None:
     """CodeDeploy does not notice, and would wait for days: its deployment is stopped."""
     stage.spec(v1="v2")

@@ -143,6 +143,7 @@ def test_a_version_that_fails_leaves_production_as_fast_as_ever(stage: EmulatedS
     assert outcomes(stage) == [Outcome.ROLLED_BACK]
 
 
+@pytest.mark.slow
 def test_without_capacity_a_version_waits_and_then_goes_on(stage: EmulatedStack) -> None:
     """For an hour AWS has no room: the status says so, nothing fails, and once there is room the rollout goes on."""
     fault = stage.laptop.aws.inject(Fault("no_capacity"))
@@ -170,6 +171,7 @@ def test_a_lower_count_follows_the_release_that_it_came_with(stage: EmulatedStac
     assert stage.service()["desiredCount"] == 1
 
 
+@pytest.mark.slow
 def test_a_lower_count_goes_back_with_a_version_that_fails(stage: EmulatedStack) -> None:
     """Production is not smaller because of a version that never served; `diff` says that the count waits."""
     stage.answers = lambda path: (500, "no")

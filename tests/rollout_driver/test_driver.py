@@ -103,6 +103,7 @@ def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: E
     ]
 
 
+@pytest.mark.slow
 def test_a_failed_release_is_left_alone_until_its_content_changes(stage: EmulatedStack) -> None:
     """A hundred passes write nothing; one byte changed makes exactly one new rollout."""
     stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=2.0, exit_code=1))
@@ -338,6 +339,7 @@ def bounds(stage: EmulatedStack) -> tuple[int, int]:
     return target["MinCapacity"], target["MaxCapacity"]
 
 
+@pytest.mark.slow
 def test_raised_bounds_are_written_at_once_and_lowered_ones_follow_the_release() -> None:
     """Changed together with a version, more capacity does not wait, and stays if the version fails; less capacity is
     written when the release has come to rest, and never for a version that fails; alone, both are written at once."""

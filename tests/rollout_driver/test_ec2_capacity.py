@@ -96,6 +96,7 @@ def test_a_new_version_replaces_the_one_on_instances(engine: str) -> None:
         )
 
 
+@pytest.mark.slow
 def test_instances_go_once_nothing_runs_on_them() -> None:
     """Back on Fargate: they stay for as long as the previous version runs on them, and then go one after the other."""
     with emulated_stack(ON_EC2, SHORT) as stage:
@@ -112,6 +113,7 @@ def test_instances_go_once_nothing_runs_on_them() -> None:
         assert sorted(cluster["capacityProviders"]) == ["FARGATE", "FARGATE_SPOT"]
 
 
+@pytest.mark.slow
 def test_all_of_it_is_destroyed() -> None:
     """The cluster last: instances are registered in it until their group is gone."""
     with emulated_stack(ON_EC2, SHORT) as stage:
@@ -131,6 +133,7 @@ UNUSED = {PROVIDERS: CAPACITY}
 PROVIDER = Address("capacity-provider", "my-app-instances")
 
 
+@pytest.mark.slow
 def test_a_group_that_was_deleted_outside_is_made_again_with_another_capacity_provider() -> None:
     """ECS cannot give a capacity provider another group: it is detached, deleted, created and attached, with consent.
 

@@ -132,6 +132,7 @@ def test_what_is_tested_is_green_behind_the_test_listener(stage: EmulatedStack) 
     assert statuses_of_hooks == {"ROLLBACK": "SUCCEEDED", "CONTINUE": "AWAITING_ACTION"}
 
 
+@pytest.mark.slow
 def test_what_runs_is_shown_with_its_share_of_production(stage: EmulatedStack) -> None:
     """ECS says behind which group a version runs, and the listener which group has production."""
     stage.spec(v1="v2")
@@ -309,6 +310,7 @@ def test_a_newer_version_stops_the_one_on_its_way(stage: EmulatedStack) -> None:
     assert running(stage) == [("PRIMARY", f"{SERVICE}:4")]
 
 
+@pytest.mark.slow
 def test_specs_that_go_back_while_blue_is_warm_stop_the_deployment(stage: EmulatedStack) -> None:
     """It is undone, and the release is not quarantined: it may come again."""
     stage.spec(v1="v2")
@@ -367,6 +369,7 @@ def test_a_manual_gate_that_nobody_opens_takes_the_deployment_back() -> None:
         assert stage.weights(80) == all_to(FIRST)
 
 
+@pytest.mark.slow
 def test_an_alarm_that_ecs_sees_first_is_reported_as_rolled_back() -> None:
     """ECS rolls the deployment back by itself; we follow, say why, and leave the release alone."""
     texts = NATIVE | {"verify: {for: 5m}": "verify: {for: 5m, alarms: [errors]}"}

@@ -83,6 +83,7 @@ def test_nothing_is_read_for_it_at_rest(stage: EmulatedStack) -> None:
     assert {"BatchGetImage", "PutImage", "BatchDeleteImage"} & stage.transport.sent.keys() == set()
 
 
+@pytest.mark.slow
 def test_a_release_that_is_no_longer_remembered_lets_its_image_expire(
     stage: EmulatedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

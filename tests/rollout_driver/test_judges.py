@@ -130,6 +130,7 @@ def test_a_digest_is_the_same_in_every_process() -> None:
 pytestmark = pytest.mark.apart
 
 
+@pytest.mark.slow
 def test_a_release_that_failed_a_wrong_test_is_deployed_once_the_test_is_right() -> None:
     """By the commit alone; and while the test stays wrong, it is tried once for each commit that changes it."""
     with emulated_stack({}, {one: SHORT[one] for one in ("promote_after", "verify_for", "teardown_after")}) as stage:

@@ -90,6 +90,7 @@ def test_who_is_told_to_stop_begins_no_more_of_them(stage: EmulatedStack) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_the_more_of_them_wait_the_less_often_each_is_looked_at(
     stage: EmulatedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,7 +251,7 @@ def _known(marks: Any) -> bool:
     return marks.task_run is not None and bool(marks.task_run.id)
 
 
-@pytest.mark.parametrize("how", list(How))
+@pytest.mark.parametrize("how", mostly_slow(How, How.BEFORE))
 @pytest.mark.parametrize("write", mostly_slow(range(4), 1))
 def test_a_crash_neither_skips_nor_doubles_it(stage: EmulatedStack, how: How, write: int) -> None:
     """Before, at and after each write of the run, and whether the task ends before the next process starts."""

@@ -106,6 +106,7 @@ def test_a_service_that_was_scaled_in_names_its_protected_tasks(stage: EmulatedS
     assert stage.last.step.health is RolloutHealth.HEALTHY
 
 
+@pytest.mark.slow
 def test_a_rolling_deployment_names_the_protected_tasks_of_the_previous_version() -> None:
     """All new tasks run, and ECS cannot complete the deployment."""
     with emulated_stack(ROLLING) as stage:

@@ -19,13 +19,14 @@ from reconciler.rollout.stored_state import StoredState
 from tests.controller.commands import command
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.seed import SEED
+from tests.promises.conftest import mostly_slow
 
 pytestmark = pytest.mark.apart
 
 ENGINES = ["rolling", "task_sets", "codedeploy", "ecs_native"]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=mostly_slow(ENGINES, "rolling", "ecs_native"))
 def stage(
     request: pytest.FixtureRequest, for_a_module: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmulatedStack]:

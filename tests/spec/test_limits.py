@@ -34,6 +34,7 @@ def test_an_alias_bomb_goes_off_in_nobodys_memory() -> None:
     assert found.position.line == 5
 
 
+@pytest.mark.slow
 def test_values_are_counted_over_all_documents() -> None:
     """Splitting a bomb over documents does not help it."""
     each = 5  # a mapping, two keys, two values

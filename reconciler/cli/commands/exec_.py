@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import completions, options
 from reconciler.cli.inside import passes_exit_code
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 
 @click.command("exec", help=__doc__)
-@click.argument("service")
+@click.argument("service", shell_complete=completions.services)
 @click.argument("command", nargs=-1, required=True)
 @click.option("--task", metavar="ID", help="The task, or the beginning of its id. Default: the newest.")
 @click.option("--container", metavar="NAME", help="The container. Default: the one that serves.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from reconciler.cli import completions
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
 
@@ -19,7 +20,7 @@ RULE: Final = re.compile(r"[EW]\d*", re.IGNORECASE)
 
 
 @click.command()
-@click.argument("subject", metavar="[RULE | FIELD]", required=False)
+@click.argument("subject", metavar="[RULE | FIELD]", required=False, shell_complete=completions.subjects)
 def explain(subject: str | None) -> int:
     """Explain RULE, a rule of `validate` such as E1102, or FIELD, a field or a kind of the specs such as
     Service.task.cpu, with examples. Without an argument, list all rules."""

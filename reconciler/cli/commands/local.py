@@ -64,17 +64,18 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
 @click.option("--tag", required=True, help="Tag of the image, such as v2.")
 @click.option("--repository", help="ECR repository. Default: the only one.")
 @click.option("--region", help="Region of the repository. Default: the only one in which it exists.")
-@click.option("--state", default=STATE, type=click.Path(path_type=Path), help="Folder of the emulator for images.")
 @click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
-def push(folder: Path, tag: str, repository: str | None, region: str | None, state: Path, endpoint: str) -> int:
+def push(folder: Path, tag: str, repository: str | None, region: str | None, endpoint: str) -> int:
     """Push FOLDER as an image, without a container engine. Its digest is that of the folder's content."""
     from reconciler.cli.emulator import push as push_image
     from reconciler.cli.emulator import the_repository
 
-    ask(endpoint, "health")
+    state = ask(endpoint, "health").get("folder")
+    if not state:
+        raise errors.ReconcilerError(f"the emulator on {endpoint} runs no images; start it with `reconciler local up`")
     found = the_repository(endpoint, name=repository, region=region)
     try:
-        digest = push_image(state, folder, found, tag, endpoint)
+        digest = push_image(Path(state), folder, found, tag, endpoint)
     except ValueError as error:
         raise errors.ReconcilerError(str(error)) from error
     echo(f"{found.name}:{tag} {digest}")

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import completions, options
 from reconciler.cli.inside import chosen_container, pairs, passes_exit_code
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
@@ -20,7 +20,7 @@ from reconciler.cli.session import Stack, with_last_valid_stack
 
 
 @click.command(help=__doc__)
-@click.argument("service")
+@click.argument("service", shell_complete=completions.services)
 @click.argument("command", nargs=-1, required=True)
 @click.option("--container", metavar="NAME", help="The container that runs it. Default: the one that serves.")
 @click.option("--cpu", type=click.IntRange(min=1), metavar="UNITS", help="CPU units of the task.")

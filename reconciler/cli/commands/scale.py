@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import completions, options
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 HOUR = timedelta(hours=1)
 
 
 @click.command(help=__doc__)
-@click.argument("service")
+@click.argument("service", shell_complete=completions.services)
 @click.argument("count", required=False, type=click.IntRange(min=0, max=5000))
 @click.option("--for", "length", type=options.length, metavar="DURATION", help="How long: 30m, 1h, … Default: 1h.")
 @click.option("--reset", is_flag=True, help="Go back to what the specs declare.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import completions, options
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo, look_of, say
 
@@ -31,7 +31,7 @@ def _phases(_context: click.Context, _parameter: click.Parameter, incomplete: st
 
 
 @click.command()
-@click.argument("service", required=False)
+@click.argument("service", required=False, shell_complete=completions.services)
 @options.specs
 @click.option("--fail-at", metavar="PHASE", shell_complete=_phases, help="Simulate a failure in this phase.")
 @click.option("--initial", "first", is_flag=True, help="Simulate the initial deployment.")

@@ -15,6 +15,8 @@ SENSITIVE = "(sensitive)"
 LONGEST = 160
 CONTEXT = 40
 
+_MADE_BY_AWS = re.compile(r"arn:.+|[a-z]+-[0-9a-f]{8,17}|Z[A-Z0-9]{7,31}")
+"""Ids that stand for nothing but a resource. Others are names, which any text may happen to be."""
 _DIGEST = re.compile(r"sha256:([0-9a-f]{6})[0-9a-f]{58}")
 
 
@@ -32,8 +34,8 @@ def _text(value: Any, names: Mapping[str, Address]) -> str:
         case str():
             if ":task-definition/" in value:
                 return value.rpartition("/")[2]
-            if value in names:
-                return str(names[value])
+            if (known := _named(value, names)) is not None:
+                return str(known)
             return value if value in (ABSENT, SENSITIVE) or _plain(value) else json.dumps(value, ensure_ascii=False)
         case bool():
             return "true" if value else "false"
@@ -53,10 +55,15 @@ def path(change: Change, names: Mapping[str, Address]) -> str:
 def _key(step: Any, names: Mapping[str, Address]) -> str:
     """A step of a path; items of sets may contain ids, too: `tcp 80 from sg-…`."""
     text = str(step)
-    if text in names:
-        return str(names[text])
+    if (address := _named(text, names)) is not None:
+        return str(address)
     head, space, tail = text.rpartition(" ")
-    return f"{head} {names[tail]}" if space and tail in names else text
+    address = _named(tail, names)
+    return f"{head} {address}" if space and address is not None else text
+
+
+def _named(text: str, names: Mapping[str, Address]) -> Address | None:
+    return names.get(text) if _MADE_BY_AWS.fullmatch(text) else None
 
 
 def _plain(text: str) -> bool:

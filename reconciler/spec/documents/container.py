@@ -32,8 +32,10 @@ from reconciler.spec.documents.values import (
 from reconciler.spec.documents.volume import AbsolutePath, Mount, MountsFrom, Tmpfs
 from reconciler.spec.messages import shown
 
-_IMAGE = re.compile(
-    r"(?P<repository>[a-z0-9]+[a-zA-Z0-9._:/-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+_TAG = r"[\w][\w.-]{0,127}"
+TAG = re.compile(_TAG, re.ASCII)
+IMAGE = re.compile(
+    rf"(?P<repository>[a-z0-9]+[a-zA-Z0-9._:/-]*?)(?::(?P<tag>{_TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?",
     re.ASCII,
 )
 
@@ -66,7 +68,7 @@ class ImageReference(Block):
                 raise problem("E1103", f"an image needs '{missing}': {{registry: …, tag: …}}")
         elif self.registry is not None or self.tag is not None:
             raise problem("E1112", "an image is either {registry, tag} or a URI, not both", at=("uri",))
-        elif not _IMAGE.fullmatch(self.uri):
+        elif not IMAGE.fullmatch(self.uri):
             raise problem("E1109", f"{shown(self.uri)} is not an image such as public.ecr.aws/nginx/nginx:1.27")
         return self
 
@@ -75,7 +77,7 @@ class ImageReference(Block):
         """The tag in the reference; None for a digest, `latest` if a URI has no tag."""
         if self.uri is None:
             return self.tag
-        found = _IMAGE.fullmatch(self.uri)
+        found = IMAGE.fullmatch(self.uri)
         assert found is not None, "checked on the way in"
         return None if found["digest"] else found["tag"] or "latest"
 
