@@ -1,6 +1,7 @@
 """Simulation of a rollout: the same `step` that acts on AWS, in a scripted environment with a simulated clock.
 
-Only what AWS and people take is assumed: `Strategy.durations`, and `PERSON_AFTER`.
+Only what AWS and people take is assumed: `Strategy.durations`, and `PERSON_AFTER`. It is one module because what it
+plays is one state, which each step changes.
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ class Simulation:
             return self.now
         by_ecs = engines()[self.policy.engine].shifts_traffic is TrafficShifter.ECS  # it promotes by its own timer
         long = (Phase.BAKING,) if by_ecs else (Phase.AWAITING_PROMOTION, Phase.BAKING)
-        quiet = self.fail_at is None and not step.decisions and step.phase in long
+        asked = self.seen.marks.pending_request is not None
+        quiet = self.fail_at is None and not step.decisions and not asked and step.phase in long
         return step.until if quiet and step.until is not None and step.until > step.wake_at else step.wake_at
 
     # -- the script

@@ -70,5 +70,5 @@ def _variable(field: str, text: str) -> str:
     if not _VARIABLE.search(text):
         return ""
     if field == "tag":
-        return "specs have no variables; have CI write the tag here and commit it, so that a commit says what runs"
+        return "specs have no variables; have CI write the tag here, such as with `reconciler set-image`, and commit it"
     return "specs have no variables; write the value, or what differs in a file of environments/NAME"

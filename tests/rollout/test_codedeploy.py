@@ -241,6 +241,13 @@ def test_what_codedeploy_shifts_by_itself_is_not_held(verb: RequestVerb) -> None
     assert response.refusal.code == "unsupported"
 
 
+def test_a_version_that_was_aborted_is_not_shifted_to_by_codedeploy() -> None:
+    """It has been continued, and gives green production while the connections of green would be drained."""
+    aborted = marked(due(DeadlineKind.RETIRE), quarantine=("b",))
+    step = decided(facts(BLUE, GREEN, active=SHIFTING, marks=aborted))
+    assert kinds(step) == ["StopDeployment"]
+
+
 def test_production_that_is_not_healthy_enough_is_not_gone_back_to() -> None:
     """As without CodeDeploy: blue has to be able to serve."""
     found = switched(DeadlineKind.VERIFY, alarms=("x",))

@@ -28,7 +28,7 @@ WORDS: Final = {Phase.SHIFTING: "shifting traffic", Phase.PRE_DEPLOYMENT: "the p
 
 def forecast_text(found: Forecast, look: Look) -> str:
     """`all of production in ≈ 2h1m: image and start 25s, health checks 20s, promotion 2h`"""
-    person, about = ", plus the time until somebody promotes" if found.manual else "", look.sign("about")
+    person, about = ", plus the wait for a promotion" if found.manual else "", look.sign("about")
     return f"all of production in {about} {rounded(found.production)}{person}: {_parts(found, after=False)}"
 
 
