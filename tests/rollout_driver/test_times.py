@@ -80,7 +80,7 @@ def promoted(result: StepResult) -> bool:
 
 
 def at_the_gate(result: StepResult) -> bool:
-    return result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION
+    return result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION and not result.busy
 
 
 def release(stage: EmulatedStack, old: str, new: str) -> tuple[Forecast, ReleaseTimes]:
