@@ -8,7 +8,7 @@ from datetime import timedelta
 from docs.tag import AT, NOBODY, RELEASE, Group, Tag
 from reconciler.model import formats, ownership
 from reconciler.rollout import state_tags, stored_state
-from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
+from reconciler.rollout.attempts import KEPT_TIMES, Attempt, Rejection, ReleaseTimes, Retry, TaskRun
 from reconciler.rollout.fallback_state import Fallback, FallbackPhase
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import Pause, Request, RequestVerb, Response
@@ -50,6 +50,10 @@ def _stored() -> Mapping[str, str]:
         engine_change=EngineChange("rolling", "ecs_native", AT),
         fallback=Fallback(FallbackPhase.RETURNING, AT, AT + timedelta(hours=2)),
         restart=Version(RELEASE, "shop-web:8"),
+        times=(
+            ReleaseTimes(RELEASE, AT, 50, 47, 49, 649, 652),
+            ReleaseTimes(BEFORE, AT - timedelta(days=1), 47, 44, 44, 44, 46),
+        ),
     )
     return state_tags.written(StoredState(), state)[0]
 
@@ -219,6 +223,14 @@ ROLLOUT_STATE = Group(
             "`RELEASE:FAMILY:REVISION`: the release that was restarted, and the revision of its new tasks",
             NOBODY,
             "The release is rolled out once more, under the id that it had before the restart.",
+        ),
+        _state(
+            "times",
+            "`RELEASE:BEGAN:FORECAST:HEALTHY:TESTED:APPROVED:PRODUCTION` of the last releases, separated by spaces, "
+            f"{KEPT_TIMES} at most: when the rollout began, and after how many seconds all of production was forecast "
+            "to have the release, and each stage was reached; `0` is not yet",
+            NOBODY,
+            "`history` does not know how long releases took, and the next forecast assumes usual times.",
         ),
     ),
 )

@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+PARTITIONS = "partitions.json"
 FILES = ("service-2.json", "service-2.json.gz")
 
 
@@ -118,6 +119,19 @@ def takes(service: str, operation: str) -> Shape:
 def shape(service: str, name: str) -> Shape:
     """A type by its name."""
     return Shape(service, name)
+
+
+@cache
+def regions() -> frozenset[str]:
+    """The regions of all partitions that botocore knows."""
+    import orjson
+
+    for folder in _folders():
+        if (folder / PARTITIONS).is_file():
+            partitions = orjson.loads((folder / PARTITIONS).read_bytes())["partitions"]
+            found = (name for partition in partitions for name in partition["regions"])
+            return frozenset(name for name in found if name[-1].isdigit())
+    raise KeyError(PARTITIONS)
 
 
 @cache

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Action, Deferred, Plan
     from reconciler.reconcile.held_counts import HeldCount
     from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.forecast import Forecast
     from reconciler.rollout.requests import RequestVerb
     from reconciler.rollout.state import ObservedService
     from reconciler.rollout_driver.targets import ServiceRollout
@@ -30,6 +31,7 @@ class ServiceStatus:
     last day, as far as the store knows.
     `deferred` follows the release. `pending` are changes to the service and its scaling that are not made yet, such as
     a count that was changed in the account. `held` is a count that is held in place of the specs'.
+    `forecast` is that of a rollout in progress.
     """
 
     rollout: ServiceRollout
@@ -41,6 +43,7 @@ class ServiceStatus:
     pending: tuple[Action, ...] = ()
     held: HeldCount | None = None
     stops: tuple[TaskStop, ...] = ()
+    forecast: Forecast | None = None
 
 
 def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan, journals: Kept) -> ServiceStatus:
@@ -51,6 +54,7 @@ def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan,
     from reconciler.reconcile.lost_pairs import lost_pairs
     from reconciler.rollout.engine import RolloutHealth
     from reconciler.rollout.engine_change import OVER_ROLLING
+    from reconciler.rollout_driver.times import forecast_of
 
     observed, step = session.driver.look(rollout)
     verbs: tuple[RequestVerb, ...] = ()
@@ -73,4 +77,6 @@ def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan,
     held = held if held is not None and held.holds(session.stack.aws.clock.now()) else None
     since = session.stack.aws.clock.now() - RECENT
     stops = tuple(one for one in journals.stops_of(str(rollout.address)) if one.at >= since)
-    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held, stops)
+    begun = observed.marks.times_of(step.release) is not None
+    forecast = forecast_of(rollout, observed, session.stack.aws.clock.now()) if begun else None
+    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held, stops, forecast)

@@ -50,7 +50,7 @@ def status_json(
         "controller_restored": session.restored or None,
         "read_only": read_only_document(session.unreadable),
         "services": [
-            status_document(one.rollout, one.observed, one.step, one.verbs)
+            status_document(one.rollout, one.observed, one.step, one.verbs, one.forecast)
             | {
                 "warnings": list(one.warnings),
                 "deferred": [deferred_document(entry) for entry in one.deferred],
@@ -172,7 +172,10 @@ def service_block(
 
     stack, observed, step, state = session.stack, status.observed, status.step, status.observed.marks
     now = stack.aws.clock.now()
-    text = status_text(status.rollout, observed, step, status.verbs, now, stack.look, driven=driven, paused=paused)
+    counts = status.forecast if driven and not paused else None
+    text = status_text(
+        status.rollout, observed, step, status.verbs, now, stack.look, driven=driven, paused=paused, forecast=counts
+    )
     if status.held is not None:
         least = f"at least {status.held.count} tasks:" if status.rollout.delivery.scales else "desired count"
         text += "\n  " + stack.look.paint(f"{least} {held_text(status.held)}", "yellow")

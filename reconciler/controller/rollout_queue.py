@@ -187,6 +187,7 @@ class RolloutQueue:
             }
             if result.diagnosis is not None:
                 details["cause"] = result.diagnosis.finding.text
+                details["changed"] = result.diagnosis.story.where
             why = f": {ended.why}" if ended.why else ""
             self.recorder.emit(events.ROLLOUT_ENDED, address, f"{ended.outcome}{why}", details)
 

@@ -47,7 +47,9 @@ class Cause:
     is filled in from what was seen, or from `DEFAULTS`. `counts` is whether such a stop counts as a failure of the
     release: not when it was nobody's fault and passes, or was meant. `vague` means that AWS says only that load
     balancer checks failed, and how they did stands in the service's events and the target's health. `outside` is what
-    to do where no change of the specs helps, and after which the same version is tried again.
+    to do where no change of the specs helps, and after which the same version is tried again. `program`: what is to be
+    mended is in the image, and not in the specs. `aftermath`: the stop follows from what the rollout or ECS did to the
+    version, so it is no cause of a failure.
     """
 
     id: str
@@ -59,6 +61,8 @@ class Cause:
     counts: bool = True
     vague: bool = False
     outside: str = ""
+    program: bool = False
+    aftermath: bool = False
 
 
 DEFAULTS: Final = {
@@ -111,6 +115,7 @@ JUDGED: Final = Cause(
     "the rollout's own tests or monitoring",
     "{happened}",
     "compare what the version answers with `test` and `verify` of its strategy",
+    program=True,
 )
 """AWS shows no trouble; the rollout found it."""
 

@@ -86,10 +86,17 @@ class Story:
     def name(self) -> str:
         return self.address.rpartition("/")[2]
 
+    @property
+    def where(self) -> str:
+        """The first line of the specs that this release changed, or ""."""
+        return next((one.where for one in self.changed if one.where), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The cause in words. `counts` is whether the release is to blame, `outside` what to do that no spec says."""
+    """The cause in words. `counts` is whether the release is to blame, `outside` what to do that no spec says, and
+    `program` whether the image is to be mended.
+    """
 
     id: str
     title: str
@@ -97,6 +104,7 @@ class Finding:
     check: str
     counts: bool = True
     outside: str = ""
+    program: bool = False
 
     @property
     def known(self) -> bool:

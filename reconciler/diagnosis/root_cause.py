@@ -40,7 +40,8 @@ def conclude(evidence: Evidence, story: Story) -> Diagnosis:
     """The diagnosis; it always has a cause, if only an unknown one."""
     hits = _task_hits(evidence)
     found = _weighed(evidence, hits)
-    if story.judged and (found.cause is SILENT or found.cause.level is Level.NOISE):
+    judged = story.judged and (found.cause is SILENT or found.cause.level is Level.NOISE)
+    if judged or (found.cause.aftermath and story.happened):
         found = Hit(JUDGED, {"happened": story.happened})
     finding = _finding(found, evidence)
     return Diagnosis(
@@ -179,7 +180,7 @@ def _finding(hit: Hit, evidence: Evidence) -> Finding:
     if values.get("seen") and "{seen}" not in cause.explanation:
         text += f" ({values['seen']})"
     check, outside = classify.filled(cause.check, values), classify.filled(cause.outside, values)
-    return Finding(cause.id, cause.title, text, check, cause.counts, outside)
+    return Finding(cause.id, cause.title, text, check, cause.counts, outside, cause.program)
 
 
 def _from_specs(hit: Hit, known: Known) -> dict[str, str]:
@@ -197,10 +198,11 @@ def _from_specs(hit: Hit, known: Known) -> dict[str, str]:
 
 def _next(finding: Finding, story: Story, *, logged: bool) -> tuple[str, ...]:
     """What to type, in the order in which it helps."""
-    place = next((change.where for change in story.changed if change.where), "")
-    steps = []
+    place, steps = story.where, list[str]()
     if finding.outside:
         steps += [finding.outside, f"then reconciler retry {story.name}"]
+    elif finding.known and finding.counts and finding.program and not place:
+        steps.append("fix the program and push its image")
     elif finding.known and finding.counts:
         steps.append(f"fix {place} and push" if place else "fix the specs and push")
     if logged and story.of_service:

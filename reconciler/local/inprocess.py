@@ -174,7 +174,7 @@ def laptop_session(
     """An empty account in this process, for one test. Nothing takes time unless `timings` say so."""
     clock = ManualClock()
     tasks = ScriptedTasks()
-    targets = ScriptedTargets(tasks.healthy_at)
+    targets = ScriptedTargets(tasks.healthy_at, by_interval=timings is not None and timings.health_checks)
     listeners = ScriptedListeners()
     aws = LaptopAws(
         clock,

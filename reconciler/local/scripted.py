@@ -168,6 +168,7 @@ class ScriptedTargets:
 
     answers: Callable[[str], bool | None]
     first_check_after: float = 0.0
+    by_interval: bool = False  # a new target is healthy once as many checks as its group asks for have passed
     groups: dict[str, TargetGroupSettings] = field(default_factory=dict)
     _targets: dict[str, dict[tuple[str, int], _Watched]] = field(default_factory=dict)
     _control: ControlPlane | None = None
@@ -216,10 +217,14 @@ class ScriptedTargets:
         self.control.after(self.first_check_after, lambda: self._first_check(group_arn, key, turn))
 
     def _first_check(self, group_arn: str, key: tuple[str, int], turn: int) -> None:
-        """One good check makes a new target healthy (ALB guide, "Health checks"); bad ones take the threshold."""
+        """One good check makes a new target healthy (ALB guide, "Health checks"); bad ones take the threshold.
+
+        `by_interval`: so do good ones, which is what ECS measured ("Optimize load balancer health check parameters").
+        """
         group = self.groups.get(group_arn)
         if group is None or self._verdict(group_arn, key) == HEALTHY:
-            self._decide(group_arn, key, turn)
+            wait = group.interval * group.healthy_threshold if group is not None and self.by_interval else 0.0
+            self.control.after(wait, lambda: self._decide(group_arn, key, turn))
         else:
             wait = group.interval * max(0, group.unhealthy_threshold - 1)
             self.control.after(wait, lambda: self._decide(group_arn, key, turn))

@@ -25,6 +25,8 @@ class Timings:
     """How long a stopped task's network interface stays in its subnet."""
     task_kept: float = 3600.0
     """How long a stopped task is still described."""
+    health_checks: bool = False
+    """Whether a scripted target is healthy only after the checks of its group; one that is a process always is."""
     steady_after: float = 2.0
     """How long a task without any health check must have run before its service counts it as healthy."""
     retry_first: float = 1.0
@@ -72,6 +74,7 @@ class Timings:
             task_pull=15,
             task_deprovisioning=10,
             task_interface=60,
+            health_checks=True,
             steady_after=40,
             retry_first=10,
             alarm_poll=60,

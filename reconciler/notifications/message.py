@@ -36,6 +36,7 @@ DETAILS: Final = (
     "code",
     "codes",
     "cause",
+    "changed",
     "verb",
     "requested_by",
     "reason",
@@ -116,7 +117,9 @@ class Message:
         """For people, plain."""
         cause = self.details.get("cause", "")
         revision = f"Revision: {self.revision}" if self.revision else ""
-        lines = [self.headline, self.message, f"Cause: {cause}" if cause else "", revision]
+        changed = self.details.get("changed", "")
+        found = (f"Cause: {cause}" if cause else "", f"Changed: {changed}" if changed else "")
+        lines = [self.headline, self.message, *found, revision]
         steps = [f"  {one}" for one in self.next]
         return "\n".join([*filter(None, lines), *(["Next:", *steps] if steps else [])])
 

@@ -22,6 +22,7 @@ from reconciler.queries.versions import RunningVersion, ServiceState
 from reconciler.reconcile.provenance import audit_of, commit_of
 from reconciler.resources import _gone
 from reconciler.resources.task_definition import CONTENT, RESTARTED
+from reconciler.rollout.attempts import ReleaseTimes
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engines.task_sets import COMMIT
 from reconciler.rollout.release import Release, Version, release_id, restart_id
@@ -70,7 +71,8 @@ class Row:
     """A release and its state; `revision` is None if only the release id is known.
 
     `share` is its share of production traffic in percent. `ended` is the result of its rollout, if it was the last to
-    end; `verdict` is why it is quarantined. `requests` are those about it, the oldest first.
+    end; `verdict` is why it is quarantined. `times` are those of its rollout, if all of production has it. `requests`
+    are those about it, the oldest first.
     """
 
     release: str
@@ -80,6 +82,7 @@ class Row:
     commit: str = ""
     ended: RolloutResult | None = None
     verdict: Verdict | None = None
+    times: ReleaseTimes | None = None
     subject: str = ""
     requests: tuple[AuditEntry, ...] = ()
 
@@ -186,11 +189,12 @@ def history(
     commits = {entry.release: (entry.commit, entry.subject) for entry in with_commit}
     commits |= {release: (commit, "") for release, commit in (committed or {}).items()}
     releases = _releases(several, running, remembered, wanted)
+    times = {one.release: one for one in remembered.times if one.complete}
     rows = []
     for one in several:
         release = releases.get(one.name, "")
         share, standing = _standing(one.name, release, running, remembered, wanted)
-        results = remembered.ended_of(release), remembered.verdict_of(release)
+        results = remembered.ended_of(release), remembered.verdict_of(release), times.get(release)
         commit, subject = (one.commit, one.subject) if one.commit else commits.get(release, ("", ""))
         requests = tuple(merged(asked.get(release, ()), (request for request in one.requests if request.release)))
         rows.append(Row(release, one, standing, share, commit, *results, subject, requests))
@@ -199,7 +203,7 @@ def history(
     for release in dict.fromkeys(lost):
         if release not in named:
             share, standing = _standing("", release, running, remembered, wanted)
-            results = remembered.ended_of(release), remembered.verdict_of(release)
+            results = remembered.ended_of(release), remembered.verdict_of(release), times.get(release)
             commit, subject = commits.get(release, ("", ""))
             rows.append(Row(release, None, standing, share, commit, *results, subject, tuple(asked.get(release, ()))))
     return tuple(rows)

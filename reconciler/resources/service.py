@@ -103,7 +103,7 @@ class Service(ResourceType[ServiceSpec]):
     }
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
-    tag_rules: ClassVar[TagRules] = TagRules(added=32)  # the state of its rollouts, and requests for the stack
+    tag_rules: ClassVar[TagRules] = TagRules(added=33)  # the state of its rollouts, and requests for the stack
     permissions: ClassVar[Permissions] = Permissions(
         linked_role="ecs.amazonaws.com",
         passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),

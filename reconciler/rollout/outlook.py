@@ -10,6 +10,7 @@ from reconciler.model.resource import Address
 
 if TYPE_CHECKING:
     from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.forecast import Forecast
     from reconciler.rollout.state import ObservedService
 
 
@@ -33,7 +34,8 @@ class RolloutPreview:
     """Outlook of one service. `then` is the timeline of a new version in one line; `because` is a status message.
 
     `new_attempt`: the wanted version has failed, or may fail, by what is declared otherwise now, and is tried again.
-    `established`: a version was in place, of a service that was not observed.
+    `established`: a version was in place, of a service that was not observed. `forecast` is that of a version that the
+    next apply starts.
     """
 
     address: Address
@@ -46,6 +48,7 @@ class RolloutPreview:
     seen: ObservedService | None = None
     new_attempt: bool = False
     established: bool = False
+    forecast: Forecast | None = None
 
     @property
     def shown(self) -> bool:

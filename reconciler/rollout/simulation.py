@@ -1,6 +1,7 @@
 """Simulation of a rollout: the same `step` that acts on AWS, in a scripted environment with a simulated clock.
 
-Only the durations are invented: a task is healthy one minute after its start, as a small Fargate task is.
+Only what AWS and people take is assumed: `Strategy.durations`, and `PERSON_AFTER`. It is one module because what it
+plays is one state, which each step changes.
 """
 
 from __future__ import annotations
@@ -28,12 +29,6 @@ from reconciler.rollout.state import WHOLE, ObservedService, Scaling, SmokeTestO
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
 from reconciler.rollout.strategy import Promotion, Strategy
 from reconciler.rollout.tracker import SETTLE, RolloutTracker
-
-START_UP: Final = timedelta(seconds=60)
-"""From the start of a task to the second successful health check of the load balancer."""
-
-TASK_TIME: Final = timedelta(seconds=90)
-"""From the start of a pre-deployment task to its end."""
 
 FAILS_EVERY: Final = timedelta(seconds=30)
 PERSON_AFTER: Final = timedelta(minutes=10)
@@ -141,10 +136,20 @@ class Simulation:
             if step.at_rest and self.seen.marks.pending_request is None:
                 return
             self._person(step)
-            self.now = max(self.now, step.wake_at) if step.wake_at is not None else self.now
+            self.now = max(self.now, self._next_event(step))
             if not step.decisions and step.wake_at is None:
                 self.now += timedelta(seconds=1)
         raise RuntimeError(f"the rollout is still in {self.phase} after {self.now - self.start}")
+
+    def _next_event(self, step: RolloutStep) -> datetime:
+        """When the step asks for the next look; where nothing can happen before, the end of the phase."""
+        if step.wake_at is None:
+            return self.now
+        by_ecs = engines()[self.policy.engine].shifts_traffic is TrafficShifter.ECS  # it promotes by its own timer
+        long = (Phase.BAKING,) if by_ecs else (Phase.AWAITING_PROMOTION, Phase.BAKING)
+        asked = self.seen.marks.pending_request is not None
+        quiet = self.fail_at is None and not step.decisions and not asked and step.phase in long
+        return step.until if quiet and step.until is not None and step.until > step.wake_at else step.wake_at
 
     # -- the script
 
@@ -190,7 +195,7 @@ class Simulation:
         if run is None or run.failed:
             return None
         failure = "exit code 1" if self.fail_at is Phase.PRE_DEPLOYMENT else ""
-        return Found("task", ended=self.now >= run.at + TASK_TIME, failure=failure)
+        return Found("task", ended=self.now >= run.at + self.policy.durations.task_run, failure=failure)
 
     def _task_set(self, one: TaskSet) -> TaskSet:
         if not one.scale or one.id == BLUE:
@@ -200,7 +205,7 @@ class Simulation:
             failed = min(self.policy.max_failed_tasks, 1 + math.floor((self.now - since) / FAILS_EVERY))
             return replace(one, failed=failed, running=0, steady=False, healthy=())
         needed = one.needed(self.desired)
-        if self.now < self.sized.get(one.id, one.born) + START_UP:
+        if self.now < self.sized.get(one.id, one.born) + self.policy.durations.up:
             return one
         return replace(one, running=needed, steady=True, healthy=_spread(needed))
 
@@ -236,7 +241,11 @@ class Simulation:
     def _ecs_deploys(self) -> None:
         """ECS's own deployment: done once its tasks are up, or gone back to the one before."""
         primary = next((one for one in self.seen.sets if one.primary), None)
-        if primary is None or primary.state != "IN_PROGRESS" or self.now < primary.born + START_UP:
+        if primary is None or primary.state != "IN_PROGRESS":
+            return
+        durations, replaced = self.policy.durations, len(self.seen.sets) > 1
+        lasts = durations.up * durations.waves(self.desired)
+        if self.now < primary.born + lasts + (self.policy.drain if replaced else timedelta()):
             return
         done = replace(primary, running=self.desired, pending=0, state="COMPLETED", failed=0, steady=True)
         if self.fail_at is Phase.SCALING_UP and primary.release == GREEN and self.first:

@@ -84,7 +84,7 @@ def _is_one(text: str, longest: int) -> bool:
 def _text(value: Any) -> str:
     match value:
         case tuple():
-            return " ".join(value)
+            return " ".join(one if isinstance(one, str) else one.text() for one in value)
         case Version(release, definition):
             return f"{release}:{definition}"
         case _:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from reconciler.model import ownership
 from reconciler.model.tagging import escaped, with_text
-from reconciler.rollout.attempts import Attempt, Rejection, Retry, TaskRun
+from reconciler.rollout.attempts import Attempt, Rejection, ReleaseTimes, Retry, TaskRun
 from reconciler.rollout.fallback_state import Fallback
 from reconciler.rollout.release import Version, restart_id
 from reconciler.rollout.requests import Pause, Request, Response
@@ -150,6 +150,7 @@ class StoredState:
     pre-deployment task has succeeded. `retry` is for rolling deployments only. `verdicts` say why releases are
     quarantined. `fallback` is of services that run on demand what another one lacks. `restart` is the release that was
     restarted, with the revision of its new tasks: where the specs declare that release, its `restart_id` is wanted.
+    `times` are those of the last releases, the newest first.
     `unreadable` is why not all of it can be read, or "", and is not stored itself.
     """
 
@@ -172,6 +173,7 @@ class StoredState:
     engine_change: EngineChange | None = None
     fallback: Fallback | None = None
     restart: Version | None = None
+    times: tuple[ReleaseTimes, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     unreadable: str = ""
 
@@ -224,6 +226,10 @@ class StoredState:
     def hold_of(self, release: str) -> Pause | None:
         """The hold of that release's rollout."""
         return self.hold if self.hold is not None and self.hold.release == release else None
+
+    def times_of(self, release: str) -> ReleaseTimes | None:
+        """When that release began, of a rollout that is in progress."""
+        return next((one for one in self.times if one.release == release and not one.complete), None)
 
     def rejection_of(self, release: str) -> str:
         """Why that release was rejected, or ""."""
@@ -281,6 +287,7 @@ KEYS: Final[Mapping[str, str]] = {
         "engine_change",
         "fallback",
         "restart",
+        "times",
     )
 }
 """The tag of each field of `StoredState`."""

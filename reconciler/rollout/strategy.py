@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
 from reconciler.printable import escaped
+from reconciler.rollout.durations import Durations
 from reconciler.rollout.windows import Window
 
 BODY_SHOWN: Final = 60
@@ -86,7 +87,8 @@ class Strategy:
 
     `scale` is in percent of the desired count until traffic shifts. `drain` is the deregistration delay of the target
     groups: tasks stop only after their group has had no weight for that long. `max_5xx` is in percent. `stickiness`:
-    for how long a client stays with its version while both receive traffic.
+    for how long a client stays with its version while both receive traffic. `durations` are for simulations and
+    forecasts only: no decision depends on them.
     """
 
     engine: str = "task_sets"
@@ -107,6 +109,7 @@ class Strategy:
     functions: tuple[Function, ...] = ()
     drain: timedelta = timedelta(minutes=5)
     looks: int = LOOKS
+    durations: Durations = field(default_factory=Durations)
 
     @property
     def weights(self) -> tuple[int, ...]:

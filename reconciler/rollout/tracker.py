@@ -34,7 +34,7 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.blue_green import health
-from reconciler.rollout.blue_green.context import LOOK_EVERY
+from reconciler.rollout.blue_green.context import CONFIRM_EVERY, LOOK_EVERY
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet, Weights
 
 SETTLE: Final = timedelta(seconds=5)
@@ -166,7 +166,8 @@ class RolloutTracker:
         newest, verdict = seen.newest, health.verdict(seen)
         before = self.looks if newest is not None and newest.id == self.of else 0
         same = verdict * before > 0
-        if same and self.looked_at is not None and now - self.looked_at < LOOK_EVERY:
+        apart = CONFIRM_EVERY if verdict > 0 else LOOK_EVERY
+        if same and self.looked_at is not None and now - self.looked_at < apart:
             return self
         looks = before + verdict if same else verdict
         tested = self.tested

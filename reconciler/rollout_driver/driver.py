@@ -30,7 +30,7 @@ from reconciler.rollout.engine import NOTHING, Phase, Prefetched, RolloutStep
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Actor, Outcome
 from reconciler.rollout.tracker import RolloutTracker
-from reconciler.rollout_driver import engine_change, restarts, rollback_target
+from reconciler.rollout_driver import engine_change, restarts, rollback_target, times
 from reconciler.rollout_driver.failure_report import FailureReporter
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 from reconciler.rollout_driver.targets import ServiceRollout
@@ -235,7 +235,8 @@ class RolloutDriver:
     ) -> Calls[RolloutStep]:
         stack, prepared = ownership.owner(dict(rollout.subject.stack_tags)), rollout.pre_deployment is not None
         step = yield from rollback_target.checked(step, seen, stack, now, register=register)
-        return (yield from restarts.checked(step, seen, stack, prepared=prepared, register=register))
+        step = yield from restarts.checked(step, seen, stack, prepared=prepared, register=register)
+        return times.noted(rollout, seen, step, now) if register else step
 
     def _after(self, result: StepResult) -> StepResult:
         """`result`, with the number of results in a row that AWS refused."""

@@ -53,12 +53,14 @@ class FailureReporter:
         events = _tried(lambda: aws.run(_events(rollout)), "service events", unread)
         newest = release == rollout.subject.release.id  # an earlier one was declared by another commit
         reporter = self if newest else FailureReporter()
-        changed = _tried(lambda: reporter._changed(aws, rollout.delivery, blue, green), "changed fields", unread)
+        declared = rollout.subject.release.task_definition if newest else ""  # also once its tasks are gone
+        definition = green.task_definition if green is not None else declared
+        changed = _tried(lambda: reporter._changed(aws, rollout.delivery, blue, definition), "changed fields", unread)
         question = Question(
             cluster=rollout.subject.cluster,
             service=rollout.subject.service.rpartition("/")[2],
             started_by=frozenset() if green is None else frozenset({green.id}),
-            definition=rollout.subject.release.task_definition if green is None and newest else "",
+            definition=declared if green is None else "",
             target_groups=() if green is None or not rollout.subject.groups else (rollout.subject.groups[green.slot],),
             events=events,
             since=None if green is None else green.born,
@@ -93,12 +95,12 @@ class FailureReporter:
         )
 
     def _changed(
-        self, aws: AwsClient, delivery: RolloutSpec, blue: TaskSet | None, green: TaskSet | None
+        self, aws: AwsClient, delivery: RolloutSpec, blue: TaskSet | None, definition: str
     ) -> tuple[Changed, ...]:
         """The fields in which the two task definitions differ: names and positions, no values."""
-        if blue is None or green is None or "" in (blue.task_definition, green.task_definition):
+        if blue is None or "" in (blue.task_definition, definition):
             return ()
-        old, new = (aws.run(_definition(one.task_definition)) for one in (blue, green))
+        old, new = (aws.run(_definition(one)) for one in (blue.task_definition, definition))
         want = self.desired.get(delivery.task_definition)
         found = []
         for change in diff(Observed(delivery.task_definition, blue.task_definition, old), new):

@@ -17,6 +17,7 @@ from reconciler.rollout.simulation import timeline_sentence
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout_driver.driver import RolloutDriver, side_by_side
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout
+from reconciler.rollout_driver.times import forecast_of
 
 
 def prospects(
@@ -62,7 +63,9 @@ def _prospect(driver: RolloutDriver, rollout: ServiceRollout, known: Prefetched)
         then = timeline_sentence(policy, seen.desired, ports=rollout.delivery.ports, task=name)
     said = way(rollout.engine, bool(policy.shares))
     again = again and outlook in (Outlook.NEW, Outlook.UNDER_WAY)
-    return RolloutPreview(rollout.address, outlook, because, then, said, where, step, seen, again)
+    new = outlook in (Outlook.NEW, Outlook.FIRST)
+    found = forecast_of(rollout, seen, driver.aws.clock.now()) if new else None
+    return RolloutPreview(rollout.address, outlook, because, then, said, where, step, seen, again, forecast=found)
 
 
 def with_attempts(plan: Plan, previews: Iterable[RolloutPreview]) -> Plan:

@@ -18,7 +18,7 @@ from reconciler.spec.messages import shown
 from reconciler.spec.node import Position
 from reconciler.spec.specs import Specs
 
-FEW = 11
+FEW = 10
 """Tags for which every resource has room beside reconciler's own."""
 
 Written = tuple[Mapping[str, str], Document, tuple[str | int, ...]]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.model.members import FIELD
-from reconciler.spec import placeholders
+from reconciler.spec import other_spellings, placeholders
 from reconciler.spec.diagnostics import Diagnostic, did_you_mean, nearest
 from reconciler.spec.documents import KINDS, Document
 from reconciler.spec.messages import described, joined, shown
@@ -18,6 +18,7 @@ from reconciler.spec.naming import Naming
 from reconciler.spec.node import Mapping, Node, Scalar, Sequence, locate, plain
 
 _MOST = 100
+_MOST_FIELDS = 16
 """Findings in one document; beyond them a person fixes the first ones first."""
 Path = tuple[str | int, ...]
 
@@ -84,16 +85,31 @@ def _translated(details: ErrorDetails, path: Path, root: Mapping, kind: type[Bas
         return Diagnostic("E1103", f"{block} needs '{_last(path)}'", locate(root, path[:-1] or ("kind",)))
     if sort == "extra_forbidden":
         block, name = _block(path[:-1], kind), str(_last(path))
-        hint = did_you_mean(name, _fields(path[:-1], kind))
+        known = _fields(path[:-1], kind)
+        hint = did_you_mean(name, known) or _those_that_exist(known)
         return Diagnostic("E1102", f"unknown field {shown(name)} in {block}", locate(root, path, key=True), hint=hint)
     if details["loc"] and details["loc"][-1] == "[key]":
         place, subject = locate(root, path, key=True), ""
     if sort.startswith("E"):
         inner = tuple(context.get("at", ()))
         place = locate(root, (*path, *inner), key=bool(inner) and isinstance(inner[-1], str)) if inner else place
-        return Diagnostic(sort, subject + context["message"], place, hint=context.get("hint", ""))
+        hint = context.get("hint", "") or ("" if inner else other_spellings.hint(_name(path), value))
+        return Diagnostic(sort, subject + context["message"], place, hint=hint)
     rule, message, hint = _fault(sort, context, value)
-    return Diagnostic(rule, subject + message, place, hint=hint)
+    return Diagnostic(rule, subject + message, place, hint=hint or other_spellings.hint(_name(path), value))
+
+
+def _those_that_exist(names: list[str]) -> str:
+    """As many as a person reads at once."""
+    if not names:
+        return ""
+    shown_names, more = sorted(names)[:_MOST_FIELDS], len(names) - _MOST_FIELDS
+    return f"its fields: {', '.join(shown_names)}" + (f" and {more} more; see `reconciler schema`" if more > 0 else "")
+
+
+def _name(path: Path) -> str:
+    """The field that a value is in, whether by itself or in a list."""
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
 def _fault(sort: str, context: dict[str, Any], value: object) -> tuple[str, str, str]:

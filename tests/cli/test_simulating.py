@@ -43,7 +43,8 @@ def test_json_is_one_document_with_the_same_rows(specs: Path) -> None:
     text, ran = run("simulate", SERVICE, specs), run("simulate", SERVICE, specs, "-o", "json")
     found = json.loads(ran.out)
     assert (found["format_version"], found["service"], found["ends_in"]) == (1, SERVICE, "idle")
-    assert len(found["rows"]) == len(text.out.splitlines()) - 1
+    assert len(found["rows"]) == len(text.out.splitlines()) - 3, "the service, and the forecast below"
+    assert found["forecast"]["production_seconds"] == 2 * 3600 + 47
     assert [row["after_seconds"] for row in found["rows"]] == sorted(row["after_seconds"] for row in found["rows"])
 
 

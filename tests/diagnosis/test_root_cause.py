@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.diagnosis import classify, observations, root_cause
+from reconciler.diagnosis.cause import Cause, table
 from reconciler.diagnosis.report import Changed, Evidence, Known, Story
 from tests.diagnosis.aws import GROUP, NOON, event, stopped, task_id, unhealthy
 
@@ -260,7 +261,35 @@ def test_where_aws_shows_no_trouble_the_rollouts_own_judgement_is_the_cause(task
 
     assert found.finding.text == "GET / returned a body without Hello"
     assert found.finding.counts
-    assert found.next[0] == "fix the specs and push"
+    assert found.next[0] == "fix the program and push its image"
+
+
+def test_what_was_removed_by_the_rollout_did_not_fail_because_of_that() -> None:
+    """In any phase: that tasks were scaled in follows from the failure, whose reason the rollout knows."""
+    late = Story("service/api", "8d02c1f0", "scaling_up", happened="green did not become healthy before the deadline")
+    for stop in (SCALED, {**SCALED, "exit_code": 137}, {"stoppedReason": "CannotStopContainerError: timeout"}):
+        found = root_cause.conclude(evidence([stopped(n, **stop) for n in (1, 2)]), late)
+        assert found.finding.text == late.happened
+        assert found.finding.counts
+        assert "reconciler retry api" not in found.next
+
+
+@pytest.mark.parametrize("cause", [one for one in table() if one.counts], ids=lambda one: one.id)
+def test_the_advice_is_one_that_helps(cause: Cause) -> None:
+    """Where the check asks for something that no commit does, the next step is that, and trying again."""
+    elsewhere = ("run `reconciler apply`", "push that", "push it again", "create ", "restore it", "add the key")
+    assert not (cause.outside and cause.program)
+    assert cause.outside or cause.program or not cause.check.startswith(elsewhere)
+
+
+def test_an_image_that_was_not_pushed_is_pushed() -> None:
+    """No commit is needed for it: the same version is tried again."""
+    reason = (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found"
+    )
+    lost = {"stopCode": "TaskFailedToStart", "stoppedReason": reason}
+    found = root_cause.conclude(evidence([stopped(1, exit_code=None, **lost)]), STORY)
+    assert found.next[:2] == ("push the image", "then reconciler retry api")
 
 
 def test_a_failure_that_aws_shows_explains_a_failed_test() -> None:

@@ -229,6 +229,25 @@ def test_somebody_elses_deployment_is_waited_for_or_stopped_on_request() -> None
     assert offered == (RequestVerb.ROLLBACK, RequestVerb.ABORT, RequestVerb.SUSPEND)
 
 
+@pytest.mark.parametrize("verb", [RequestVerb.HOLD, RequestVerb.EXTEND])
+def test_what_codedeploy_shifts_by_itself_is_not_held(verb: RequestVerb) -> None:
+    """Also before the first request goes to green: CodeDeploy has been continued, and heeds nobody any more."""
+    marks = marked(due(DeadlineKind.TO, weight=100), request=said(verb, "b"))
+    step = decided(facts(BLUE, GREEN, active=SHIFTING, marks=marks))
+    (written,) = (one for one in step.decisions if isinstance(one, WriteState))
+    response = written.after.response
+    assert response is not None
+    assert response.refusal is not None
+    assert response.refusal.code == "unsupported"
+
+
+def test_a_version_that_was_aborted_is_not_shifted_to_by_codedeploy() -> None:
+    """It has been continued, and gives green production while the connections of green would be drained."""
+    aborted = marked(due(DeadlineKind.RETIRE), quarantine=("b",))
+    step = decided(facts(BLUE, GREEN, active=SHIFTING, marks=aborted))
+    assert kinds(step) == ["StopDeployment"]
+
+
 def test_production_that_is_not_healthy_enough_is_not_gone_back_to() -> None:
     """As without CodeDeploy: blue has to be able to serve."""
     found = switched(DeadlineKind.VERIFY, alarms=("x",))

@@ -161,7 +161,7 @@ def test_ecs_own_deployment() -> None:
             "green 4 tasks → healthy on :9000 → 10 % of :80 for 5m → 50 % of :80 for 10m → switch :80"
             " → remove blue 1h later (≈ 1h22m in all)",
         ),
-        (ROLLING, 2, "ECS replaces 2 tasks, a few at a time (≈ 1m)"),
+        (ROLLING, 2, "ECS replaces 2 tasks, a few at a time (≈ 6m)"),
     ],
 )
 def test_the_line_under_a_diff(policy: Strategy, desired: int, sentence: str) -> None:

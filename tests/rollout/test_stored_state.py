@@ -238,10 +238,10 @@ def test_tags_that_make_no_sense_are_not_tags_that_are_missing(tags: dict[str, s
     found = state_tags.of_tags(tags)
     read = {key for name, key in KEYS.items() if getattr(found, name) not in (None, ())}
     empty = {KEYS[name] for name in ("quarantine", "cleared") if not tags.get(KEYS[name], "x").strip()}
-    assert found.unreadable or tags.keys() - empty - {KEYS["request"]} <= read
+    assert found.unreadable or tags.keys() - empty - {KEYS["request"], KEYS["times"]} <= read
 
 
-@pytest.mark.parametrize("key", sorted({*KEYS.values(), *stored_state.VERDICT_KEYS} - {KEYS["request"]}))
+@pytest.mark.parametrize("key", sorted({*KEYS.values(), *stored_state.VERDICT_KEYS} - {KEYS["request"], KEYS["times"]}))
 def test_a_value_of_a_newer_version_is_named(key: str) -> None:
     """Each tag by itself, beside others that can be read, which are read."""
     tags = {KEYS["suspended"]: "-:ana", key: "2|whatever comes"}

@@ -58,6 +58,14 @@ def test_it_says_which_fields_the_failed_version_changed() -> None:
     assert found.unread == ()
 
 
+def test_it_says_so_also_once_the_failed_version_is_gone() -> None:
+    """`status` is asked later, when green has been removed: the declared revision is compared."""
+    subject = replace(answers.SUBJECT, release=replace(answers.SUBJECT.release, id="b", task_definition="web:9"))
+    aws = AwsClient(Refusing(), clock=ManualClock())
+    found = FailureReporter(commit="4f1c2ab").write(aws, replace(JOB, subject=subject), seen(BLUE), STEP)
+    assert [(one.path, one.commit) for one in found.story.changed] == [("containers.web.image", "4f1c2ab")]
+
+
 def test_the_newest_commit_is_not_blamed_for_an_earlier_release() -> None:
     """The specs have moved on since the failed version: the fields are still named, without commit and position."""
     newer = replace(JOB, subject=replace(answers.SUBJECT, release=replace(answers.RELEASE, id="c")))

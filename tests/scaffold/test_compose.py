@@ -44,7 +44,7 @@ services:
       - MODE=${{MODE:-production}}
     healthcheck:
       test: curl -f http://localhost:8080/health || exit 1
-      interval: 1m30s
+      interval: 1m
     depends_on:
       db: {{condition: service_healthy}}
       migrate: {{condition: service_completed_successfully}}
@@ -104,7 +104,7 @@ def test_what_a_service_says_is_in_its_document(shop: Blueprint) -> None:
     assert container.environment == {"MODE": "production"}
     assert container.health_check is not None
     assert container.health_check.command == ("CMD-SHELL", "curl -f http://localhost:8080/health || exit 1")
-    assert container.health_check.interval.total_seconds() == 90
+    assert container.health_check.interval.total_seconds() == 60
     assert service(specs, "shop-worker").task.containers["worker"].command == ("python", "worker.py")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.rollout.durations import Durations
 from reconciler.rollout.strategy import OnNewRevision, Promotion, Share, SmokeTest, Strategy
 from reconciler.rollout.windows import Window
 from reconciler.spec.compile.policy import compile_policy
@@ -51,6 +52,7 @@ def test_every_word_of_a_strategy_is_in_the_policy(service: object) -> None:
         on_new_revision=OnNewRevision.QUEUE,
         windows=(Window(time(16), time(23, 59), allow=False, days=("fri",), time_zone="Asia/Tokyo"),),
         drain=timedelta(seconds=30),
+        durations=Durations(healthy=timedelta(seconds=20)),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.rollout.engine import Phase
+    from reconciler.rollout.forecast import Forecast
     from reconciler.rollout.simulation import Row
     from reconciler.rollout.spec import RolloutSpec
     from reconciler.rollout.strategy import Strategy
@@ -47,7 +48,8 @@ def simulate(
 ) -> int:
     """Simulate the rollout of a new version of SERVICE and print its timeline. AWS is not contacted.
 
-    The decisions are those of a real rollout. Durations are assumed: a task is healthy one minute after its start.
+    The decisions are those of a real rollout. What AWS takes is assumed: 25 s for the image and the start of a task,
+    and the health checks that the specs declare. `diff`, `status` and `history` know what the last releases took.
     FOLDER is the specs folder.
     """
     from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps
@@ -61,12 +63,20 @@ def simulate(
     desired = task_count(specs, spec)
     phase = None if fail_at is None else failing_phase(fail_at, spec, desired, first=first)
     rows = timeline(spec, desired, phase, first=first)
+    found = None if phase is not None else _forecast(spec, desired, first=first)
     if output == "json":
-        echo(dumps({"format_version": FORMAT_VERSION, **timeline_document(spec, rows)}))
+        echo(dumps({"format_version": FORMAT_VERSION, **timeline_document(spec, rows, found)}))
     else:
         look = look_of(sys.stdout, color)
-        say(timeline_text(spec, rows, look), look)
+        say(timeline_text(spec, rows, look, found), look)
     return Exit.DONE
+
+
+def _forecast(spec: RolloutSpec, desired: int, *, first: bool) -> Forecast:
+    from reconciler.rollout.forecast import forecast
+
+    task = spec.pre_deployment is not None
+    return forecast(spec.policy, max(1, desired), first=first, task=task, start=_start(spec.policy))
 
 
 def timeline(spec: RolloutSpec, desired: int, fail_at: Phase | None, *, first: bool) -> tuple[Row, ...]:

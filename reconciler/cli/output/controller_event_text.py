@@ -52,7 +52,8 @@ def event_text(event: Event, look: Look) -> str:
     if event.name == events.ROLLOUT_ENDED:
         good = event.details.get("outcome") in (Outcome.PROMOTED, Outcome.FAST_PROMOTED)
         sign, style = ("ok", "green") if good else ("bad", "red")
-    cause = f" ({event.details['cause']})" if "cause" in event.details else ""
+    told = [event.details.get("cause", ""), f"changed: {place}" if (place := event.details.get("changed")) else ""]
+    cause = f" ({'; '.join(filter(None, told))})" if any(told) else ""
     address = f"{event.address} " if event.address else ""
     message = event.message.removeprefix(f"{event.address}: ")
     mark = look.paint(look.sign(sign), style)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.cli.output.events_text import event_document
+from reconciler.cli.output.forecast_text import times_document, times_text
 from reconciler.cli.output.logs_text import stopped_document
 from reconciler.cli.output.rollout_json import verdict_document
 from reconciler.cli.output.terminal import Look
@@ -71,6 +72,8 @@ def history_text(
             lines.append(_ended(row.ended, look))
         elif row.verdict is not None:
             lines.append(_ended(row.verdict, look))
+        if row.times is not None:
+            lines.append("  " + look.flow([(times_text(row.times), "dim")], indent="    "))
     if others:
         lines += ["", look.paint("requests about no release above", "bold")]
         lines += [request_text(entry) for entry in reversed(others[-MOST_REQUESTS:])]
@@ -221,5 +224,6 @@ def _document(row: Row) -> dict[str, Any]:
             "by": ended.by.value,
             "because": ended.why or None,
         },
+        "times": None if row.times is None else times_document(row.times),
         "verdict": None if row.verdict is None else verdict_document(row.verdict),
     }

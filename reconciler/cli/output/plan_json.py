@@ -40,6 +40,8 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
 
 def rollouts_document(previews: Iterable[RolloutPreview]) -> list[dict[str, Any]]:
     """Previews of the rollouts."""
+    from reconciler.cli.output.forecast_text import forecast_document
+
     return [
         {
             "address": str(preview.address),
@@ -48,6 +50,7 @@ def rollouts_document(previews: Iterable[RolloutPreview]) -> list[dict[str, Any]
             "release": None if preview.step is None else preview.step.release,
             "because": preview.because,
             "then": preview.then or None,
+            "forecast": None if preview.forecast is None else forecast_document(preview.forecast),
             "pending": preview.pending,
             "where": preview.where or None,
         }

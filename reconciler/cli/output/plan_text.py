@@ -207,6 +207,10 @@ def _outlook(preview: RolloutPreview, look: Look) -> Iterator[str]:
         yield look.paint(f"    then: {text}", "dim")
     elif preview.because:
         yield look.paint(f"    {preview.because}", "dim")
+    if preview.forecast is not None:
+        from reconciler.cli.output.forecast_text import forecast_text
+
+        yield "    " + look.flow([(f"forecast: {forecast_text(preview.forecast, look)}", "dim")], indent="      ")
     if preview.new_attempt and not preview.then:
         yield look.paint("    tried again as it is declared now, if this attempt fails", "dim")
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.forecast_text import forecast_document
 from reconciler.rollout import read_only
 from reconciler.rollout.engine import Phase, RolloutStep, Waiting
+from reconciler.rollout.forecast import Forecast
 from reconciler.rollout.requests import RequestVerb, Response
 from reconciler.rollout.state import ObservedService, TaskSet, Weights
 from reconciler.rollout.stored_state import Verdict
@@ -33,8 +35,13 @@ def _fallback(observed: ObservedService) -> dict[str, Any] | None:
 
 
 def status_document(
-    rollout: ServiceRollout, observed: ObservedService, step: RolloutStep, verbs: tuple[RequestVerb, ...]
+    rollout: ServiceRollout,
+    observed: ObservedService,
+    step: RolloutStep,
+    verbs: tuple[RequestVerb, ...],
+    forecast: Forecast | None = None,
 ) -> dict[str, Any]:
+    """`forecast` is that of the rollout that is in progress, from its start."""
     ended, response = observed.marks.ended, observed.marks.response
     hold = observed.marks.hold_of(step.release)
     scale_in = observed.scale_in_suspended_since
@@ -50,6 +57,7 @@ def status_document(
         "not_ready": observed.waits or None,
         "rejected": observed.marks.rejection_of(observed.wanted) or None,
         "until": None if step.until is None else step.until.isoformat(),
+        "forecast": None if forecast is None else forecast_document(forecast),
         "waits_for": step.waits_for.value or None,
         "desired": observed.desired,
         "fallback": _fallback(observed),

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from reconciler.cli.output.forecast_text import expected_text
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.version_table import color_of, version_table
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting, engines
+from reconciler.rollout.forecast import Forecast
 from reconciler.rollout.release import entrance
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
@@ -121,12 +123,15 @@ def status_text(
     *,
     driven: bool = True,
     paused: bool = False,
+    forecast: Forecast | None = None,
 ) -> str:
     """Status of one service, several lines. `driven`: a controller runs, as far as is known, and its timers count.
 
-    `paused`: the whole stack is suspended.
+    `paused`: the whole stack is suspended. `forecast` is that of the rollout that is in progress, from its start, if
+    it goes on by itself.
     """
-    return "\n".join(_lines(rollout, observed, step, verbs, now, look, driven=driven, paused=paused))
+    more = _lines(rollout, observed, step, verbs, now, look, driven=driven, paused=paused, forecast=forecast)
+    return "\n".join(more)
 
 
 def counted(step: RolloutStep, spec: RolloutSpec, now: datetime, *, driven: bool, paused: bool = False) -> RolloutStep:
@@ -156,6 +161,7 @@ def _lines(
     *,
     driven: bool,
     paused: bool,
+    forecast: Forecast | None,
 ) -> Iterator[str]:
     verbal, paused = step.phase, paused or observed.marks.suspended is not None
     step = counted(as_shown(step, observed), rollout.delivery, now, driven=driven, paused=paused)
@@ -183,6 +189,9 @@ def _lines(
         back = observed.marks.rollback_target
         going_back = back is not None and back.release == step.release
         yield "  " + _timeline(rollout.delivery, step, now, look, going_back=going_back)
+    times = observed.marks.times_of(step.release)
+    if forecast is not None and times is not None and (text := expected_text(forecast, step.phase, times, now, look)):
+        yield f"  forecast: {text}"
     if rollout.delivery.moves_traffic:
         yield _traffic(rollout.delivery, observed, look)
     if observed.sets:

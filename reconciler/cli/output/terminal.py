@@ -20,8 +20,28 @@ from reconciler.printable import escaped
 _STYLE = f"\x1b{os.urandom(8).hex()}"
 """Begins our own sequences in text that was not printed yet, in place of the escape byte."""
 CLEAR = f"{_STYLE}[H{_STYLE}[2J"
-UNICODE = {"arrow": "→", "dot": "·", "roll": "↷", "warn": "▲", "wait": "‖", "ok": "✔", "bad": "✖", "more": "…"}
-ASCII = {"arrow": "->", "dot": "-", "roll": ">>", "warn": "!", "wait": "||", "ok": "ok", "bad": "x", "more": "..."}
+UNICODE = {
+    "arrow": "→",
+    "dot": "·",
+    "roll": "↷",
+    "warn": "▲",
+    "wait": "‖",
+    "ok": "✔",
+    "bad": "✖",
+    "more": "…",
+    "about": "≈",
+}
+ASCII = {
+    "arrow": "->",
+    "dot": "-",
+    "roll": ">>",
+    "warn": "!",
+    "wait": "||",
+    "ok": "ok",
+    "bad": "x",
+    "more": "...",
+    "about": "about",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outco
 from reconciler.rollout.strategy import OnNewRevision, Strategy
 
 LOOK_EVERY: Final = timedelta(seconds=5)
-"""Minimum time between two observations that both count towards a streak."""
+"""Time between observations while something is about to happen; the least between two that count against a side."""
+
+CONFIRM_EVERY: Final = timedelta(seconds=1)
+"""Minimum time between two observations that both count for a side, which ELB's own checks have found healthy."""
 
 POLL_EVERY: Final = timedelta(seconds=15)
 """Time between observations while nothing is about to happen."""
@@ -94,6 +97,11 @@ class RolloutContext:
     @property
     def held(self) -> bool:
         return self.marks.hold_of(self.flight) is not None
+
+    @property
+    def look_again(self) -> timedelta:
+        """Until the next observation, of a side that only has to be confirmed as healthy or is about to be."""
+        return CONFIRM_EVERY if 0 < self.seen.looks < self.policy.looks else LOOK_EVERY
 
     def due(self, release: str) -> Deadline | None:
         """The stored deadline, if it belongs to this release."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.rollout import windows
 from reconciler.rollout.blue_green import health
-from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY, RolloutContext, TrafficState
+from reconciler.rollout.blue_green.context import POLL_EVERY, RolloutContext, TrafficState
 from reconciler.rollout.engine import RolloutHealth, Waiting
 from reconciler.rollout.state import WHOLE
 
@@ -59,7 +59,7 @@ def closed(s: RolloutContext) -> Blocker | None:
 def not_ready(s: RolloutContext) -> Blocker | None:
     """The precondition of every shift to green: full size, healthy in several observations in a row, no alarm."""
     assert s.green is not None
-    soon = s.now + LOOK_EVERY
+    soon = s.now + s.look_again
     if s.seen.alarms:
         because = health.trouble(s.policy, s.seen, s.green, s.now)
         return Blocker(because, soon, patient=False, health=RolloutHealth.DEGRADED)

@@ -11,7 +11,7 @@ from reconciler.rollout import task_protection
 from reconciler.rollout.actions import RolloutAction, ScaleTaskSet, SetPrimary, SetWeights, SuspendScaling
 from reconciler.rollout.blue_green import health, pre_promotion, zero
 from reconciler.rollout.blue_green.cleanup import drain_and_delete
-from reconciler.rollout.blue_green.context import LOOK_EVERY, RolloutContext
+from reconciler.rollout.blue_green.context import RolloutContext
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import Scaling, TaskSet, all_on
 from reconciler.rollout.stored_state import Actor, DeadlineKind, Outcome
@@ -74,7 +74,7 @@ def _bring(s: RolloutContext, candidate: TaskSet) -> RolloutStep:
         return s.step(PHASE, status, *pre_promotion.more_time(s, due), health=RolloutHealth.SUSPENDED)
     if due.passed(s.now) and s.seen.looks <= 0 and not health.excused(s.policy, s.seen, s.now):
         return _fail(s, Actor.TIMER, f"not healthy before the deadline: {status}")
-    return s.step(PHASE, status, wake=LOOK_EVERY)
+    return s.step(PHASE, status, wake=s.look_again)
 
 
 def _fail(s: RolloutContext, by: Actor, why: str) -> RolloutStep:

@@ -188,7 +188,7 @@ def _up(s: RolloutContext, green: TaskSet, due: Deadline) -> RolloutStep:
         return s.step(Phase.SCALING_UP, status, *longer, health=RolloutHealth.SUSPENDED)
     if due.passed(s.now) and s.seen.looks <= 0 and not health.excused(s.policy, s.seen, s.now):
         return _fail(s, Phase.SCALING_UP, Actor.TIMER, f"green did not become healthy before the deadline: {status}")
-    return s.step(Phase.SCALING_UP, status, wake=LOOK_EVERY)
+    return s.step(Phase.SCALING_UP, status, wake=s.look_again)
 
 
 def _shown(s: RolloutContext, green: TaskSet) -> tuple[RolloutAction, ...]:

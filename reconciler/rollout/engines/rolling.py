@@ -22,7 +22,7 @@ from reconciler.model.resource import Calls
 from reconciler.rollout import describe, observe_deployments, request_handler, task_protection, windows
 from reconciler.rollout.actions import RolloutAction, UpdateService, WriteState, stored
 from reconciler.rollout.attempts import Retry
-from reconciler.rollout.blue_green.context import POLL_EVERY
+from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY
 from reconciler.rollout.engine import (
     NOTHING,
     Controller,
@@ -198,7 +198,7 @@ class _Situation:
             return self._step(
                 Phase.SCALING_UP, f"{counts}; the deployment takes longer than expected", health=RolloutHealth.DEGRADED
             )
-        return self._step(phase, counts)
+        return self._step(phase, counts, wake=LOOK_EVERY)
 
     def _rest(self, primary: TaskSet) -> RolloutStep:
         """The wanted version is running."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
+from reconciler.spec import region_names
 from reconciler.spec.diagnostics import Diagnostic, Note
 from reconciler.spec.documents import Network
 from reconciler.spec.messages import joined, shown
@@ -81,7 +82,8 @@ def _subnets(specs: Specs, network: Network) -> Iterator[Diagnostic]:
             note = Note("the network's range", specs.where(network, "cidr"))
             message = f"cidr: {subnet.cidr} is not inside {joined(map(str, network.cidrs))}"
             yield Diagnostic("E3004", message, place, notes=(note,))
-        if specs.stack is not None and subnet.zone[:-1] != specs.stack.region:
+        region = "" if specs.stack is None else specs.stack.region
+        if specs.stack is not None and subnet.zone[:-1] != region and not region_names.misspelled(region):
             message = f"zone: {subnet.zone} is not in the stack's region, {specs.stack.region}"
             note = Note("the region", specs.where(specs.stack, "region"))
             yield Diagnostic("E3006", message, specs.where(network, "subnets", index, "zone"), notes=(note,))

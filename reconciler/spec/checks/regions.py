@@ -1,4 +1,4 @@
-"""Checks of the region of topics, functions, certificates and keys, which AWS takes from its own region only.
+"""Checks of regions: the stack's, and that of topics, functions, certificates and keys, which AWS takes from its own.
 
 They may be in another account, whose owner allows it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.spec import queries
+from reconciler.spec import queries, region_names
 from reconciler.spec.diagnostics import Diagnostic
 from reconciler.spec.documents import (
     Alarm,
@@ -28,6 +28,13 @@ def check(specs: Specs) -> Iterator[Diagnostic]:
     if specs.stack is None:
         return
     ours = specs.stack.region
+    place = specs.where(specs.stack, "region")
+    if region_names.misspelled(ours):
+        yield Diagnostic("E1143", f"region: there is no region {shown(ours)}", place, hint=region_names.hint(ours))
+        return
+    if not region_names.known(ours):
+        message = f"region: this version knows no region {shown(ours)}"
+        yield Diagnostic("W1144", message, place, hint=region_names.hint(ours))
     for document in specs.documents:
         for path, arn in _named(document):
             region = "" if arn is None else queries.region_in_arn(arn)

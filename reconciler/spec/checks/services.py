@@ -61,6 +61,10 @@ def _scaling(specs: Specs, service: Service) -> Iterator[Diagnostic]:
         note = Note("decides the number of tasks from then on", specs.where(service, "scaling", key=True))
         hint = "remove it, or set `min` of `scaling`"
         yield Diagnostic("W5003", message, specs.where(service, "desired_count"), hint=hint, notes=(note,))
+    if scaling.min < scaling.max and not scaling.by_something:
+        message = f"scaling: nothing changes the number of tasks between {scaling.min} and {scaling.max}"
+        hint = "add a metric, such as cpu: 60"
+        yield Diagnostic("W1145", message, specs.where(service, "scaling", key=True), hint=hint)
     yield from _periods(specs, service, scaling)
     yield from _per_task(specs, service, scaling)
     if scaling.requests is not None and service.traffic is None:

@@ -85,6 +85,12 @@ class Scaling(Block):
     aws: Members = Field(default_factory=dict)
     """Further members of PutScalingPolicy for each of its policies, by the names of Application Auto Scaling."""
 
+    @property
+    def by_something(self) -> bool:
+        """Whether a metric or the time of the week changes the number of tasks."""
+        load = (self.cpu, self.memory, self.requests, self.backlog)
+        return any(one is not None for one in load) or bool(self.metrics or self.periods)
+
     @model_validator(mode="after")
     def _names_of_their_own(self) -> Scaling:
         for name in self.metrics.keys() & {"cpu", "memory", "requests", "backlog"}:

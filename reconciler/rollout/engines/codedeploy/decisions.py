@@ -63,7 +63,19 @@ def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
             unasked = replace(seen, marks=replace(seen.marks, request=None))
             response = stored(seen.marks, {"response": Response(request.id, refusal)})
             return replace(machine.step(policy, unasked, now), decisions=response, wake_at=now, ended=None)
-    return _translated(policy, seen, decided, now)
+    return _stopped(policy, seen, now, _translated(policy, seen, decided, now))
+
+
+def _stopped(policy: Strategy, seen: DeployedService, now: datetime, decided: RolloutStep) -> RolloutStep:
+    """`decided`, or the end of a deployment that is about to shift traffic to a version that is not wanted any more:
+    CodeDeploy does so by itself, while the connections of that version would be drained.
+    """
+    active, shape = seen.active, context.of(policy, seen, now).shape
+    if active is None or not active.shifts or active.keeps or not seen.marks.quarantined(active.release):
+        return decided
+    if shape is not TrafficState.BEFORE or seen.marks.suspended is not None or decided.decisions:
+        return decided
+    return replace(decided, decisions=(StopDeployment(active.id),), wake_at=now, ended=None)
 
 
 def allowed_requests(policy: Strategy, seen: DeployedService, now: datetime) -> tuple[RequestVerb, ...]:

@@ -22,7 +22,7 @@ def refusal(request: Request, s: RolloutContext, seen: DeployedService) -> Reque
         return None
     if request.verb is RequestVerb.RESTART:
         return RequestRefusal(Code.ROLLOUT_IN_PROGRESS, f"CodeDeploy is working on deployment {seen.active.id}")
-    if s.shape is TrafficState.SHARED:
+    if s.shape is TrafficState.SHARED or (s.shape is TrafficState.BEFORE and seen.active.shifts):
         match request.verb:
             case RequestVerb.PROMOTE:
                 return RequestRefusal(Code.ALREADY_SHIFTING, ITSELF)

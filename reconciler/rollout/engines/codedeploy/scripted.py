@@ -10,6 +10,8 @@ from reconciler.rollout.state import WHOLE, TaskSet, shared
 from reconciler.rollout.strategy import Strategy
 
 ROLLBACK_TIME = timedelta(seconds=30)
+STAGES_TO_READY = 5
+"""Before and after Install: the start, BeforeInstall, AfterInstall, AllowTestTraffic and AfterAllowTestTraffic."""
 
 
 def goes_on(seen: DeployedService, policy: Strategy, now: datetime) -> DeployedService:
@@ -27,8 +29,8 @@ def goes_on(seen: DeployedService, policy: Strategy, now: datetime) -> DeployedS
     if active is None or green is None:
         return seen
     if active.stage is Stage.INSTALLING:
-        if not green.steady:
-            return seen
+        if not green.steady or now < green.born + policy.durations.up + STAGES_TO_READY * policy.durations.stage:
+            return replace(seen, sets=tuple(replace(one, steady=False) if one is green else one for one in seen.sets))
         test = shared(green.slot, WHOLE)
         return _with(replace(seen, test=test), replace(active, status=Status.READY, stage=Stage.TESTABLE, ready_at=now))
     if active.stage is not Stage.SHIFTING:
@@ -36,7 +38,9 @@ def goes_on(seen: DeployedService, policy: Strategy, now: datetime) -> DeployedS
     since = active.ready_at or now
     if active.status is Status.IN_PROGRESS and not active.why:
         active, since = replace(active, ready_at=now, why="shifting"), now
-    weight, elapsed = WHOLE, timedelta()
+    if now - since < policy.durations.stage:  # BeforeAllowTraffic
+        return _with(seen, active)
+    weight, elapsed = WHOLE, policy.durations.stage
     for share in policy.shares:
         elapsed += share.pause
         if now - since < elapsed:

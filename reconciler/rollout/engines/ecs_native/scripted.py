@@ -21,6 +21,10 @@ from reconciler.rollout.state import WHOLE, TaskSet, all_on, shared
 from reconciler.rollout.strategy import Strategy
 
 ROLLBACK_TIME: Final = timedelta(seconds=30)
+STAGES_TO_HOOKS: Final = 4
+"""Before and after SCALE_UP: the start, PRE_SCALE_UP, POST_SCALE_UP and TEST_TRAFFIC_SHIFT."""
+STAGES_TO_BAKE: Final = 2
+"""From all of production: the last PRODUCTION_TRAFFIC_SHIFT and POST_PRODUCTION_TRAFFIC_SHIFT."""
 
 
 def goes_on(seen: NativeService, policy: Strategy, now: datetime) -> NativeService:
@@ -39,18 +43,23 @@ def goes_on(seen: NativeService, policy: Strategy, now: datetime) -> NativeServi
     green = seen.target
     if green is None:
         return seen
+    stage_lasts = policy.durations.stage
     match active.stage:
-        case "SCALE_UP" if green.steady:
+        case "SCALE_UP" if green.steady and now >= green.born + policy.durations.up + STAGES_TO_HOOKS * stage_lasts:
             hooks = tuple(
                 Hook(f"hook-{number}", one.then, now + one.minutes * MINUTE)
                 for number, one in enumerate(active.declared, start=1)
             )
-            reached = replace(active, stage=WITH_TEST_TRAFFIC, hooks=hooks, shares=policy.shares)
+            reached = replace(active, stage=WITH_TEST_TRAFFIC, hooks=hooks, shares=policy.shares, updated=now)
             return replace(seen, test=shared(green.slot, WHOLE), deployment=reached)
+        case "SCALE_UP":
+            return replace(seen, sets=tuple(replace(one, steady=False) if one is green else one for one in seen.sets))
         case stage if stage == WITH_TEST_TRAFFIC:
-            return _at_the_hooks(seen, active, now)
+            return _at_the_hooks(seen, active, policy, now)
+        case "PRE_PRODUCTION_TRAFFIC_SHIFT" if now - (active.updated or now) >= stage_lasts:
+            return replace(seen, deployment=replace(active, stage="PRODUCTION_TRAFFIC_SHIFT"), shifting_since=now)
         case "PRODUCTION_TRAFFIC_SHIFT":
-            return _shifting(seen, active, green, now)
+            return _shifting(seen, active, green, policy, now)
         case stage if stage == BAKE_TIME:
             return _baking(seen, active, policy, now)
         case stage if stage == CLEAN_UP and len(seen.alive) == 1 and len(seen.sets) == 1:
@@ -58,23 +67,24 @@ def goes_on(seen: NativeService, policy: Strategy, now: datetime) -> NativeServi
     return seen
 
 
-def _at_the_hooks(seen: NativeService, active: Deployment, now: datetime) -> NativeService:
+def _at_the_hooks(seen: NativeService, active: Deployment, policy: Strategy, now: datetime) -> NativeService:
     overdue = [one for one in active.hooks if one.waits and now >= one.expires]
     if any(one.then is HookAction.ROLLBACK for one in overdue):
         why = "a lifecycle hook timed out"
         return replace(seen, deployment=replace(active, status=Status.ROLLBACK_IN_PROGRESS, finished=now, why=why))
     hooks = tuple(replace(one, waits=False, passed=True) if one in overdue else one for one in active.hooks)
     moved = replace(active, hooks=hooks)
-    if any(one.waits for one in hooks):
+    if any(one.waits for one in hooks) or now - (active.updated or now) < policy.durations.stage:
         return replace(seen, deployment=moved)
-    shifting = replace(moved, stage="PRODUCTION_TRAFFIC_SHIFT")
-    return replace(seen, deployment=shifting, shifting_since=now)
+    return replace(seen, deployment=replace(moved, stage="PRE_PRODUCTION_TRAFFIC_SHIFT", updated=now))
 
 
-def _shifting(seen: NativeService, active: Deployment, green: TaskSet, now: datetime) -> NativeService:
+def _shifting(
+    seen: NativeService, active: Deployment, green: TaskSet, policy: Strategy, now: datetime
+) -> NativeService:
     since, weight, elapsed = seen.shifting_since or now, WHOLE, timedelta()
     for share in active.shares:
-        elapsed += share.pause
+        elapsed += share.pause + policy.durations.stage
         if now - since < elapsed:
             weight = share.weight
             break
@@ -86,7 +96,8 @@ def _shifting(seen: NativeService, active: Deployment, green: TaskSet, now: date
 
 
 def _baking(seen: NativeService, active: Deployment, policy: Strategy, now: datetime) -> NativeService:
-    if now - (seen.shifting_since or now) < policy.verify_for + policy.teardown_after:
+    bakes = policy.verify_for + policy.teardown_after
+    if now - (seen.shifting_since or now) < STAGES_TO_BAKE * policy.durations.stage + bakes:
         return seen
     sets = tuple(
         one if one.id == active.target else replace(one, draining=True, running=0, healthy=()) for one in seen.sets
