@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from reconciler.rollout.actions import RunTask, WriteState
 from reconciler.rollout.attempts import KEPT_TIMES, ReleaseTimes
 from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.forecast import Forecast
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import Outcome
 
@@ -31,10 +32,10 @@ GOOD: Final = (Outcome.PROMOTED, Outcome.FAST_PROMOTED)
 
 
 def noted(
-    step: RolloutStep, seen: ObservedService, now: datetime, forecast: Callable[[], timedelta], *, starts: bool
+    step: RolloutStep, seen: ObservedService, now: datetime, forecast: Callable[[], Forecast | None], *, starts: bool
 ) -> RolloutStep:
     """`step`, storing also what it says about the times of a release. `starts`: it starts the wanted one, which is
-    then expected in production after `forecast()`.
+    then expected in production as `forecast()` says; without one, nothing is stored of it.
     """
     times = _after(step, seen, now, forecast, starts=starts)
     if times == seen.marks.times:
@@ -53,7 +54,7 @@ def replaces(seen: ObservedService) -> bool:
 
 
 def _after(
-    step: RolloutStep, seen: ObservedService, now: datetime, forecast: Callable[[], timedelta], *, starts: bool
+    step: RolloutStep, seen: ObservedService, now: datetime, forecast: Callable[[], Forecast | None], *, starts: bool
 ) -> tuple[ReleaseTimes, ...]:
     known = seen.marks.times
     current = next((one for one in known if not one.complete), None)
@@ -62,7 +63,10 @@ def _after(
         return tuple(one for one in known if one.complete or one.release != ended.release)
     begins = starts or any(isinstance(one, RunTask) for one in step.decisions)
     if begins and replaces(seen) and (current is None or current.release != seen.wanted):
-        begun = ReleaseTimes(seen.wanted, now.replace(microsecond=0), max(1, round(forecast().total_seconds())))
+        if (expected := forecast()) is None:
+            return known
+        seconds = max(1, round(expected.unattended.total_seconds()))
+        begun = ReleaseTimes(seen.wanted, now.replace(microsecond=0), seconds)
         others = (one for one in known if one.complete and one.release != seen.wanted)
         return (begun, *others)[:KEPT_TIMES]
     if current is None or step.release != current.release:

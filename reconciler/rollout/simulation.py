@@ -52,6 +52,10 @@ FAILS_AT: Final = (
 MORNING: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
+class Unending(RuntimeError):
+    """A simulation that did not come to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the timeline. `what` is the action, or empty if only the phase begins."""
@@ -139,7 +143,7 @@ class Simulation:
             self.now = max(self.now, self._next_event(step))
             if not step.decisions and step.wake_at is None:
                 self.now += timedelta(seconds=1)
-        raise RuntimeError(f"the rollout is still in {self.phase} after {self.now - self.start}")
+        raise Unending(f"the rollout is still in {self.phase} after {self.now - self.start}")
 
     def _next_event(self, step: RolloutStep) -> datetime:
         """When the step asks for the next look; where nothing can happen before, the end of the phase."""

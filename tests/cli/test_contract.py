@@ -168,7 +168,7 @@ def test_explain_tells_of_a_field_and_of_a_kind() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "meant"),
-    [("servce", "'Service'"), ("Service.task.container", "'containers'"), ("E304", "'E3014'")],
+    [("servce", "'Service'"), ("Service.task.container", "'containers'"), ("E304", "'E3024'")],
 )
 def test_explain_says_what_may_be_meant(asked: str, meant: str) -> None:
     ran = run("explain", asked)

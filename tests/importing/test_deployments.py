@@ -20,6 +20,7 @@ TOPIC = "arn:aws:sns:us-west-2:123456789012:ops"
 @pytest.fixture
 def hand(tmp_path: Path) -> Iterator[Account]:
     with account(tmp_path) as found:
+        found.client("sns").create_topic(Name="ops")
         found.network()
         found.cluster()
         yield found

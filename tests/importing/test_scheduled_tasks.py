@@ -92,6 +92,7 @@ def shown(hand: Account, name: str) -> dict[str, Any]:
 def test_a_schedule_in_a_group_of_its_own_becomes_a_task(hand: Account) -> None:
     """Every field that the specs have; an apply writes tags, and the schedule stays as it is."""
     queue = "arn:aws:sqs:us-west-2:123456789012:late"
+    hand.client("sqs").create_queue(QueueName="late")
     schedule(
         hand,
         "nightly",

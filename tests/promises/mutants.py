@@ -316,15 +316,15 @@ MUTANTS = (
     Mutant(
         "what was not agreed is done",
         "reconciler/reconcile/filters.py",
-        "if action.address not in addresses or replaces:",
-        "if replaces:",
+        "elif (action.address not in addresses and not _names(action, awaited, context)) or replaces:",
+        "elif replaces:",
         "tests/controller/test_until.py",
     ),
     Mutant(
         "a replacement that nobody agreed to is done",
         "reconciler/reconcile/filters.py",
-        "if action.address not in addresses or replaces:",
-        "if action.address not in addresses:",
+        "elif (action.address not in addresses and not _names(action, awaited, context)) or replaces:",
+        "elif action.address not in addresses and not _names(action, awaited, context):",
         "tests/controller/test_until.py",
     ),
     Mutant(
@@ -400,8 +400,8 @@ MUTANTS = (
     Mutant(
         "the tests' hook expires and the deployment goes on",
         "reconciler/rollout/engines/ecs_native/hooks.py",
-        "PauseHook(_minutes(time), HookAction.ROLLBACK)",
-        "PauseHook(_minutes(time), HookAction.CONTINUE)",
+        "TEST_SLACK + FIRST_LOOKS\n        hooks.append(PauseHook(_minutes(time), HookAction.ROLLBACK))",
+        "TEST_SLACK + FIRST_LOOKS\n        hooks.append(PauseHook(_minutes(time), HookAction.CONTINUE))",
         "tests/rollout/test_ecs_native.py",
     ),
     Mutant(

@@ -443,7 +443,7 @@ def census(stage: EmulatedStack, watch: Watch) -> dict[str, Any]:
     deployments = service.get("deployments") or []
     shifted = sets or (service.get("loadBalancers") or [{}])[0].get("advancedConfiguration")
     shares = {port: stage.weights(port) for port in (80, 9000)} if shifted else {}
-    told = {key: text for key, text in stage.tags().items() if key != KEYS["response"]}
+    told = {key: text for key, text in stage.tags().items() if key not in (KEYS["response"], KEYS["times"])}
     tags = {key: AT.sub("", STOPPED.sub("tasks stopped", text)) for key, text in told.items()}
     return {
         "phase": str(stage.last.step.phase) if stage.last.step is not None else "unread",

@@ -97,6 +97,7 @@ traffic:
   listener: 443
   container: web
   target_groups: [other]
+  deregistration_delay: 30s
   match: {path: /other, priority: 120}
 """
     assert folder.rules(folder.lay(SERVICE + other)) == {"E4011"}
