@@ -87,6 +87,7 @@ def test_another_region_than_the_stacks_is_refused(type_: Typed) -> None:
     assert (ran.code, codes(ran)) == (Exit.BLOCKED, ["wrong-region"])
 
 
+@pytest.mark.slow
 def test_a_release_that_was_rejected_has_no_failure_to_explain() -> None:
     """It never started: what the service's tasks and events say is about others."""
     reject = {"type: blue_green": "type: blue_green\non_new_revision: reject"}

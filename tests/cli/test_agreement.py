@@ -31,6 +31,7 @@ def type_(stage: EmulatedStack) -> Iterator[Typed]:
         yield typed
 
 
+@pytest.mark.slow
 def test_a_rollback_is_pending_for_as_long_as_production_has_not_moved(stage: EmulatedStack, type_: Typed) -> None:
     """From the request on; what serves then was tested when it was new, and nothing is promised of what is declared."""
     first = json.loads(type_("status", "-o", "json").out)["services"][0]["release"]

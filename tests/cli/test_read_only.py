@@ -53,7 +53,11 @@ def codes(ran: Ran) -> list[str]:
     return [refusal["code"] for refusal in document["refusals"]]
 
 
-@pytest.mark.parametrize("tags", [{formats.KEY: "2"}, {KEYS["previous"]: "2 what comes"}], ids=["format", "value"])
+@pytest.mark.parametrize(
+    "tags",
+    [{formats.KEY: "2"}, pytest.param({KEYS["previous"]: "2 what comes"}, marks=pytest.mark.slow)],
+    ids=["format", "value"],
+)
 def test_a_read_only_service_is_exit_5_with_the_code(stage: EmulatedStack, type_: Typed, tags: dict[str, str]) -> None:
     """In `status`, of a request, and of an `apply` that would have rolled out a version; nothing is written."""
     tag(stage, stage.service()["serviceArn"], **tags)

@@ -421,6 +421,7 @@ def test_a_new_process_takes_no_revision_that_does_not_follow(running: Running) 
     assert running.stage.service()["desiredCount"] == 1
 
 
+@pytest.mark.slow
 def test_a_revision_of_which_nobody_can_say_what_it_follows_waits(running: Running) -> None:
     """A new process with nothing stored applies nothing and rolls nothing out until its source has answered.
 

@@ -142,7 +142,6 @@ BACK = [
     for restart in (False, True)
     for where in (Phase.VERIFYING, Phase.BAKING)
 ]
-RESTARTED = [BACK.index((desired_state, True, Phase.VERIFYING)) for desired_state in NOT_READABLE]
 ENDS = [
     (desired_state, where)
     for desired_state in (*NOT_READY, invalid_spec, source_gone)
@@ -162,7 +161,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("desired_state", "restart", "where"), some(BACK, 0, RESTARTED[0]))
+@pytest.mark.parametrize(("desired_state", "restart", "where"), some(BACK, 0))
 def test_production_goes_back_to_the_warm_blue_whatever_is_wanted_meanwhile(
     running: Running, desired_state: Callable[[Running], None], restart: bool, where: Phase
 ) -> None:

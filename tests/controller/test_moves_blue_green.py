@@ -159,6 +159,7 @@ def test_an_unrelated_service_takes_the_priority_of_one_that_leaves(moving: Movi
 MATCH = "container: frontend\n  match: {path: /*, priority: 40}"
 
 
+@pytest.mark.slow
 def test_requests_move_to_a_rule_and_back_while_the_second_target_group_serves(moving: Moving) -> None:
     """A rule begins with the weights of the listener, and the listener with those of the rule, also in a rollout."""
     moving.edit("tag: v1", "tag: v2", WEB)

@@ -90,6 +90,7 @@ def test_a_listener_whose_name_changes_keeps_its_port(start: Callable[..., Movin
     moving.at_rest()
 
 
+@pytest.mark.slow
 def test_a_rule_gives_its_priority_to_a_new_one(start: Callable[..., Moving]) -> None:
     """The one that stays takes a free priority."""
     moving = start()

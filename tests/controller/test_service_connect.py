@@ -81,6 +81,7 @@ def test_a_service_is_found_by_its_name(running: Running) -> None:
     in_place(running)
 
 
+@pytest.mark.slow
 def test_another_name_is_a_release_of_its_own(running: Running) -> None:
     """The revision stays, and ECS starts tasks with proxies that know the name."""
     before = deployment(running)

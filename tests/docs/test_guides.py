@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(python|yaml|sh)(?: (\S+))?\n(.*?)^```", re.MULTILINE |
 
 @pytest.mark.parametrize(
     "guide",
-    mostly_slow(["add-a-rule", "add-a-check", "add-a-command", "add-an-engine"], "add-a-check", "add-an-engine"),
+    mostly_slow(["add-a-rule", "add-a-check", "add-a-command", "add-an-engine"], "add-an-engine"),
 )
 def test_what_a_guide_shows_works(guide: str, tmp_path: Path) -> None:
     """A block that names a file is put there, or added to what is there; then the commands run, one after the other."""

@@ -373,6 +373,7 @@ def _check(story: Story, program: str | None, home: Path, record: Record) -> Non
     assert (lines, ended) == (expected, story.ends)
 
 
+@pytest.mark.slow
 def test_the_example_is_seen_from_outside(tmp_path: Path, record: Record) -> None:
     """Two hours Ready, with green behind :9000; then :80, an hour with both, and blue goes."""
     _check(STORIES["the example"], None, tmp_path, record)

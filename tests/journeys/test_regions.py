@@ -46,6 +46,7 @@ def test_a_stack_of_another_region_is_applied_rolled_out_and_destroyed(tmp_path:
         assert here.ask("ecs", "ListClusters")["clusterArns"] == []
 
 
+@pytest.mark.slow
 def test_an_image_is_pushed_to_the_region_that_has_the_repository(tmp_path: Path) -> None:
     """`local push` needs `--region` only where repositories of several regions could be meant."""
     with local_session(tmp_path, speed=40, region=EUROPE) as here:

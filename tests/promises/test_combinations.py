@@ -29,7 +29,7 @@ SAMPLE = [
     ("blue_green", str(Phase.AWAITING_PROMOTION)),
     pytest.param("canary", str(Phase.SHIFTING), marks=pytest.mark.slow),
     pytest.param("blue_green by codedeploy", str(Phase.BAKING), marks=pytest.mark.slow),
-    ("rolling", AT_REST),
+    pytest.param("rolling", AT_REST, marks=pytest.mark.slow),
 ]
 
 pytestmark = pytest.mark.apart

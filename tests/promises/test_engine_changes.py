@@ -244,6 +244,7 @@ class Refusing:
         return self.inner.perform(call)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("was", "engine"), sampled(IN_PLACE, [("task_sets", "ecs_native")]))
 @pytest.mark.parametrize(
     "member",

@@ -66,7 +66,7 @@ def kept(stage: EmulatedStack) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("seed", mostly_slow(range(3), 1))
-@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize("count", mostly_slow([1, 3, 5], 5))
 def test_certificates_in_any_order_are_in_place_after_one_pass(count: int, seed: int) -> None:
     """By domain and by ARN in turn; the second pass plans nothing, nor does it when the specs list them in another
     order. Another default certificate is a change, and leaves all of them on the listener.

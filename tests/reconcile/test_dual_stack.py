@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reconciler.controller.until import has_ended
 from reconciler.iam.statements import Extras, document, statements
 from reconciler.model.plan import Plan, Verb
@@ -77,6 +79,7 @@ def refused(stage: EmulatedStack) -> list[Any]:
     return wrong
 
 
+@pytest.mark.slow
 def test_a_running_stack_gets_ipv6_in_place(tmp_path: Path) -> None:
     """The plan replaces nothing, and says which rules and routes are new; afterwards it is empty."""
     (tmp_path / "stack.yaml").write_text(DOCUMENTS)

@@ -206,6 +206,7 @@ def deployed(stage: EmulatedStack) -> None:
     stage.apply()
 
 
+@pytest.mark.slow
 def test_a_stated_member_is_applied_changed_and_removed(stage: EmulatedStack) -> None:
     """What a field states is what AWS has, only that changes with it, and without its line the member is gone."""
     state(stage, 0)

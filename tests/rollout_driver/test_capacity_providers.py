@@ -39,7 +39,7 @@ def settled(stage: EmulatedStack) -> list[str]:
     return [str(action.address) for action in plan.actions]
 
 
-@pytest.mark.parametrize("engine", mostly_slow(ENGINES, "rolling", "codedeploy"))
+@pytest.mark.parametrize("engine", mostly_slow(ENGINES, "rolling"))
 def test_other_capacity_is_a_new_release_that_ends_with_nothing_left(engine: str) -> None:
     """ECS refuses another strategy without a forced deployment, and an empty one where a service was created with one:
     to plain Fargate and back, the tasks end up where the specs say, and the plan is empty."""

@@ -160,6 +160,7 @@ def test_a_group_that_was_deleted_outside_is_made_again_with_another_capacity_pr
         assert actions(stage) == []
 
 
+@pytest.mark.slow
 def test_a_capacity_provider_that_services_use_is_not_replaced() -> None:
     """ECS would refuse to detach it for as long as they name it. Under another name the service goes over to it."""
     with emulated_stack(ON_EC2, SHORT) as stage:

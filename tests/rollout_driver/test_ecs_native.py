@@ -331,6 +331,7 @@ def test_a_timed_gate_can_neither_be_held_nor_extended(stage: EmulatedStack, ver
     assert answered(stage, verb, seconds=60) is RequestRefusalCode.UNSUPPORTED
 
 
+@pytest.mark.slow
 def test_a_bake_time_cannot_be_finished(stage: EmulatedStack) -> None:
     """ECS keeps blue to the end of it."""
     stage.spec(v1="v2")

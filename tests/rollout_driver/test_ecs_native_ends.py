@@ -81,6 +81,7 @@ def test_the_circuit_breaker_of_ecs_is_followed_where_it_is_first(stage: Emulate
     assert quarantined(stage)
 
 
+@pytest.mark.slow
 def test_a_deployment_of_somebody_else_that_supersedes_ours_blocks_until_it_is_over(stage: EmulatedStack) -> None:
     """ECS stops ours for it; the version is not blamed, and comes again once the other one has ended."""
     stage.spec(v1="v2")

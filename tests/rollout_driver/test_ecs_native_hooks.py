@@ -102,6 +102,7 @@ def test_a_function_that_fails_in_production_rolls_back(stage: EmulatedStack) ->
     assert running(stage) == [("PRIMARY", f"{SERVICE}:2")]
 
 
+@pytest.mark.slow
 def test_a_function_that_takes_its_time_does_not_cost_green_its_own(stage: EmulatedStack) -> None:
     """8 minutes before the first task starts, with 2 to become healthy; `status` says what is waited for."""
     since = stage.laptop.clock.now()

@@ -111,6 +111,7 @@ def test_an_upgrade_leads_to_no_new_attempt(
     assert (judges_of(replace(delivery, policy=policy), context) == before) is same
 
 
+@pytest.mark.slow
 def test_a_digest_is_the_same_in_every_process() -> None:
     """Another one after a restart would be a new attempt without a change of the specs."""
     code = "from tests.rollout_driver.test_judges import digests; print(digests({}))"

@@ -38,6 +38,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedStack]:
             yield found
 
 
+@pytest.mark.slow
 def test_what_they_look_at_first_is_read_ten_at_once(stage: EmulatedStack) -> None:
     """Targets and tasks are each service's own; the rest is not asked for one by one."""
     rollouts = stage.rollouts()

@@ -48,7 +48,7 @@ STARTS = ("CreateTaskSet", "UpdateService", "CreateDeployment")
 pytestmark = pytest.mark.apart
 
 
-@pytest.fixture(scope="module", params=mostly_slow(("task_sets", "rolling", "codedeploy"), "task_sets", "codedeploy"))
+@pytest.fixture(scope="module", params=mostly_slow(("task_sets", "rolling", "codedeploy"), "task_sets"))
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example specs with a pre-deployment task, deployed by each engine."""
     specs = Path(shutil.copytree(SEED, tmp_path_factory.mktemp(request.param) / "specs"))

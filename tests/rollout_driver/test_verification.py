@@ -62,7 +62,11 @@ def outcome(stage: EmulatedStack) -> tuple[Outcome, str, str]:
 
 @pytest.mark.parametrize(
     ("failing", "phase"),
-    [({"v2": 10}, "verifying"), ({"v2": 1}, ""), ({"v1": 50, "v2": 0}, "")],
+    [
+        ({"v2": 10}, "verifying"),
+        pytest.param({"v2": 1}, "", marks=pytest.mark.slow),
+        pytest.param({"v1": 50, "v2": 0}, "", marks=pytest.mark.slow),
+    ],
     ids=["above the limit", "below it", "of the other version"],
 )
 def test_a_version_whose_responses_are_5xx_is_rolled_back(failing: dict[str, int], phase: str) -> None:

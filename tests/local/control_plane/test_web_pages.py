@@ -282,6 +282,7 @@ def test_a_body_of_no_sensible_length_is_refused(server: Server, length: str) ->
             assert answer.status == 400
 
 
+@pytest.mark.slow
 def test_the_aws_command_line_is_served(server: Server, tmp_path: Path) -> None:
     """AWS's own client, in each protocol that it speaks; skipped where it is not installed."""
     aws = shutil.which("aws")
