@@ -12,7 +12,7 @@ from reconciler.rollout.actions import CreateTaskSet, WriteState
 from reconciler.rollout.attempts import KEPT_TIMES, ReleaseTimes
 from reconciler.rollout.durations import Durations
 from reconciler.rollout.engine import Phase, RolloutStep
-from reconciler.rollout.forecast import Part, forecast, rounded
+from reconciler.rollout.forecast import Forecast, Part, forecast, rounded
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.state_tags import of_tags, tags_of
 from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult, StoredState
@@ -116,9 +116,12 @@ BLUE = TaskSet("blue", "v1", 0, NOW - timedelta(days=1), primary=True, running=1
 STARTING = RolloutStep(Phase.SCALING_UP, (CreateTaskSet("v2", 1, 100, "1"),), NOW, release="v2")
 
 
+EXPECTED = Forecast(((Part.START, 47 * SECOND), (Part.PROMOTION, 600 * SECOND)))
+
+
 def _noted(step: RolloutStep, seen: ObservedService, at: int, *, starts: bool = False) -> ObservedService:
     """What is stored after the step, `at` seconds from the start."""
-    result = release_times.noted(step, seen, NOW + at * SECOND, lambda: 47 * SECOND, starts=starts)
+    result = release_times.noted(step, seen, NOW + at * SECOND, lambda: EXPECTED, starts=starts)
     for one in result.decisions:
         if isinstance(one, WriteState):
             seen = replace(seen, marks=one.on(seen.marks))
@@ -144,7 +147,13 @@ def test_a_step_that_notes_nothing_new_is_left_as_it_is() -> None:
     """No write for the sake of times, and none of a service at rest."""
     rest = RolloutStep(Phase.IDLE, release="v1")
     seen = ObservedService("v1", 1, (BLUE,))
-    assert release_times.noted(rest, seen, NOW, lambda: SECOND, starts=False) is rest
+    assert release_times.noted(rest, seen, NOW, lambda: EXPECTED, starts=False) is rest
+
+
+def test_a_release_whose_forecast_is_not_known_is_not_noted() -> None:
+    """No rollout depends on it: a simulation that does not come to its end stops none."""
+    seen = ObservedService("v2", 1, (BLUE,))
+    assert release_times.noted(STARTING, seen, NOW, lambda: None, starts=True) is STARTING
 
 
 def test_a_first_deployment_is_not_noted() -> None:
