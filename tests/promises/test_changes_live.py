@@ -26,7 +26,7 @@ BALANCER = "my-app-alb"
 Edit = Callable[[list[Document]], None]
 Case = tuple[str, Sequence[Document], Collection[Ends]]
 """A change, its documents, and how `diff` and `status` may end."""
-REFUSED = (Exit.BLOCKED, Exit.DONE)
+REFUSED = (Exit.BLOCKED, Exit.BLOCKED)
 INVALID = (Exit.FAILED, Exit.DONE)
 FAILED = (Exit.DONE, Exit.ROLLED_BACK)
 FAILED_AND_PENDING = (Exit.PENDING, Exit.ROLLED_BACK)
