@@ -55,7 +55,7 @@ def test_an_image_has_its_commit_in_the_environment(monkeypatch: pytest.MonkeyPa
     ("record", "then"),
     [
         ({"url": "https://github.com/ana/reconciler", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}, COMMIT),
-        ({"url": "file:///src", "dir_info": {"editable": True}}, None),
+        ({"dir_info": {"editable": True}}, None),
     ],
 )
 def test_an_installation_from_git_has_its_commit_in_its_metadata(

@@ -164,7 +164,7 @@ def test_a_first_deployment_is_not_noted() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ABORTED, Outcome.SUPERSEDED])
 def test_a_release_that_failed_has_no_times(outcome: Outcome) -> None:
-    """Another attempt at it begins anew."""
+    """Another attempt at it starts again."""
     seen = _noted(STARTING, ObservedService("v2", 1, (BLUE,)), 0, starts=True)
     ended = RolloutResult("v2", outcome, "scaling_up", NOW, Actor.ENGINE)
     assert not _noted(RolloutStep(Phase.FAILED, release="v2", ended=ended), seen, 9).marks.times
