@@ -244,16 +244,14 @@ def _with_tasks(
     if health is None:
         return replace(task_health.without_targets(one, _of(one, tasks), now), failed=failed)
     running = _addresses(one, tasks)
-    healthy: dict[str, int] = {}
-    failing = 0
+    healthy, failing = [], 0
     for item in health:
         task, state = running.get(item["Target"]["Id"]), item["TargetHealth"]["State"]
         if task is not None and state == "healthy":
-            zone = task.get("availabilityZone", "")
-            healthy[zone] = healthy.get(zone, 0) + 1
+            healthy.append(task)
         elif task is not None and state == "unhealthy":
             failing += task.get("startedAt", started_before) <= started_before
-    return replace(one, healthy=tuple(sorted(healthy.items())), failing=failing, failed=failed)
+    return replace(task_health.with_healthy(one, healthy, failing=failing), failed=failed)
 
 
 def _of(one: TaskSet, tasks: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -209,9 +209,11 @@ class Simulation:
             failed = min(self.policy.max_failed_tasks, 1 + math.floor((self.now - since) / FAILS_EVERY))
             return replace(one, failed=failed, running=0, steady=False, healthy=())
         needed = one.needed(self.desired)
-        if self.now < self.sized.get(one.id, one.born) + self.policy.durations.up:
+        asked = self.sized.get(one.id, one.born)
+        if self.now < asked + self.policy.durations.up:
             return one
-        return replace(one, running=needed, steady=True, healthy=_spread(needed))
+        started = asked + self.policy.durations.start
+        return replace(one, running=needed, steady=True, healthy=_spread(needed), last_started=started)
 
     def _breaks(self, one: TaskSet) -> bool:
         if one.release != GREEN or one.id in self.stopping:

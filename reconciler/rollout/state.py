@@ -43,12 +43,12 @@ class Scaling(StrEnum):
 class TaskSet:
     """One version of the service's tasks in one of the two target groups (`slot`); or a deployment run by ECS.
 
-    `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `failing`: targets
-    that fail their health checks although their tasks had time to start. `failed`: tasks that stopped unexpectedly
-    since it was created. `unplaced`: the lack of capacity that keeps ECS from starting its missing tasks, or "".
-    `subnets` are those of its tasks. `protected`: tasks that ECS should stop and that are protected from scale-in, and
-    until when. `steady` is ECS's stability status.
-    `state` and `reason` are those of a deployment run by ECS.
+    `healthy`: healthy targets among its running tasks, by zone; None if target health was not read. `last_started`:
+    when the last of these was started, or None if there are none. `failing`: targets that fail their health checks
+    although their tasks had time to start. `failed`: tasks that stopped unexpectedly since it was created. `unplaced`:
+    the lack of capacity that keeps ECS from starting its missing tasks, or "". `subnets` are those of its tasks.
+    `protected`: tasks that ECS should stop and that are protected from scale-in, and until when. `steady` is ECS's
+    stability status. `state` and `reason` are those of a deployment run by ECS.
     """
 
     id: str
@@ -62,6 +62,7 @@ class TaskSet:
     pending: int = 0
     steady: bool = False
     healthy: tuple[tuple[str, int], ...] | None = None
+    last_started: datetime | None = None
     failing: int = 0
     failed: int = 0
     unplaced: str = ""

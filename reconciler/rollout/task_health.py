@@ -7,7 +7,7 @@ be up at every other look.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -23,9 +23,18 @@ def without_targets(one: TaskSet, tasks: Iterable[Mapping[str, Any]], now: datet
     up = [
         (task, _judged(task, now)) for task in tasks if task.get("lastStatus") == task.get("desiredStatus") == "RUNNING"
     ]
-    zones = Counter(task.get("availabilityZone", "") for task, health in up if health == "HEALTHY")
-    failing = sum(health == "UNHEALTHY" for _, health in up)
-    return replace(one, healthy=tuple(sorted(zones.items())), failing=failing)
+    return with_healthy(
+        one,
+        [task for task, health in up if health == "HEALTHY"],
+        failing=sum(health == "UNHEALTHY" for _, health in up),
+    )
+
+
+def with_healthy(one: TaskSet, tasks: Sequence[Mapping[str, Any]], *, failing: int) -> TaskSet:
+    """The set with these tasks as its healthy ones."""
+    zones = Counter(task.get("availabilityZone", "") for task in tasks)
+    started = max((task["startedAt"] for task in tasks if "startedAt" in task), default=None)
+    return replace(one, healthy=tuple(sorted(zones.items())), last_started=started, failing=failing)
 
 
 def _judged(task: Mapping[str, Any], now: datetime) -> str:

@@ -34,7 +34,7 @@ from reconciler.rollout.actions import (
     WriteState,
 )
 from reconciler.rollout.blue_green import health
-from reconciler.rollout.blue_green.context import CONFIRM_EVERY, LOOK_EVERY
+from reconciler.rollout.blue_green.context import LOOK_EVERY, apart
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome, TaskSet, Weights
 
 SETTLE: Final = timedelta(seconds=5)
@@ -54,8 +54,9 @@ class RolloutTracker:
     visible, and when they were sent. `started`: the start of the process, whose last read showed `shape`. `production`
     was read last, and `moved` says when it was first read so, and what it had been; `mover`: this process moved it.
 
-    `missing_since`: when tasks of the newest task set were first seen to be missing, of `needed` ones. `failed_before`:
-    how many of its tasks had failed when it was last complete, or when it was first observed.
+    `of` is the task set that `looks` counts for, `last_started` the start of the last of its healthy tasks when the
+    streak began. `missing_since`: when tasks of the newest task set were first seen to be missing, of `needed` ones.
+    `failed_before`: how many of its tasks had failed when it was last complete, or when it was first observed.
     """
 
     since: datetime
@@ -72,6 +73,7 @@ class RolloutTracker:
     of: str = ""
     looks: int = 0
     looked_at: datetime | None = None
+    last_started: datetime | None = None
     tested: SmokeTestOutcome | None = None
     missing_since: datetime | None = None
     needed: int = 0
@@ -162,18 +164,29 @@ class RolloutTracker:
         return replace(self, started=started, shape=shape, since=now, began=True)
 
     def _counted(self, seen: ObservedService, now: datetime) -> RolloutTracker:
-        """Observations count if they are far enough apart; the first one that differs counts at once."""
+        """Observations count if they are far enough apart; the first one that differs counts at once. So does one that
+        finds other tasks healthy: each of a version that crashes may be, between its start and its end.
+        """
         newest, verdict = seen.newest, health.verdict(seen)
         before = self.looks if newest is not None and newest.id == self.of else 0
-        same = verdict * before > 0
-        apart = CONFIRM_EVERY if verdict > 0 else LOOK_EVERY
-        if same and self.looked_at is not None and now - self.looked_at < apart:
+        same = verdict * before > 0 and not (verdict > 0 and self._replaced(newest))
+        wait = apart(newest, now) if verdict > 0 else LOOK_EVERY
+        if same and self.looked_at is not None and now - self.looked_at < wait:
             return self
         looks = before + verdict if same else verdict
+        started = self.last_started if same or newest is None else newest.last_started
         tested = self.tested
         if newest is None or looks < 0 or (tested is not None and tested.release != newest.release):
             tested = None  # the test result belongs to another version, or to an earlier state of this one
-        return replace(self, of="" if newest is None else newest.id, looks=looks, looked_at=now, tested=tested)
+        return replace(
+            self, of="" if newest is None else newest.id, looks=looks, looked_at=now, last_started=started,
+            tested=tested,
+        )  # fmt: skip
+
+    def _replaced(self, newest: TaskSet | None) -> bool:
+        """Whether one of its healthy tasks was started after those that the streak began with."""
+        started = None if newest is None else newest.last_started
+        return started is not None and self.last_started is not None and started > self.last_started
 
 
 def visible(decision: RolloutAction, seen: ObservedService) -> bool:

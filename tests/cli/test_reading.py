@@ -275,12 +275,12 @@ def test_history_says_how_the_last_rollout_ended_and_why(story: Story) -> None:
     """Outcome, phase and reason, on the release that it was about."""
     newest = story.json("failed", "history")["releases"][0]
     assert newest["ended"]["outcome"] == "Failed"
-    assert newest["ended"]["phase"] == "awaiting_promotion"
+    assert newest["ended"]["phase"] == "scaling_up"
     assert newest["ended"]["by"] == "engine"
     assert int(newest["ended"]["because"].split()[0]) >= 3, "as many of its tasks as the strategy takes"
     lines = story("failed", "history").out.splitlines()
     assert lines[2].split()[-1] == "quarantined"
-    assert lines[3].startswith("  ✖ Failed in awaiting_promotion, 2026-01-01 ")
+    assert lines[3].startswith("  ✖ Failed in scaling_up, 2026-01-01 ")
 
 
 def test_history_shows_images_by_tag_and_digest_and_the_commit(story: Story) -> None:
@@ -303,7 +303,7 @@ def test_events_are_newest_first_with_the_marks_of_rollouts(story: Story) -> Non
     assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
     rollout = [row["text"] for row in rows if row["source"] == "rollout"]
     (ended,) = [row["details"] for row in rows if "outcome" in row["details"]]
-    assert (ended["outcome"], ended["phase"], ended["by"]) == ("Failed", "awaiting_promotion", "engine")
+    assert (ended["outcome"], ended["phase"], ended["by"]) == ("Failed", "scaling_up", "engine")
     assert any("started as ecs-svc/" in text for text in rollout)
     (said,) = [row for row in story.rows("warm", "events") if "verb" in row["details"]]
     assert (said["details"]["verb"], said["details"]["answer"]) == ("promote", "accepted")

@@ -33,3 +33,4 @@ def test_a_task_is_healthy_by_its_check_or_by_its_time(task: dict[str, Any], wel
     """One that has just started, without a check, proves nothing yet."""
     found = without_targets(replace(ONE, healthy=None), [UP | task], NOW)
     assert (found.well, found.failing) == (well, failing)
+    assert found.last_started == ((UP | task)["startedAt"] if well else None)

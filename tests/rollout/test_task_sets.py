@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -150,6 +151,27 @@ def test_a_healthy_target_counts_if_it_is_a_running_task_of_that_set() -> None:
     assert blue.healthy == (("us-west-2a", 1),)
     assert green.healthy == (("us-west-2a", 2), ("us-west-2c", 1))
     assert seen.strangers == (0, 3), "4, 5 and 8 are not running tasks of green"
+
+
+def test_the_last_start_is_that_of_a_healthy_task() -> None:
+    """Tasks that are not healthy have time to become it; those of the other version are its own."""
+    early, late = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
+    running = [
+        answers.task(1, "a", startedAt=NOW),
+        answers.task(2, "b", startedAt=early),
+        answers.task(3, "b", startedAt=late),
+        answers.task(4, "b", startedAt=NOW),
+    ]
+    more = {
+        **MOVING,
+        "ListTasks": answers.by_status(answers.arns(*running), answers.arns()),
+        "DescribeTasks": answers.tasks(*running),
+        "DescribeTargetHealth": answers.by_group(
+            answers.targets(_1="unhealthy"), answers.targets(_2="healthy", _3="healthy", _4="initial")
+        ),
+    }
+    seen, _ = see(**more)
+    assert [one.last_started for one in seen.sets] == [None, late]
 
 
 def test_only_failures_that_speak_against_the_version_count() -> None:

@@ -20,7 +20,7 @@ from reconciler.rollout.actions import (
     UpdateHealthCheck,
     WriteState,
 )
-from reconciler.rollout.blue_green.context import LOOK_EVERY
+from reconciler.rollout.blue_green.context import CONFIRM_EVERY, LOOK_EVERY, PROVEN
 from reconciler.rollout.release import Ports
 from reconciler.rollout.requests import Pause, RequestVerb
 from reconciler.rollout.state import ObservedService, Scaling, SmokeTestOutcome
@@ -56,6 +56,40 @@ def test_looks_in_a_row_are_counted() -> None:
 def test_looks_in_quick_succession_are_one() -> None:
     """Ten looks within a second prove no more than one."""
     assert looks(KNOWING, WELL, 10, timedelta(milliseconds=100))[1] == 1
+
+
+def started(at: datetime) -> ObservedService:
+    """The last of green's healthy tasks was started then."""
+    return seen(BLUE, replace(GREEN, last_started=at))
+
+
+def test_looks_at_tasks_that_have_run_for_a_while_count_a_second_apart() -> None:
+    """Their checks were passed in that time. Those of others count as far apart as it takes to see them run."""
+    old, new = started(NOW - PROVEN), started(NOW - timedelta(seconds=2))
+    assert looks(KNOWING, old, 3, CONFIRM_EVERY)[1] == 3
+    assert looks(KNOWING, new, 5, CONFIRM_EVERY)[1] == 1
+    assert looks(KNOWING, new, 3, LOOK_EVERY)[1] == 3
+    assert looks(KNOWING, WELL, 3, CONFIRM_EVERY)[1] == 1, "it is not known when its tasks were started"
+
+
+def test_looks_count_for_the_same_tasks_only() -> None:
+    """A version whose tasks crash and are replaced in between was healthy once, however often it is looked at so."""
+    memory = KNOWING
+    for turn in range(5):
+        now = NOW + turn * LOOK_EVERY
+        memory, found, _ = memory.look(started(now - timedelta(seconds=1)), now)
+        assert found.looks == 1
+    memory, found, _ = memory.look(started(now - timedelta(seconds=1)), now + LOOK_EVERY)
+    assert found.looks == 2
+
+
+def test_a_task_that_leaves_does_not_end_the_streak() -> None:
+    """After a scaling in, the others are those that were healthy before; one that comes later is another again."""
+    memory, _ = looks(KNOWING, started(NOW), 2)
+    memory, found, _ = memory.look(started(NOW - timedelta(hours=1)), NOW + 2 * LOOK_EVERY)
+    assert found.looks == 3
+    _, found, _ = memory.look(started(NOW + LOOK_EVERY), NOW + 3 * LOOK_EVERY)
+    assert found.looks == 1
 
 
 def test_looks_belong_to_one_set() -> None:

@@ -16,7 +16,7 @@ from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestRefusalCode, RequestVerb
 from reconciler.rollout.stored_state import Outcome
-from reconciler.rollout.strategy import SmokeTest
+from reconciler.rollout.strategy import Promotion, SmokeTest
 from reconciler.rollout_driver.driver import StepResult
 from tests.harness.driving import was_promoted
 from tests.harness.emulated_stack import SERVICE, SHORT, EmulatedStack, emulated_stack
@@ -101,6 +101,18 @@ def test_a_green_that_fails_is_taken_away_and_production_is_not_touched(stage: E
     assert [(one.path, one.where.rpartition("/")[2]) for one in diagnosis.story.changed] == [
         ("containers.frontend.image", "frontend.yaml:10")
     ]
+
+
+def test_a_version_that_serves_for_seconds_only_never_sees_production(stage: EmulatedStack) -> None:
+    """Each of its tasks is a healthy target until it exits; promotion is automatic, and there are no tests."""
+    stage.terms = {**stage.terms, "promotion": Promotion.AUTO, "tests": ()}
+    stage.laptop.script(Script(image=f"*{stage.digest('v3')}*", exits_after=8.0, exit_code=1))
+    stage.spec(v1="v3")
+    (failed,) = stage.apply(has_ended).went_wrong
+    assert failed.step is not None
+    assert failed.step.phase is Phase.FAILED
+    assert stage.phases == ["scaling_up", "failed"]
+    assert "ModifyListener" not in mutating(stage)
 
 
 @pytest.mark.slow

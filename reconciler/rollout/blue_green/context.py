@@ -18,13 +18,18 @@ from reconciler.rollout.actions import RolloutAction, WriteState, stored
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult, StoredState
-from reconciler.rollout.strategy import OnNewRevision, Strategy
+from reconciler.rollout.strategy import LOOKS, OnNewRevision, Strategy
 
 LOOK_EVERY: Final = timedelta(seconds=5)
 """Time between observations while something is about to happen; the least between two that count against a side."""
 
 CONFIRM_EVERY: Final = timedelta(seconds=1)
-"""Minimum time between two observations that both count for a side, which ELB's own checks have found healthy."""
+"""Minimum time between two observations that both count for a side whose tasks are proven."""
+
+PROVEN: Final = LOOK_EVERY * (LOOKS - 1)
+"""For which tasks have run that are proven: as long as observations would take that see them run. Those of a version
+that crashes soon after its start never are, although ELB may find them healthy at their first check.
+"""
 
 POLL_EVERY: Final = timedelta(seconds=15)
 """Time between observations while nothing is about to happen."""
@@ -101,7 +106,7 @@ class RolloutContext:
     @property
     def look_again(self) -> timedelta:
         """Until the next observation, of a side that only has to be confirmed as healthy or is about to be."""
-        return CONFIRM_EVERY if 0 < self.seen.looks < self.policy.looks else LOOK_EVERY
+        return apart(self.seen.newest, self.now) if 0 < self.seen.looks < self.policy.looks else LOOK_EVERY
 
     def due(self, release: str) -> Deadline | None:
         """The stored deadline, if it belongs to this release."""
@@ -135,6 +140,12 @@ class RolloutContext:
             wake_at = until
         slot = None if self.live is None else self.live.slot
         return RolloutStep(phase, tuple(decisions), wake_at, because, health, release, until, waits_for, ended, slot)
+
+
+def apart(side: TaskSet | None, now: datetime) -> timedelta:
+    """Minimum time between two observations that both count for a side."""
+    started = None if side is None else side.last_started
+    return CONFIRM_EVERY if started is not None and now - started >= PROVEN else LOOK_EVERY
 
 
 def of(policy: Strategy, seen: ObservedService, now: datetime) -> RolloutContext:
