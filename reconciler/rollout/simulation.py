@@ -34,6 +34,9 @@ FAILS_EVERY: Final = timedelta(seconds=30)
 PERSON_AFTER: Final = timedelta(minutes=10)
 """How long the simulation waits before it promotes, if promotion is manual."""
 
+LASTING: Final = (DeadlineKind.GATE, DeadlineKind.AT, DeadlineKind.VERIFY, DeadlineKind.WARM)
+"""Deadlines before which nothing happens by itself where nothing fails."""
+
 LONGEST: Final = 20_000
 """Looks after which a rollout that does not end is taken for one that never will."""
 
@@ -150,9 +153,9 @@ class Simulation:
         if step.wake_at is None:
             return self.now
         by_ecs = engines()[self.policy.engine].shifts_traffic is TrafficShifter.ECS  # it promotes by its own timer
-        long = (Phase.BAKING,) if by_ecs else (Phase.AWAITING_PROMOTION, Phase.BAKING)
-        asked = self.seen.marks.pending_request is not None
-        quiet = self.fail_at is None and not step.decisions and not asked and step.phase in long
+        due, asked = self.seen.marks.deadline, self.seen.marks.pending_request is not None
+        lasts = due is not None and due.stage in LASTING and not (by_ecs and due.stage is DeadlineKind.GATE)
+        quiet = self.fail_at is None and not step.decisions and not asked and lasts
         return step.until if quiet and step.until is not None and step.until > step.wake_at else step.wake_at
 
     # -- the script

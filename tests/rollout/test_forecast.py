@@ -13,6 +13,7 @@ from reconciler.rollout.attempts import KEPT_TIMES, ReleaseTimes
 from reconciler.rollout.durations import Durations
 from reconciler.rollout.engine import Phase, RolloutStep
 from reconciler.rollout.forecast import Forecast, Part, forecast, rounded
+from reconciler.rollout.simulation import Simulation
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.state_tags import of_tags, tags_of
 from reconciler.rollout.stored_state import Actor, Outcome, RolloutResult, StoredState
@@ -54,6 +55,17 @@ def test_traffic_steps_and_a_task_before() -> None:
     parts = dict(forecast(replace(TASK_SETS, shares=shares), 2, task=True).parts)
     assert parts[Part.SHIFT] == timedelta(minutes=15)
     assert parts[Part.TASK] == 90 * SECOND
+
+
+@pytest.mark.parametrize("engine", ["task_sets", "ecs_native", "codedeploy"])
+def test_days_of_waiting_are_forecast_in_a_few_looks(engine: str) -> None:
+    """While nothing but a deadline is waited for, the simulation goes straight to it: in traffic steps, too."""
+    day = timedelta(days=1)
+    policy = replace(TASK_SETS, engine=engine, shares=(Share(10, day), Share(50, 2 * day)), verify_for=day)
+    assert len(list(Simulation(policy, 2).steps())) < 150
+    parts = dict(forecast(policy, 2).parts)
+    assert timedelta() <= parts[Part.SHIFT] - 3 * day <= timedelta(minutes=2)
+    assert timedelta() <= parts[Part.VERIFY] - day <= timedelta(minutes=2)
 
 
 @pytest.mark.parametrize(
