@@ -30,18 +30,21 @@ if TYPE_CHECKING:
     from reconciler.model.resource import Address
     from reconciler.rollout.spec import RolloutSpec
     from reconciler.source.archive import Archive
-    from reconciler.spec.documents import Stack as StackDocument
     from reconciler.spec.specs import Specs
 
 
 def open_from_account(name: str, where: Where, *, color: str, verbose: int, why: str = "") -> Stack:
-    """The stack `name`; `why` says why its specs are not used. Raises `click.UsageError` if the region is unknown."""
+    """The stack `name`, as in its tag; `why` says why its specs are not used.
+
+    Raises `click.UsageError` if the region is unknown.
+    """
     from reconciler.cli.region import known_region
 
     region = known_region(where.region, where.profile)
     where = replace(where, region=region)
     archive = _accepted(name, region, where)
-    if archive is not None and (specs := archive.fetched.specs(archive.environment)).ok:
+    specs = None if archive is None else archive.fetched.specs(archive.environment)
+    if archive is not None and specs is not None and specs.ok and specs.stack_id == name:
         origin = f"as of the last accepted revision, {archive.revision}"
         _tell(why, f"using them {origin}")
         stack = signed_in_stack(
@@ -49,8 +52,9 @@ def open_from_account(name: str, where: Where, *, color: str, verbose: int, why:
         )
         stack.named = not why
         return stack
-    if archive is not None:
-        echo(f"warning: the last accepted revision, {archive.revision}, is not valid for this version", err=True)
+    if archive is not None and specs is not None:
+        fault = f"is of the stack {specs.stack_id}" if specs.ok else "is not valid for this version"
+        echo(f"warning: the last accepted revision, {archive.revision}, {fault}", err=True)
     _tell(why, "showing what the account has of the stack")
     stack = signed_in_stack(_bare(name, region), Path(), where, color=color, verbose=verbose, instead="the account")
     try:
@@ -68,8 +72,8 @@ def with_shown_stack(function: Callable[..., int]) -> Callable[..., int]:
     known.
     """
 
-    @click.option("--stack", "named", metavar="NAME", help="Show the stack of that name from the account instead, "
-                  "without specs; with --region.")  # fmt: skip
+    @click.option("--stack", "named", metavar="NAME", help="Show this stack (my-app, my-app@staging) from the "
+                  "account instead, without specs; with --region.")  # fmt: skip
     @options.aws
     @options.look
     @functools.wraps(function)
@@ -96,20 +100,22 @@ def _opened(
     except options.NoSpecs as error:
         raise click.UsageError(f"{error.message}; or name the stack with --stack and --region") from None
     except errors.SpecInvalid as error:
-        declared = _declared(find_specs(folder), environment)
-        if declared is None:
+        place = find_specs(folder)
+        invalid = _invalid(place, environment)
+        if invalid.stack is None:
             raise errors.SpecInvalid(f"{error}; --stack and --region show the stack from the account") from error
-        where = replace(where, region=where.region or declared.region)
-        return open_from_account(declared.name, where, color=color, verbose=verbose, why=str(error))
+        where = replace(where, region=where.region or invalid.stack.region)
+        why = f"the specs in {place} are invalid, and no valid ones are known here"
+        return open_from_account(invalid.stack_id, where, color=color, verbose=verbose, why=why)
 
 
-def _declared(folder: Path, environment: str | None) -> StackDocument | None:
-    """The Stack document of invalid specs, if that is valid on its own."""
+def _invalid(folder: Path, environment: str | None) -> Specs:
+    """With the Stack document, if that is valid on its own."""
     from reconciler.spec import discovery
     from reconciler.spec.load import load_sources
 
     sources, findings = discovery.read(folder)
-    return load_sources(sources, environment, folder=discovery.shown_folder(folder), found=findings).stack
+    return load_sources(sources, environment, folder=discovery.shown_folder(folder), found=findings)
 
 
 def _tell(why: str, what: str) -> None:
@@ -138,13 +144,18 @@ def _accepted(name: str, region: str, where: Where) -> Archive | None:
 
 
 def _bare(name: str, region: str) -> Specs:
-    """Specs that declare nothing but the stack."""
+    """Specs that declare nothing but the stack, `name` or, of an environment that shares it, `name@environment`."""
     import json
 
+    from reconciler.spec.discovery import ENVIRONMENTS
     from reconciler.spec.load import Source, load_sources
 
-    text = json.dumps({"kind": "Stack", "name": name, "region": region})
-    specs = load_sources([Source("stack.yaml", "stack.yaml", text.encode())])
+    stack, shared, environment = name.partition("@")
+    texts = {"stack.yaml": json.dumps({"kind": "Stack", "name": stack, "region": region})}
+    if shared:
+        texts[f"{ENVIRONMENTS}/{environment}/stack.yaml"] = ""
+    sources = [Source(path, path, text.encode()) for path, text in texts.items()]
+    specs = load_sources(sources, environment if shared else None)
     if not specs.ok:
         raise errors.SpecInvalid(f"{name!r} is not the name of a stack")
     return specs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import errors
@@ -20,15 +21,31 @@ if TYPE_CHECKING:
     from reconciler.queries.scheduled_runs import ScheduledTask
 
 
-def status_json(
-    session: RolloutSession,
-    statuses: list[ServiceStatus],
-    tasks: tuple[TaskStatus, ...],
-    scheduled: tuple[ScheduledTask, ...],
-    plan: Plan,
-    driver: DriverState,
-    output: str,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """A stack as it was observed, compared with its specs: its services, one-off tasks and scheduled tasks."""
+
+    session: RolloutSession
+    services: tuple[ServiceStatus, ...]
+    tasks: tuple[TaskStatus, ...]
+    scheduled: tuple[ScheduledTask, ...]
+    plan: Plan
+    driver: DriverState
+
+    @property
+    def pending(self) -> bool:
+        return any(one.pending for one in self.services)
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Why the plan is refused, without what is shown elsewhere and refuses nothing here."""
+        from reconciler.model.plan import RefusalCode
+
+        shown = (RefusalCode.SUSPENDED, RefusalCode.UNKNOWN_FORMAT, RefusalCode.MISSING)
+        return [one for one in self.plan.refusals if self.pending or one.code not in shown]
+
+
+def status_json(found: StackStatus, output: str) -> str:
     from reconciler.cli.output.driver_text import driver_document
     from reconciler.cli.output.logs_text import stopped_document
     from reconciler.cli.output.plan_json import (
@@ -42,10 +59,11 @@ def status_json(
     from reconciler.cli.output.rollout_json import read_only_document, status_document
     from reconciler.cli.output.scheduled_text import scheduled_document
 
+    session = found.session
     document = {
         "format_version": FORMAT_VERSION,
         "specs": {"valid": not session.stack.instead, "instead": session.stack.instead or None},
-        "driver": driver_document(driver, session.applied),
+        "driver": driver_document(found.driver, session.applied),
         "stack_suspended_by": session.suspended_by or None,
         "controller_restored": session.restored or None,
         "read_only": read_only_document(session.unreadable),
@@ -65,35 +83,26 @@ def status_json(
                     "limits": one.rollout.delivery.scales,
                 },
             }
-            for one in statuses
+            for one in found.services
         ],
         "not_deployed": [
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
         ],
-        "refusals": [refusal_document(refusal) for refusal in plan.refusals],
-        "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in tasks],
-        "scheduled": [scheduled_document(task) for task in scheduled],
+        "refusals": [refusal_document(refusal) for refusal in found.plan.refusals],
+        "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in found.tasks],
+        "scheduled": [scheduled_document(task) for task in found.scheduled],
     }
     return dumps(document) if output == "json" else json_line(document)
 
 
-def status_text_of(
-    session: RolloutSession,
-    statuses: list[ServiceStatus],
-    tasks: tuple[TaskStatus, ...],
-    scheduled: tuple[ScheduledTask, ...],
-    plan: Plan,
-    driver: DriverState,
-    *,
-    watch: bool,
-) -> str:
+def status_text_of(found: StackStatus, *, watch: bool) -> str:
     from reconciler.cli.output.driver_text import driver_lines
     from reconciler.cli.output.plan_text import refusal_lines
     from reconciler.cli.output.scheduled_text import scheduled_text
 
-    stack, look = session.stack, session.stack.look
-    notes = []
-    if session.stack.instead:
+    session, driver = found.session, found.driver
+    stack, look, notes = session.stack, session.stack.look, []
+    if stack.instead:
         why = "compared with the specs" if stack.named else "the specs are invalid; compared with them"
         notes.append(f"{look.sign('warn')} {why} {stack.instead}")
     if session.restored:
@@ -106,22 +115,13 @@ def status_text_of(
     blocks = ["\n".join(head), *(look.paint(note, "yellow") for note in notes)]
     blocks += [f"{look.sign('wait')} {address}   {not_ready}" for address, not_ready in session.missing.items()]
     more = {"driven": driver.counts, "paused": bool(session.suspended_by)}
-    blocks += [service_block(session, status, plan.names, watch=watch, **more) for status in statuses]
-    blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in refusals_shown(plan, statuses)]
-    blocks += [_task(session, task, watch=watch) for task in tasks]
-    blocks += [scheduled_text(task, look) for task in scheduled]
-    if not (statuses or tasks or scheduled or session.missing):
+    blocks += [service_block(session, status, found.plan.names, watch=watch, **more) for status in found.services]
+    blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in found.refusals]
+    blocks += [_task(session, task, watch=watch) for task in found.tasks]
+    blocks += [scheduled_text(task, look) for task in found.scheduled]
+    if not (found.services or found.tasks or found.scheduled or session.missing):
         blocks.append("The specs define no services and no tasks.")
     return "\n\n".join(blocks)
-
-
-def refusals_shown(plan: Plan, statuses: list[ServiceStatus]) -> list[Refusal]:
-    """Why the plan is refused, without what is shown elsewhere and refuses nothing here."""
-    from reconciler.model.plan import RefusalCode
-
-    pending = any(status.pending for status in statuses)
-    shown = (RefusalCode.SUSPENDED, RefusalCode.UNKNOWN_FORMAT, RefusalCode.MISSING)
-    return [one for one in plan.refusals if pending or one.code not in shown]
 
 
 def stop_line(stop: TaskStop, name: str, look: Look) -> str:

@@ -125,7 +125,7 @@ class AuditRecorder:
             "verb": entry.verb, "requested_by": entry.by, "reason": entry.why, "release": entry.release,
             "commit": entry.commit, "code": entry.refused,
         }  # fmt: skip
-        message = f"{entry.verb} requested by {entry.by}{why}{commit}{answer}"
+        message = f"{entry.asked} requested by {entry.by}{why}{commit}{answer}"
         self.recorder.emit(name, entry.address, message, {key: text for key, text in details.items() if text})
 
 

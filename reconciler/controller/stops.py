@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from reconciler import errors, events
@@ -42,6 +42,7 @@ MOST_DIAGNOSED: Final = 3
 """Kinds of stops in one look whose log is read; three calls each."""
 FRESH: Final = timedelta(minutes=10)
 """Time for which the log of a kind of stop is not read again."""
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 ROUTINE: Final = frozenset({"scaled-in", "killed-at-stop", "stop-failed"})
 """Causes of stops that were meant."""
 
@@ -70,30 +71,48 @@ class Subject:
 
 @dataclass(slots=True)
 class StopRecorder:
-    """`on_pass` receives each pass, and reads what it leads to."""
+    """`on_pass` receives each pass, and reads what it leads to.
+
+    `_asked` is when whose tasks were asked for last, `_looked` when they were read. `_waiting` are the tasks that have
+    ended and are not kept yet, by id, and `_ended` those that are.
+    """
 
     aws: AwsClient
     recorder: EventRecorder
     stops: TaskStops
     _seen: dict[Address, Sighting] = field(init=False, default_factory=dict)
+    _asked: dict[Address, datetime] = field(init=False, default_factory=dict)
     _looked: dict[Address, datetime] = field(init=False, default_factory=dict)
+    _waiting: dict[str, Subject] = field(init=False, default_factory=dict)
     _ended: set[str] = field(init=False, default_factory=set)
 
     def on_pass(self, result: PassResult) -> None:
         now, stack = self.aws.clock.now(), result.plan.stack
-        subjects = [*self._services(result, stack, now), *self._tasks(result)]
+        subjects = [*self._tasks(result), *self._services(result, stack, now)]
         if result.depth is Depth.FULL:
             subjects += self._scheduled(result, now)
         if not subjects:
             return
         try:
             known = {(stop.address, stop.alike): stop for stop in self.stops.read()}
-            for subject in subjects[:AT_ONCE]:
-                self._look(subject, known, now)
+            for subject in sorted(subjects, key=self._turn)[:AT_ONCE]:
+                self._try(subject, known, now)
         except errors.LeaseLost:
             raise
         except errors.ReconcilerError as error:
             log.warning(events.STOPS_FAILED, because=str(error))
+
+    def _turn(self, subject: Subject) -> datetime:
+        """Whoever was never asked about comes first, and what cannot be read keeps nothing else waiting."""
+        return self._asked.get(subject.address, NEVER)
+
+    def _try(self, subject: Subject, known: dict[tuple[str, str], TaskStop], now: datetime) -> None:
+        """Raises what the store raises; what AWS does not show is logged."""
+        self._asked[subject.address] = now
+        try:
+            self._look(subject, known, now)
+        except errors.AwsError as error:
+            log.warning(events.STOPS_FAILED, address=str(subject.address), because=str(error))
 
     def _services(self, result: PassResult, stack: str, now: datetime) -> Iterator[Subject]:
         for service in result.world.found.get("service", ()):
@@ -110,12 +129,14 @@ class StopRecorder:
         return before is None or not timedelta() <= now - before < APART
 
     def _tasks(self, result: PassResult) -> Iterator[Subject]:
-        """One-off tasks whose outcome has just been read."""
+        """One-off tasks whose outcome has just been read, or was and is not kept yet."""
         for one in result.world.found.get("task", ()):
             facts = one.facts
             fresh = one.health is ResourceHealth.DEGRADED and one_off.OUTCOME not in one.tags
             if fresh and facts.get("task") and facts["task"] not in self._ended:
-                yield Subject(one.address, str(facts["cluster"]), task=str(facts["task"]), ends=True)
+                id = str(facts["task"])
+                self._waiting[id] = Subject(one.address, str(facts["cluster"]), task=id, ends=True)
+        yield from self._waiting.values()
 
     def _scheduled(self, result: PassResult, now: datetime) -> Iterator[Subject]:
         """Scheduled tasks that had a run since they were looked at last."""
@@ -140,6 +161,7 @@ class StopRecorder:
                 self.recorder.emit(events.TASK_STOPPED, stop.address, stop_text(stop), details)
         if subject.task:
             self._ended.add(subject.task)
+            self._waiting.pop(subject.task, None)
         if all(task.stopped for task in tasks) and subject.address in self._seen:  # others are about to have a reason
             self._seen[subject.address] = self._seen[subject.address].looked()
 

@@ -116,19 +116,10 @@ def personal_statements(
     return tuple(one for one in maker.all() if one.actions and one.resources)
 
 
+@dataclass
 class _Person(Maker):
-    def __init__(
-        self,
-        kinds: ResourceTypes,
-        wanted: tuple[Desired[Any], ...],
-        deliveries: tuple[RolloutSpec, ...],
-        place: StackId,
-        extras: Extras,
-        needs: tuple[Needs, ...],
-        secrets: tuple[tuple[str, str], ...],
-    ) -> None:
-        self.needs, self.secrets = needs, secrets
-        super().__init__(kinds, wanted, deliveries, place, extras)
+    needs: tuple[Needs, ...]
+    secrets: tuple[tuple[str, str], ...]
 
     def all(self) -> Iterator[Statement]:
         if any(need.operates for need in self.needs):

@@ -60,23 +60,22 @@ def statements(
     return tuple(Maker(kinds, wanted, tuple(deliveries), place, extras or Extras()).all())
 
 
+@dataclass
 class Maker:
     """Statements for specs. What a person needs for single commands is less (people.py)."""
 
-    def __init__(
-        self,
-        kinds: ResourceTypes,
-        wanted: tuple[Desired[Any], ...],
-        deliveries: tuple[RolloutSpec, ...],
-        place: StackId,
-        extras: Extras,
-    ) -> None:
-        self.kinds, self.wanted, self.place, self.extras = kinds, wanted, place, extras
-        self.stack = tag_value(place.stack)
-        self.used = {want.address.kind for want in wanted if not kinds[want.address.kind].lookup}
-        if extras.all_types:
-            self.used = {name for name, kind in kinds.items() if not kind.lookup}
-        self.engines = {delivery.policy.engine for delivery in deliveries}
+    kinds: ResourceTypes
+    wanted: tuple[Desired[Any], ...]
+    deliveries: tuple[RolloutSpec, ...]
+    place: StackId
+    extras: Extras
+
+    def __post_init__(self) -> None:
+        self.stack = tag_value(self.place.stack)
+        self.used = {want.address.kind for want in self.wanted if not self.kinds[want.address.kind].lookup}
+        if self.extras.all_types:
+            self.used = {name for name, kind in self.kinds.items() if not kind.lookup}
+        self.engines = {delivery.policy.engine for delivery in self.deliveries}
         self.bound = self._bound()
 
     def all(self) -> Iterator[Statement]:

@@ -148,8 +148,7 @@ def of_request(entry: AuditEntry) -> ServiceEvent:
     details = {"verb": entry.verb, "by": entry.by, "reason": entry.why, "release": entry.release}
     details |= {"commit": entry.commit, "code": entry.refused, "answer": answer.partition(":")[0]}
     why = f" ({entry.why})" if entry.why else ""
-    what = f"{entry.verb.replace('+', ' ')}{'' if entry.address else ' of the stack'}"
-    text = f"{what} requested by {entry.by}{why}: {answer}"
+    text = f"{entry.asked} requested by {entry.by}{why}: {answer}"
     known = {key: text for key, text in details.items() if text}
     return ServiceEvent(entry.at, Source.ROLLOUT, text, f"said {entry.id} {details['answer']}", known)
 

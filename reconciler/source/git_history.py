@@ -28,7 +28,7 @@ def committed(folder: Path) -> Revision | None:
             commit = repository[repository.head()]
             if not isinstance(commit, Commit):
                 return None
-            path = place.relative_to(Path(repository.path).resolve()).as_posix().removeprefix(".")
+            path = _path(place, repository)
             reader = Reader(repository.object_store.__getitem__, shown_folder(folder))
             reader.read(commit.tree, path)
             found, _ = discovery.read(folder)
@@ -43,7 +43,7 @@ def last_valid(folder: Path, environment: str | None) -> Fetched | None:
     place = folder.resolve()
     try:
         with Repo.discover(str(place)) as repository:
-            path = place.relative_to(Path(repository.path).resolve()).as_posix().removeprefix(".")
+            path = _path(place, repository)
             paths = [path.encode()] if path else None
             for entry in repository.get_walker(paths=paths, max_entries=MOST):
                 reader = Reader(repository.object_store.__getitem__, shown_folder(folder))
@@ -56,3 +56,9 @@ def last_valid(folder: Path, environment: str | None) -> Fetched | None:
     except (NotGitRepository, OSError, *NONSENSE, errors.RevisionRejected, errors.SourceUnreachable):
         return None  # there is no history, or none that can be read
     return None
+
+
+def _path(place: Path, repository: Repo) -> str:
+    """As trees have it: the root is empty."""
+    path = place.relative_to(Path(repository.path).resolve()).as_posix()
+    return "" if path == "." else path

@@ -34,6 +34,11 @@ class AuditEntry:
     refused: str = ""
     because: str = ""
 
+    @property
+    def asked(self) -> str:
+        """What was asked for, for people: `scale 3`, `resume of the stack`."""
+        return f"{self.verb.replace('+', ' ')}{'' if self.address else ' of the stack'}"
+
 
 AuditTrail = Journal[AuditEntry]
 

@@ -92,6 +92,6 @@ class Journal(Generic[T]):
         for entry in entries if isinstance(entries, list) else ():
             try:
                 readable.append(self._read(entry))
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
                 continue
         return tuple(readable)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.aws.retry import is_read
+from reconciler.cli.lease import open_store
 from reconciler.cli.output.exits import Exit
 from reconciler.model.resource import Call
+from reconciler.source.archive import Archive, pack
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec.load import Source
+from reconciler.store.base import Copy
 from tests.cli.cli_runner import Typed, onstage
 from tests.harness.account_snapshot import difference, everything
+from tests.harness.cli import run
 from tests.harness.emulated_stack import SERVICE, EmulatedStack, emulated_stack
 from tests.harness.listener_watch import ListenerWatch
 
@@ -122,6 +129,42 @@ def test_a_prefix_on_a_live_stack_renames_nothing(small: Path) -> None:
         plan = planned(typed, None)
         assert (plan["actions"], plan["refusals"]) == ([], [])
         assert difference(before, everything(stage.transport.perform)) == {}
+
+
+def accept(stage: EmulatedStack, name: str, environment: str) -> None:
+    """As a version has that had one stack of that name for all environments."""
+    place, files = stage.desired_state.place, sorted(stage.folder.rglob("*.yaml"))
+    sources = tuple(Source(str(one.relative_to(stage.folder)), one.name, one.read_bytes()) for one in files)
+    data = pack(Archive(Fetched(Revision("c2d87dd"), sources, (), "specs"), environment))
+    with closing(open_store(None, stage.transport, name, place.account, place.region, None)) as store:
+        assert store.copies.swap("", Copy("1", 1, "c2d87dd", data))
+
+
+def test_with_broken_specs_an_environment_shows_its_own_stack(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the base's, which has its name; by that name with the environment, too."""
+    with emulated_stack(folder=small) as stage, onstage(stage) as typed:
+        done(typed, "apply", "-y", "-e", "staging")
+        stage.texts = {"kind: Cluster": "kind: Clustre"}
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another machine"))
+        ran = typed("status", "-e", "staging", "-o", "json")
+        assert (ran.code, json.loads(ran.out)["specs"]["instead"]) == (Exit.DONE, "the account"), ran.err
+        assert "nothing was sent to AWS" not in ran.err
+        base = typed("status")
+        assert (base.code, "reconciler:stack=shop\n" in base.err, base.out) == (Exit.FAILED, True, "")
+        where = ("--region", "us-west-2")
+        ran = run("status", "--stack", "shop@staging", "--watch", *where)
+        assert (ran.code, "--watch" in ran.err) == (Exit.DONE, True)
+        for name in ("shop", "shop@production"):
+            ran = run("status", "--stack", name, *where)
+            assert (ran.code, f"reconciler:stack={name}\n" in ran.err) == (Exit.FAILED, True), ran.err
+        accept(stage, "shop", "staging")
+        ran = run("status", "--stack", "shop", *where)
+        assert (ran.code, "is of the stack shop@staging" in ran.err) == (Exit.FAILED, True), ran.err
+        for name in ("shop@", "@staging", "shop@sta ging", "shop@a@b"):
+            ran = run("status", "--stack", name, *where)
+            assert (ran.code, "is not the name of a stack" in ran.err) == (Exit.FAILED, True), (name, ran.err)
 
 
 # -- the sample of the README

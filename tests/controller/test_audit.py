@@ -135,6 +135,7 @@ def test_counts_suspensions_and_resumptions_are_kept_with_who_and_why() -> None:
         ("suspend", "database migration"),
     ]
     assert [event.details["reason"] for event in recording.events] == ["load test", "over"]
+    assert recording.events[0].message == "scale 5 requested by ana: load test (commit 4f1c2ab 'Fix')"
 
 
 def test_the_request_to_run_a_task_again_is_kept() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +11,13 @@ from reconciler import errors
 from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
 from reconciler.controller.events import EventRecorder
-from reconciler.controller.stops import StopRecorder
+from reconciler.controller.stops import AT_ONCE, StopRecorder
 from reconciler.model.event import Event
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Call, Observed, ResourceHealth
 from reconciler.model.resource_type import Depth
+from reconciler.resources import task
 from reconciler.store.task_stops import TaskStops, task_stops
 from tests.harness.copies import StoredDocuments
 
@@ -46,10 +47,12 @@ class Ecs:
     tasks: list[dict[str, Any]]
     sent: list[Call] = field(default_factory=list)
     refusal: errors.AwsError | None = None
+    refused: str = ""
+    """Whose calls are refused; empty for all."""
 
     def perform(self, call: Call) -> dict[str, Any]:
         self.sent.append(call)
-        if self.refusal is not None:
+        if self.refusal is not None and call.params.get("serviceName", "").startswith(self.refused):
             raise self.refusal
         match call.operation:
             case "ListTasks":
@@ -92,11 +95,12 @@ class Recording:
         return [(one.address, one.count, one.exit_code) for one in self.stops.read()]
 
 
-def service(*messages: str, running: int = 1) -> tuple[Observed[Any]]:
+def service(*messages: str, running: int = 1, name: str = "web") -> tuple[Observed[Any]]:
     events = [{"id": text, "createdAt": NOW, "message": text} for text in messages]
     item = {"runningCount": running, "pendingCount": 0, "desiredCount": 1, "events": events}
     facts = {"item": item, "cluster": "apps"}
-    return (Observed(Address("service", "web"), ARN, None, {"reconciler:stack": "shop"}, facts=facts),)
+    arn = ARN.replace("web", name)
+    return (Observed(Address("service", name), arn, None, {"reconciler:stack": "shop"}, facts=facts),)
 
 
 STARTED = "(service web) has started 1 tasks: (task 1)."
@@ -147,6 +151,17 @@ def test_what_could_not_be_read_or_kept_is_tried_again() -> None:
     assert recording.kept == [("service/web", 1, 1)]
 
 
+def test_what_cannot_be_read_holds_up_nothing_else() -> None:
+    """However many services AWS refuses to show the tasks of."""
+    hidden = [found for number in range(AT_ONCE + 1) for found in service(STARTED, name=f"hidden-{number}")]
+    recording = Recording(Ecs([dead(1)], refusal=errors.Denied("no", code="AccessDenied"), refused="hidden"))
+    for _ in range(2):
+        recording.see(service=(*hidden, *service(STARTED)))
+    assert recording.kept == [("service/web", 1, 1)]
+    asked = {call.params["serviceName"] for call in recording.ecs.sent if call.operation == "ListTasks"}
+    assert len(asked) == AT_ONCE + 2
+
+
 def test_runs_of_scheduled_tasks_are_kept_with_their_outcome() -> None:
     """Looked at by a full pass, once a run was due; those that succeed are one entry."""
     target = {"Arn": CLUSTER, "EcsParameters": {"TaskDefinitionArn": "arn:aws:ecs:us-west-2:1:task-definition/web"}}
@@ -172,3 +187,20 @@ def test_a_one_off_task_that_failed_is_kept_once() -> None:
     for _ in range(2):
         recording.see(task=(failed,))
     assert recording.kept == [("task/seed", 1, 3)]
+
+
+def test_a_one_off_task_is_looked_at_until_it_is_kept() -> None:
+    """Its outcome is new in one pass only: the store did not answer then, and more than a few services were first."""
+    facts = {"cluster": "apps", "task": f"{1:032x}", "retry": ""}
+    new: Any = Observed(Address("task", "seed"), "t", None, {}, ResourceHealth.DEGRADED, "failed", facts=facts)
+    recorded: Any = replace(new, tags={task.OUTCOME: "exit 3"})
+    recording = Recording(Ecs([dead(1, 3)]))
+    recording.documents["stops"].down = True
+    recording.see(task=(new,))
+    recording.documents["stops"].down = False
+    crowd = [found for number in range(AT_ONCE) for found in service(STARTED, name=f"web-{number}")]
+    recording.see(service=tuple(crowd), task=(recorded,))
+    assert ("task/seed", 1, 3) in recording.kept
+    before = len(recording.ecs.sent)
+    recording.see(task=(recorded,))
+    assert len(recording.ecs.sent) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import zlib
 from collections.abc import Iterator
@@ -166,3 +167,13 @@ def test_a_journal_of_a_newer_version_is_not_written() -> None:
         with pytest.raises(errors.StoreFormatUnknown, match="task stops"):
             act()
     assert document.copy == newer
+
+
+@pytest.mark.parametrize(
+    "damage", [{"count": float("inf")}, {"at": "0001-01-01T00:00:00+14:00"}, {"since": None}, {"count": [1]}]
+)
+def test_an_entry_that_is_damaged_costs_no_other(damage: dict[str, object]) -> None:
+    """Whatever somebody has written there, a controller that reads it goes on."""
+    entries = [task_stops.document_of(CRASHED) | damage, task_stops.document_of(CRASHED)]
+    text = json.dumps({"format_version": journal.FORMAT, "entries": entries})
+    assert stops_of(StoredCopy(Copy("a", 0, "", zlib.compress(text.encode())))).read() == (CRASHED,)

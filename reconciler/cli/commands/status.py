@@ -19,9 +19,7 @@ from reconciler.cli.session import Stack
 if TYPE_CHECKING:
     from reconciler.cli.journals import Kept
     from reconciler.cli.rollout_session import RolloutSession
-    from reconciler.cli.service_status import ServiceStatus
-    from reconciler.cli.task_requests import TaskStatus
-    from reconciler.model.plan import Plan
+    from reconciler.cli.status_output import StackStatus
     from reconciler.model.resource import Address
     from reconciler.queries.scheduled_runs import ScheduledTask
 
@@ -46,7 +44,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     from reconciler.cli.journals import kept
     from reconciler.cli.rollout_session import open_rollouts
     from reconciler.cli.service_status import service_status
-    from reconciler.cli.status_output import status_json, status_text_of
+    from reconciler.cli.status_output import StackStatus, status_json, status_text_of
     from reconciler.cli.task_requests import task_statuses
     from reconciler.cli.task_subjects import task_address
     from reconciler.model.resource_type import Depth
@@ -54,6 +52,8 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     from reconciler.reconcile.pass_ import planned
 
     if stack.bare is not None:
+        if watch:
+            echo("warning: --watch needs the specs; the stack is shown once", err=True)
         return account_status(stack, service, output)
     stop, last, journals = threading.Event(), "", kept(stack)
     session, task = open_rollouts(stack), task_address(stack, service)
@@ -67,26 +67,24 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
 
     while True:
         plan, _ = planned(stack.target, session.world, stack.kinds, at=stack.aws.clock.now())
-        statuses = [service_status(session, rollout, plan, journals) for rollout in session.rollouts]
+        services = tuple(service_status(session, rollout, plan, journals) for rollout in session.rollouts)
         tasks = tuple(one for one in task_statuses(stack.target.desired, session.world) if shown(one.address))
         scheduled = _scheduled(session, shown, journals)
         driver = driver_state(stack, applied=session.applied)
         if watch and (output != "text" or not sys.stdout.isatty()):  # a line for each change, and not for each pass
             driver = replace(driver, report=replace(driver.report, passed_at=None))
-        if output == "text":
-            text = status_text_of(session, statuses, tasks, scheduled, plan, driver, watch=watch)
-        else:
-            text = status_json(session, statuses, tasks, scheduled, plan, driver, output)
+        found = StackStatus(session, services, tasks, scheduled, plan, driver)
+        text = status_text_of(found, watch=watch) if output == "text" else status_json(found, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
                 echo(CLEAR + stack.banner + "\n")
             say(text, stack.look)
             sys.stdout.flush()
         last = text
-        pending = any(status.pending for status in statuses) and not plan.refusals
-        stable = not pending and all(one.step.wake_at is None and not one.observed.waits for one in statuses)
+        pending = found.pending and not plan.refusals
+        stable = not pending and all(one.step.wake_at is None and not one.observed.waits for one in services)
         if not watch or (stable and not session.missing):
-            return _exit(session, statuses, tasks, plan)
+            return _exit(found)
         stack.aws.clock.wait(stop, REFRESH_SECONDS * stack.aws.clock.speed)
         if pending or any(task.state == "running" for task in tasks):
             target = stack.target
@@ -117,17 +115,17 @@ def _scheduled(session: RolloutSession, shown: Callable[[Address], bool], journa
     return tuple(tasks)
 
 
-def _exit(session: RolloutSession, statuses: list[ServiceStatus], tasks: tuple[TaskStatus, ...], plan: Plan) -> int:
+def _exit(found: StackStatus) -> int:
     """The worst of all services and tasks. A one-off task that runs is no rollout: it may run for ever."""
     from reconciler.cli.output.rollout_json import outcome_of
-    from reconciler.cli.status_output import READ_ONLY, refusals_shown
+    from reconciler.cli.status_output import READ_ONLY
 
-    codes = {outcome_of(status.observed, status.step) for status in statuses}
-    codes |= {Exit.PENDING for status in statuses if status.pending}
-    codes |= {Exit.ROLLED_BACK for task in tasks if task.state == "failed"}
-    codes |= {Exit.BLOCKED for task in tasks if task.state == READ_ONLY}
-    codes |= {Exit.BLOCKED} if session.unreadable or refusals_shown(plan, statuses) else set()
+    codes = {outcome_of(status.observed, status.step) for status in found.services}
+    codes |= {Exit.PENDING} if found.pending else set()
+    codes |= {Exit.ROLLED_BACK for task in found.tasks if task.state == "failed"}
+    codes |= {Exit.BLOCKED for task in found.tasks if task.state == READ_ONLY}
+    codes |= {Exit.BLOCKED} if found.session.unreadable or found.refusals else set()
     for code in (Exit.BLOCKED, Exit.ROLLED_BACK, Exit.WAITING, Exit.PENDING):
         if code in codes:
             return code
-    return Exit.PENDING if session.missing else Exit.DONE
+    return Exit.PENDING if found.session.missing else Exit.DONE

@@ -84,10 +84,9 @@ def history_text(
 
 def request_text(entry: AuditEntry) -> str:
     """`promote by ana, 2026-01-05 12:00 UTC: looks good`"""
-    what = f"{entry.verb.replace('+', ' ')} {'of the stack ' if not entry.address else ''}by {plain(entry.by)}"
     why = f": {plain(entry.why)}" if entry.why else ""
     refused = f" (refused: {plain(entry.because)})" if entry.refused else ""
-    return f"{what}, {entry.at:%Y-%m-%d %H:%M} UTC{why}{refused}"
+    return f"{entry.asked} by {plain(entry.by)}, {entry.at:%Y-%m-%d %H:%M} UTC{why}{refused}"
 
 
 def request_document(entry: AuditEntry) -> dict[str, Any]:
