@@ -34,7 +34,7 @@ def test_cpu_in_vcpus(value: str, meant: int) -> None:
     assert hint.endswith(f"write {meant}")
 
 
-@pytest.mark.parametrize("value", ["lots", "MB", "512XB", "''"])
+@pytest.mark.parametrize("value", ["lots", "MB", "512XB", "''", "400k"])
 def test_what_nobody_understands_has_no_hint(value: str) -> None:
     """Rather than a wrong one."""
     assert hints(f"{SERVICE}task: {{memory: {value}}}\n") == [""]
