@@ -14,6 +14,7 @@ from reconciler.spec import adopted_ids, checks, discovery, merge, placeholders,
 from reconciler.spec.diagnostics import Diagnostic, Severity, excerpted, in_order
 from reconciler.spec.discovery import Source
 from reconciler.spec.documents import KINDS, Document, Stack
+from reconciler.spec.masking import masked_lines
 from reconciler.spec.naming import Naming
 from reconciler.spec.node import Mapping, Position, Sequence
 from reconciler.spec.parse import Budget, parse
@@ -123,6 +124,6 @@ def _finished(findings: list[Diagnostic], sources: list[Source]) -> tuple[Diagno
     data = {source.shown: source.data for source in sources}
     done: list[Diagnostic] = []
     for file, group in groupby(found, key=lambda finding: finding.position.file):
-        lines = discovery.lines(data[file]) if file in data else []
+        lines = masked_lines(discovery.lines(data[file])) if file in data else []
         done += [excerpted(finding, lines) for finding in group]
     return tuple(done)

@@ -34,9 +34,8 @@ def hint(field: str, value: object) -> str:
 
 def _memory(text: str) -> str:
     match = _SIZE.fullmatch(text)
-    if match is None:
-        return ""
-    return f"it is in MiB: write {round(float(match[1]) * _FACTORS[match[2].lower()])}"
+    size = 0 if match is None else round(float(match[1]) * _FACTORS[match[2].lower()])
+    return f"it is in MiB: write {size}" if size else ""
 
 
 def _cpu(text: str) -> str:
@@ -48,7 +47,8 @@ def _cpu(text: str) -> str:
         share = float(cores[1])
     else:
         return ""
-    return f"it is in CPU units, 1024 for one vCPU: write {round(share * _UNITS)}" if share else ""
+    units = round(share * _UNITS)
+    return f"it is in CPU units, 1024 for one vCPU: write {units}" if units else ""
 
 
 def _mapping(field: str, items: Sequence[object]) -> str:

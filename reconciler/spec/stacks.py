@@ -31,25 +31,26 @@ def has_own_name(base: Documents, partial: Documents) -> bool:
 
 
 def check(specs: Specs, sources: list[Source]) -> Iterator[Diagnostic]:
-    """An error where another environment has the name that this one gives its Stack."""
+    """An error where the base or another environment has the name that this one gives its Stack."""
     if specs.stack is None or specs.environment is None or specs.shares_name:
         return
     ours = specs.stack.name, specs.stack.region
     base = _read(sources, None)
-    for environment in discovery.environments(sources):
+    for environment in (None, *discovery.environments(sources)):
         if environment == specs.environment:
             continue
-        partial = _read(sources, environment)
-        if not has_own_name(base, partial):
-            continue
+        partial = {} if environment is None else _read(sources, environment)
         root = _stack(merge.overlay(base, partial))
-        if root is None:
+        if root is None or (environment is not None and not has_own_name(base, partial)):
             continue
-        (other, *_), _ = placeholders.resolved([root], environment, ())
+        (other, *_), unknown = placeholders.resolved([root], environment, ())
+        if environment is None and unknown:  # the base is no stack without an environment
+            continue
         account = other.text("account")
         apart = None not in (account, specs.stack.account) and account != specs.stack.account
         if (other.text("name"), other.text("region")) == ours and not apart:
-            message = f"the environment {shown(environment)} has a Stack of the name {shown(specs.stack.name)}, too"
+            whose = "the base" if environment is None else f"the environment {shown(environment)}"
+            message = f"{whose} has a Stack of the name {shown(specs.stack.name)}, too"
             hint = "give one of them another name, or pin each to its `account`"
             notes = (Note("the other one", other.entries["name"].value.position),)
             yield Diagnostic("E2028", message, specs.where(specs.stack), hint=hint, notes=notes)

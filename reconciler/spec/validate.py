@@ -18,8 +18,8 @@ from reconciler.spec.naming import Naming
 from reconciler.spec.node import Mapping, Node, Scalar, Sequence, locate, plain
 
 _MOST = 100
-_MOST_FIELDS = 16
 """Findings in one document; beyond them a person fixes the first ones first."""
+_MOST_FIELDS = 16
 Path = tuple[str | int, ...]
 
 
@@ -86,7 +86,7 @@ def _translated(details: ErrorDetails, path: Path, root: Mapping, kind: type[Bas
     if sort == "extra_forbidden":
         block, name = _block(path[:-1], kind), str(_last(path))
         known = _fields(path[:-1], kind)
-        hint = did_you_mean(name, known) or _those_that_exist(known)
+        hint = did_you_mean(name, known) or _those_that_exist(known, kind)
         return Diagnostic("E1102", f"unknown field {shown(name)} in {block}", locate(root, path, key=True), hint=hint)
     if details["loc"] and details["loc"][-1] == "[key]":
         place, subject = locate(root, path, key=True), ""
@@ -99,12 +99,13 @@ def _translated(details: ErrorDetails, path: Path, root: Mapping, kind: type[Bas
     return Diagnostic(rule, subject + message, place, hint=hint or other_spellings.hint(_name(path), value))
 
 
-def _those_that_exist(names: list[str]) -> str:
-    """As many as a person reads at once."""
+def _those_that_exist(names: list[str], kind: type[BaseModel]) -> str:
+    """As many as a person reads at once, in the order of the reference, which has the common ones first."""
     if not names:
         return ""
-    shown_names, more = sorted(names)[:_MOST_FIELDS], len(names) - _MOST_FIELDS
-    return f"its fields: {', '.join(shown_names)}" + (f" and {more} more; see `reconciler schema`" if more > 0 else "")
+    shown_names, more = names[:_MOST_FIELDS], len(names) - _MOST_FIELDS
+    rest = f" and {more} more; see `reconciler explain {kind.__name__}`" if more > 0 else ""
+    return f"its fields: {', '.join(shown_names)}{rest}"
 
 
 def _name(path: Path) -> str:

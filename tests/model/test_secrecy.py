@@ -73,6 +73,10 @@ NAMED = [
     ("SECRET_KEY_BASE", "abc"),
     ("TOKEN_2", "abc"),
     ("WIDGET_KEY", "q7Zt2Lx9Vb4Nc8Md1Kf6"),
+    ("client_secret_value", "hunter22"),
+    ("SecretString", "hunter22"),
+    ("ClientSecret", "hunter22"),
+    ("apiKey", "hunter22"),
 ]
 HARMLESS = [
     ("ROLE", "arn:aws:iam::123456789012:role/my-app"),
@@ -120,6 +124,10 @@ HARMLESS = [
     ("JAVA_OPTS", "-Xmx512m -Dspring.profiles.active=prod -Dreset.password=false"),
     ("LOG_FORMAT", '%h %l %u %t "%r" %>s %b'),
     ("SKU", "SKU-2024-000123"),
+    ("token_endpoint", "https://login.example.com/oauth2/token"),
+    ("secret_name", "shop/login"),
+    ("TokenUrl", "https://login.example.com/oauth2/token"),
+    ("compass", "north"),
     ("PATH", "/usr/local/bin:/usr/bin:/bin"),
     ("CSP", "default-src 'self'; img-src https://*.example.com"),
 ]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.diff import diff
+from reconciler.model.diff import Change, diff
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.plan import Action, DeferralCode, Plan, Verb
-from reconciler.model.resource import Address, Desired, Observed, Spec
+from reconciler.model.plan import Action, DeferralCode, Note, Plan, Verb
+from reconciler.model.resource import Address, Desired, Observed, Ref, Spec
 from reconciler.model.type_registry import discover
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.filters import Context, agreement
@@ -108,3 +108,24 @@ def test_what_only_the_rollout_does_is_not_left_out_of_an_approved_plan() -> Non
     found = agreement(Plan("s", (roll, both)), agreed)
     assert found.actions == (roll,)
     assert [(one.action, one.code) for one in found.deferred] == [(both, DeferralCode.NOT_APPROVED)]
+
+
+def test_a_plan_that_waits_for_an_image_approves_the_revision_that_names_it() -> None:
+    """That alone: no other resource that is built on the image, no revision without it, and nothing more of one."""
+    image, other = Address("image", "web:v1"), Address("image", "other:v1")
+    revision = Change(("containers", "web", "image"), "web:v1", "web@sha256:1", release=True)
+    wanted = {
+        Address("task-definition", "web"): (image, (revision,)),
+        Address("task-definition", "other"): (other, (revision,)),
+        Address("task-definition", "more"): (image, (revision, Change(("tags",), "", "a"))),
+        Address("schedule", "web"): (image, (revision,)),
+    }
+    desired = {
+        at: Desired(at, ServiceSpec(cluster="c", name="web", task_definition=Ref(uses)))
+        for at, (uses, _) in wanted.items()
+    }
+    actions = [Action(Verb.UPDATE, at, "", changes, new=desired[at]) for at, (_, changes) in wanted.items()]
+    waiting = Plan("s", warnings=(Note(image, "not pushed"), Note(SERVICE, "waits")))
+    found = agreement(Plan("s", tuple(actions)), Context(ObservedState(), desired, discover(), agreed=waiting))
+    assert [one.address for one in found.actions] == [Address("task-definition", "web")]
+    assert {one.code for one in found.deferred} == {DeferralCode.NOT_APPROVED}

@@ -115,6 +115,15 @@ def test_two_environments_may_not_give_the_stack_one_name() -> None:
     assert [rules(specs) for specs in without_base.values()] == [{"E2028"}, {"E2028"}]
 
 
+def test_an_environment_may_not_spell_out_the_name_that_the_base_makes() -> None:
+    """It would have the id of the base, whose resources it would take for its own."""
+    both = environments(STACK.replace("shop", "'shop-{region}'"), staging="{kind: Stack, name: shop-us-west-2}")
+    (found,) = both["staging"].diagnostics
+    assert folder.told(found) == "E2028 staging.yaml 1:21 shop-us-west-2"
+    assert both[""].ok
+    assert environments(STACK.replace("shop", "'{environment}'"), x="")["x"].ok
+
+
 def test_an_environment_that_cannot_be_read_hinders_no_other() -> None:
     """Its own error is found where it is chosen."""
     broken = environments(STACK, staging="{kind: Stack, name: web}", production="kind: Stack\nname: [", other="- Stack")

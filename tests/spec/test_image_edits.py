@@ -92,6 +92,17 @@ def test_line_ends_a_byte_order_mark_and_other_documents_stay() -> None:
     assert after == {"web.yaml": data.replace(b"tag: v1", b"tag: v2").replace(b"nginx:1", b"nginx:3")}
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n"])
+def test_several_images_on_one_line_keep_their_places(end: bytes) -> None:
+    """Also where one becomes longer than it was, and whatever ends a line."""
+    web = service("web", "nginx:1").replace(b"main:\n      image: nginx:1\n      port: 80", b"MAIN").replace(b"\n", end)
+    line = b"{main: {image: %s, port: 80}, proxy: {image: %s}}"
+    before, then = (b"containers: " + line % images for images in ((b"nginx:1", b"web:1"), (b"nginx:1.28.0", b"web:2")))
+    web = web.replace(b"containers:" + end + b"    MAIN", before)
+    _, after = done({"web/main": "1.28.0", "web/proxy": "2"}, web=web)
+    assert after == {"web.yaml": web.replace(before, then)}
+
+
 def test_an_image_that_is_set_already_is_no_edit() -> None:
     edits, after = done({"web": "v1"}, web=service("web", "{registry: api, tag: v1}"))
     assert after == {}

@@ -11,7 +11,7 @@ from reconciler.model.ownership import FIELDS
 from reconciler.model.resource import Desired
 from reconciler.spec.compile import compile_specs
 from reconciler.spec.documents.network import Endpoint
-from tests.spec.folder import lay
+from tests.spec.folder import lay, rules
 
 
 def compiled(text: str) -> dict[str, Desired[Any]]:
@@ -217,3 +217,10 @@ def test_an_endpoint_has_ipv6_addresses_of_its_subnets() -> None:
     assert (FIELDS in plain.tags, FIELDS in dual.tags) == (False, True)
     (rules,) = (want.spec.ingress for name, want in found.items() if name.startswith("security-group-rules/net"))
     assert [(one.from_port, str(one.source)) for one in rules] == [(443, "10.8.0.0/20"), (443, "::/0")]
+
+
+def test_the_records_of_an_endpoint_that_keeps_its_address_type_are_not_judged() -> None:
+    """What an adopted endpoint has is known once it is read."""
+    text = "kind: Network\nname: my-workspace\n{}endpoints: [{{service: logs, dns_records: dualstack}}]\n"
+    assert rules(lay(text.format("adopt: true\n"))) == set()
+    assert rules(lay(text.format(""))) == {"E3024"}

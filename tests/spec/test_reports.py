@@ -215,6 +215,19 @@ SECRETS = {
     "s3cr3tvalue": ENVIRONMENT.replace("environment", "secrets") + " {API_KEY: s3cr3tvalue}\n",
     "AKIAIOSFODNN7EXAMPLE": SERVICE + "foo: AKIAIOSFODNN7EXAMPLE\n",
     "p4ssw0rd": SERVICE + "foo: 'postgres://app:p4ssw0rd@db/app'\n",
+    "l1sted": SERVICE + "traffic: {sign_in: {oidc: {client_secret: [l1sted]}}}\n",
+    "m4pped": SERVICE + "traffic: {sign_in: {oidc: {client_secret: {value: m4pped}}}}\n",
+    "unkn0wn": SERVICE + "traffic: {sign_in: {oidc: {client_secret_value: unkn0wn}}}\n",
+    "c4mel": SERVICE + "traffic: {sign_in: {oidc: {ClientSecret: c4mel}}}\n",
+    "anch0red": SERVICE + "client_secret: &secret anch0red\n",
+    "it3m": SERVICE + "client_secret:\n  - it3m\nbar: 1\n",
+    "bl0ck": SERVICE + "foo:\n  client_secret: |\n    abc\n    bl0ck\nbar: 1\n",
+    "qu0ted": SERVICE + "client_secret: 'abc\n  qu0ted'\nbar: 1\n",
+    "p4ired": ENVIRONMENT + " [{name: DB_PASSWORD, value: p4ired}]\n",
+    "p4ired above": ENVIRONMENT + "\n      - name: DB_PASSWORD\n        value: p4ired above\n        - foo\n",
+    "br0ken": SERVICE + "client_secret: @abc br0ken\n",
+    "two w0rds": SERVICE + "client_secret: two w0rds: x\n",
+    "4liased": SERVICE + "foo: &foo bar\n? *foo\n: bar\nclient_secret: [4liased]\n",
 }
 
 

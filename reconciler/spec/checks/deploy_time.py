@@ -57,8 +57,8 @@ def _delay(specs: Specs, service: Service, traffic: Forwarding, *at: str | int) 
         return
     given = "deregistration_delay" in traffic.model_fields_set
     place = specs.where(service, *at, *(("deregistration_delay",) if given else ()), key=not given)
-    default = "" if given else ", AWS's default,"
-    message = f"deregistration_delay: old tasks wait {_seconds(delay)}{default} in each release until they stop"
+    which = "deregistration_delay" if given else "no deregistration_delay, so AWS's default"
+    message = f"{which}: old tasks wait {_seconds(delay)} in each release until they stop"
     hint = f"deregistration_delay: 30s lets requests of half a minute end, and takes {_seconds(delay - DELAY)} less"
     yield Diagnostic("W4048", message, place, hint=hint)
 

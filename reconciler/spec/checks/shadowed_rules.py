@@ -31,14 +31,14 @@ class _Rule:
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
-    told: set[Position] = set()
+    reported: set[Position] = set()
     for rules in _by_listener(specs).values():
         ordered = sorted(rules, key=lambda rule: rule.priority)
         for index, rule in enumerate(ordered):
             before = next((one for one in ordered[:index] if one.priority < rule.priority and _takes(one, rule)), None)
-            if before is None or rule.place in told:
+            if before is None or rule.place in reported:
                 continue
-            told.add(rule.place)
+            reported.add(rule.place)
             message = f"the rule of {shown(rule.whose)} never matches: {shown(before.whose)} takes all of its requests"
             hint = f"give it a priority below {before.priority}, or conditions that the other one does not have"
             note = Note("the rule before it", before.place)
@@ -71,7 +71,7 @@ def _takes(before: _Rule, rule: _Rule) -> bool:
         _all(one.path, other.path, _covers)
         and _all(one.host, other.host, lambda wide, narrow: _covers(wide.lower(), narrow.lower()))
         and _all(one.method, other.method, lambda wide, narrow: wide == narrow)
-        and _all(one.query, other.query, _covers)
+        and _all(one.query, other.query, _parameter)
         and _all(one.source_ip, other.source_ip, _inside)
         and _all(one.path_regex, other.path_regex, lambda wide, narrow: wide == narrow)
         and _all(one.host_regex, other.host_regex, lambda wide, narrow: wide == narrow)
@@ -92,6 +92,17 @@ def _headers(
 ) -> bool:
     values = {name.lower(): several for name, several in narrow.items()}
     return all(_all(several, values.get(name.lower(), ()), covers) for name, several in wide.items())
+
+
+def _parameter(wide: str, narrow: str) -> bool:
+    """One that names no parameter is of the value of any."""
+    (named, value), (name, narrower) = _split(wide), _split(narrow)
+    return (not named or (bool(name) and _covers(named, name))) and _covers(value, narrower)
+
+
+def _split(parameter: str) -> tuple[str, str]:
+    name, equals, value = parameter.partition("=")
+    return (name, value) if equals else ("", parameter)
 
 
 def _inside(wide: Network, narrow: Network) -> bool:
