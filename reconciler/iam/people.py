@@ -14,7 +14,7 @@ from reconciler.iam import calls, rules
 from reconciler.iam.statement import Condition, Statement
 from reconciler.iam.statements import Extras, Maker
 from reconciler.model import formats, ownership
-from reconciler.model.permissions import Operation
+from reconciler.model.permissions import Binding, Operation
 from reconciler.model.resource import Desired
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile import request_tags
@@ -134,6 +134,7 @@ class _Person(Maker):
         found = super()._operations()
         if not any(need.operates for need in self.needs):
             found = {one for one in found if rules.reads(one) and one not in OUTPUT}
+            found = {one for one in found if rules.binding_of(one) is not Binding.READ_SECRET_VALUE}
         found |= {one for one in calls.of_modules(QUERIES, AROUND) if rules.reads(one) and one not in OUTPUT}
         for need in self.needs:
             found |= need.operations | (OUTPUT if need.output else frozenset())

@@ -167,7 +167,8 @@ class Maker:
         values, published = self._actions(Binding.READ_BY_NAME), self._named(Binding.READ_BY_NAME)
         yield Statement("LookUpValues", "the specs name these values of others", values, published)
         why = "client secrets of sign-ins are written to the load balancer"
-        yield Statement("ReadSecrets", why, self._actions(Binding.READ_SECRET), self._named(Binding.READ_SECRET))
+        read = self._actions(Binding.READ_SECRET, Binding.READ_SECRET_VALUE)
+        yield Statement("ReadSecrets", why, read, self._named(Binding.READ_SECRET))
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
 
     def _examines(self, here: Condition) -> Iterator[Statement]:

@@ -29,6 +29,7 @@ class Binding(Enum):
     READ_ZONES = auto()  # nothing: the service is in no region; left out without domains
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
     READ_SECRET = auto()  # names: secrets whose values are written to an API
+    READ_SECRET_VALUE = auto()  # the same names, for whoever writes them
     USER_POOLS = auto()  # names: the user pools of sign-ins
     READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
     MAKE = auto()  # the stack's tag in the request

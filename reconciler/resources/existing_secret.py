@@ -41,7 +41,7 @@ class ExistingSecret(LookedUpType[ExistingSecretSpec]):
     permissions: ClassVar[Permissions] = Permissions(
         bindings={
             ("secretsmanager", "DescribeSecret"): Binding.READ_SECRET,
-            ("secretsmanager", "GetSecretValue"): Binding.READ_SECRET,
+            ("secretsmanager", "GetSecretValue"): Binding.READ_SECRET_VALUE,
             ("ssm", "GetParameter"): Binding.READ_SECRET,
         }
     )

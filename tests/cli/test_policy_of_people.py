@@ -184,6 +184,36 @@ def test_a_request_may_set_no_other_tag_and_on_no_other_service(stage: EmulatedS
     assert lets(policy(specs_of(stage), "status"), tagged(service, KEYS["request"]), STACK)
 
 
+SIGN_IN = """  sign_in:
+    oidc:
+      issuer: https://login.example.com
+      authorization_endpoint: https://login.example.com/authorize
+      token_endpoint: https://login.example.com/token
+      user_info_endpoint: https://login.example.com/userinfo
+      client_id: shop
+      client_secret: secretsmanager:shop/login
+"""
+CERTIFICATE = "arn:aws:acm:us-west-2:123456789012:certificate/11111111-2222-3333-4444-555555555555"
+
+
+def test_who_only_looks_may_not_read_the_secret_of_a_sign_in() -> None:
+    """That it exists, and its version: the value is read by whoever writes it to the load balancer."""
+    texts = {
+        "{port: 80, protocol: HTTP}": f"{{port: 80, protocol: HTTPS, certificates: ['{CERTIFICATE}']}}",
+        "traffic:\n": f"traffic:\n{SIGN_IN}",
+    }
+    with emulated_stack(texts) as signing:
+        specs = specs_of(signing)
+    secret = {"SecretId": "shop/login"}
+    look, read = (Call("secretsmanager", name, secret) for name in ("DescribeSecret", "GetSecretValue"))
+    for name in ("status", "diff", "promote"):
+        allowed = policy(specs, name)
+        assert not lets(allowed, look, STACK), name
+        assert lets(allowed, read, STACK), name
+    assert not lets(policy(specs, "apply"), read, STACK)
+    assert not lets(policy(specs), read, STACK)
+
+
 def test_all_commands_together_fit_iams_limit(stage: EmulatedStack) -> None:
     specs = specs_of(stage)
     every = sorted(COMMANDS.keys() - {"apply", "destroy", "run"})
