@@ -127,10 +127,8 @@ class CommitReporter:
         seen, step = result.seen, result.step
         if seen is None or step is None:
             return
-        if step.ended is not None and result.error is None:
+        if step.ended is not None and result.error is None and step.ended.release != seen.wanted:
             self._say_of(result, step.ended.release, commit_states.of_end(step.ended))
-            if step.ended.release == seen.wanted:
-                return
         state = commit_states.of_service(result)
         if state is not None:
             self._say_of(result, seen.wanted, state, only_ends=before is None and result.at_rest)

@@ -49,6 +49,8 @@ def of_service(result: StepResult) -> State | None:
     seen, step = result.seen, result.step
     if seen is None or step is None or result.settling or not seen.wanted:
         return None
+    if step.ended is not None and step.ended.release == seen.wanted and result.error is None:
+        return of_end(step.ended)
     if seen.marks.unreadable:
         return CommitState.ERROR, f"read-only: {seen.marks.unreadable}"
     if result.stuck:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -16,6 +16,10 @@ from reconciler.notifications.forge_api import CommitMissing, ForgeApi
 
 MOST_COMMITS: Final = 100
 """Commits whose statuses are remembered."""
+
+PAGE: Final = 100
+"""What both APIs list at most at once."""
+MOST_PAGES: Final = 10
 
 Said = tuple[str, str]
 """State and description, as the API has them."""
@@ -124,6 +128,17 @@ class Forge(ABC):
 
     def _shortened(self, text: str) -> str:
         return text if len(text) <= self.longest else f"{text[: self.longest - 1]}…"
+
+
+def paged(page: Callable[[str], list[Any]]) -> list[Any]:
+    """Everything of a list that is asked for by pages, with the query of each."""
+    found: list[Any] = []
+    for number in range(1, MOST_PAGES + 1):
+        more = page(f"per_page={PAGE}&page={number}")
+        found += more
+        if len(more) < PAGE:
+            break
+    return found
 
 
 def _trim(kept: OrderedDict[str, Any]) -> None:

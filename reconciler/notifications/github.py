@@ -13,14 +13,12 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
 from reconciler.notifications.commit_status import CommitState, StackName
-from reconciler.notifications.forge import Forge, Said
+from reconciler.notifications.forge import PAGE, Forge, Said, paged
 from reconciler.notifications.forge_api import Ask, CommitMissing, ForgeApi, Refused, Token, repository
 from reconciler.notifications.webhook_client import ask
 
 TOKEN: Final = "RECONCILER_GITHUB_TOKEN"
 TOKEN_FILE: Final = "RECONCILER_GITHUB_TOKEN_FILE"
-PAGE: Final = 100
-MOST_PAGES: Final = 10
 
 
 @dataclass(slots=True)
@@ -36,14 +34,8 @@ class GitHub(Forge):
     longest: ClassVar[int] = 140
 
     def statuses(self, commit: str) -> dict[str, Said]:
-        known: dict[str, Said] = {}
-        for page in range(1, MOST_PAGES + 1):
-            path = f"/commits/{commit}/status?{urlencode({'per_page': PAGE, 'page': page})}"
-            found = self._call("GET", path, commit)["statuses"]
-            known |= {one["context"]: (one["state"], one.get("description") or "") for one in found}
-            if len(found) < PAGE:
-                break
-        return known
+        found = paged(lambda query: self._call("GET", f"/commits/{commit}/status?{query}", commit)["statuses"])
+        return {one["context"]: (one["state"], one.get("description") or "") for one in found}
 
     def put_status(self, commit: str, context: str, said: Said, link: str) -> None:
         body = {"state": said[0], "context": context, "description": said[1]}

@@ -14,14 +14,12 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
 from reconciler.notifications.commit_status import CommitState, StackName
-from reconciler.notifications.forge import Forge, Said
+from reconciler.notifications.forge import PAGE, Forge, Said, paged
 from reconciler.notifications.forge_api import Ask, CommitMissing, ForgeApi, Refused, Token, repository
 from reconciler.notifications.webhook_client import ask
 
 TOKEN: Final = "RECONCILER_GITLAB_TOKEN"
 TOKEN_FILE: Final = "RECONCILER_GITLAB_TOKEN_FILE"
-PAGE: Final = 100
-MOST_PAGES: Final = 10
 NOT_FROM_HERE: Final = "Cannot transition"
 """How the refusal of a state begins which cannot follow the present one: a state that is there already, above all."""
 
@@ -41,14 +39,8 @@ class GitLab(Forge):
     longest: ClassVar[int] = 255
 
     def statuses(self, commit: str) -> dict[str, Said]:
-        known: dict[str, Said] = {}
-        for page in range(1, MOST_PAGES + 1):
-            path = f"/repository/commits/{commit}/statuses?{urlencode({'per_page': PAGE, 'page': page})}"
-            found = self._call("GET", path, commit)
-            known |= {one["name"]: (one["status"], one.get("description") or "") for one in found}
-            if len(found) < PAGE:
-                break
-        return known
+        found = paged(lambda query: self._call("GET", f"/repository/commits/{commit}/statuses?{query}", commit))
+        return {one["name"]: (one["status"], one.get("description") or "") for one in found}
 
     def put_status(self, commit: str, context: str, said: Said, link: str) -> None:
         """One that runs already is not given another text by every GitLab: it keeps its own then."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler import errors
@@ -30,18 +31,26 @@ class Targets:
             one.close(seconds / len(self.all))
 
 
-def opened(texts: Iterable[str], transport: Transport, stack: str, link: str, *, in_git: bool) -> Targets:
+def opened(
+    texts: Iterable[str],
+    transport: Transport,
+    stack: str,
+    link: str,
+    *,
+    in_git: bool,
+    environ: Mapping[str, str] = os.environ,
+) -> Targets:
     """`texts` and those of the environment. `in_git`: the specs are in a repository, and have commits.
 
     Raises `errors.SpecInvalid`.
     """
-    every = [(text, forge_of(text)) for text in (*texts, *notifier.from_environment())]
+    every = [(text, forge_of(text, environ)) for text in (*texts, *notifier.from_environment(environ))]
     forges = [forge for _, forge in every if forge is not None]
     if forges and not in_git:
         raise errors.SpecInvalid(
             f"a {forges[0].label} target reports commits, and a folder has none; pass --source with a Git repository"
         )
-    events = [notifier.parse(text, transport) for text, forge in every if forge is None]
+    events = [notifier.parse(text, transport, environ=environ) for text, forge in every if forge is None]
     leads = Link(link)
     return Targets(
         tuple(Notifier(target, stack=stack) for target in events),

@@ -12,11 +12,13 @@ from structlog.testing import capture_logs
 
 from reconciler import errors, events
 from reconciler.clock import ManualClock
+from reconciler.model.resource import Call
 from reconciler.notifications.commit_notifier import ATTEMPTS, CommitNotifier, forge_of
 from reconciler.notifications.commit_status import CommitState, CommitStatus, Link, StackName
 from reconciler.notifications.forge import Forge
 from reconciler.notifications.github import github
 from reconciler.notifications.gitlab import gitlab
+from reconciler.notifications.targets import opened
 from reconciler.notifications.webhook_client import Unreachable
 from tests.harness.forges import TOKEN, StandIn, answer, github_stand_in, gitlab_stand_in, serving
 
@@ -319,3 +321,14 @@ def test_a_link_leads_where_it_was_told_to_or_to_the_console() -> None:
     for wrong in ("grafana", "https://a b", "https://x/{who}", "javascript:alert(1)"):
         with pytest.raises(errors.SpecInvalid):
             Link(wrong)
+
+
+def test_specs_in_a_folder_have_no_commits_to_report() -> None:
+    """It is refused at the start, and not silent for ever."""
+    with pytest.raises(errors.SpecInvalid, match="--source"):
+        opened(["github:ana/shop"], NoAws(), "shop", "", in_git=False, environ={"RECONCILER_GITHUB_TOKEN": TOKEN})
+
+
+class NoAws:
+    def perform(self, call: Call) -> dict[str, Any]:
+        raise AssertionError(call)
