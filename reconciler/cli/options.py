@@ -220,6 +220,18 @@ def notify_link(function: F) -> F:
     )(function)
 
 
+def only(function: F) -> F:
+    """Restriction to some resources."""
+    return click.option(
+        "--only",
+        multiple=True,
+        metavar="ADDRESS",
+        shell_complete=completions.addresses,
+        help="Restrict the plan to ADDRESS, a pattern such as 'listener-rule/*', or a service or task by its name, "
+        "with what it needs. Repeatable.",
+    )(function)
+
+
 def consent(function: F) -> F:
     """Changes that are refused unless they are allowed explicitly."""
     for option in (

@@ -24,22 +24,27 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to FILE for `apply`."
 )
+@options.only
 @options.consent
 @with_stack
-def diff(stack: Stack, output: str, out: Path | None) -> int:
+def diff(stack: Stack, output: str, out: Path | None, only: tuple[str, ...]) -> int:
     """Show the changes that `apply` would make, without making them.
+
+    With --only, just those of the named resources and of what they need; what is left out is listed.
 
     Exits with 0 if there is nothing to change, 2 if changes are pending and 5 if the plan is blocked.
     """
-    from reconciler.cli import plan_file
+    from reconciler.cli import plan_file, selection
     from reconciler.cli.examination import examined_cheaply
     from reconciler.cli.execute import report_calls
     from reconciler.cli.output.plan_text import effective
     from reconciler.cli.rollout_session import controller_of, open_rollouts
     from reconciler.rollout_driver.preview import with_attempts
 
+    selection.select(stack, only)
     report = controller_of(stack).look()
-    previews = open_rollouts(stack, report.world).previews()
+    selection.check(stack, report.world)
+    previews = selection.shown(open_rollouts(stack, report.world).previews(), report.plan)
     plan = with_attempts(report.plan, previews)
     if out is not None:
         plan_file.write(out, stack, plan)

@@ -34,6 +34,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "unsettled": [_note(note) for note in plan.unsettled],
         "failed": [_note(note) for note in plan.failed],
         "warnings": [_note(note) for note in plan.warnings],
+        "left_out": [{"verb": one.verb.value, "address": str(one.address)} for one in plan.left_out],
         "refusals": [refusal_document(refusal) for refusal in plan.refusals],
     }
 

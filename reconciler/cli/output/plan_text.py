@@ -37,6 +37,10 @@ def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *
             lines += [*_preview(preview, look), ""]
     if plan.deferred:
         lines += [*_deferred(plan, look), ""]
+    if plan.left_out:
+        lines.append(look.paint("Left out by --only:", "bold"))
+        lines += [look.paint(f"  {sign(action, look)} {action.address}", "dim") for action in plan.left_out]
+        lines.append("")
     for note in plan.waiting:
         lines.append(_note(look.sign("wait"), note, "waiting: "))
     for note in plan.failed:
@@ -67,7 +71,8 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         rollouts = _rollouts(previews)
         failed = f"; {len(plan.failed)} {_plural('task', len(plan.failed))} failed" if plan.failed else ""
         good = plan.unchanged - len(plan.failed)
-        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}."
+        left = f"; {len(plan.left_out)} {_plural('change', len(plan.left_out))} left out" if plan.left_out else ""
+        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}{left}."
         return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
     rolling = {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
@@ -86,6 +91,7 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         f"{plan.count(Verb.DELETE)} to delete",
     ]
     deferred = f" {len(plan.deferred)} deferred." if plan.deferred else ""
+    deferred += f" {len(plan.left_out)} left out." if plan.left_out else ""
     blocked = f" {len(plan.refusals)} blocked." if plan.refusals else ""
     return look.paint(f"Plan: {', '.join(words)}.", "bold") + f"{deferred}{blocked}   digest {plan.digest[:7]}"
 
