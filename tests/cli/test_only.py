@@ -12,8 +12,10 @@ import pytest
 
 from reconciler.cli import consent
 from reconciler.cli.output.exits import Exit
+from reconciler.source.base import Fetched, Revision
+from reconciler.spec import discovery
 from tests.cli.cli_runner import Typed, lease_of, onstage
-from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
+from tests.harness.emulated_stack import CLUSTER, SEED, SERVICE, SHORT, EmulatedStack, emulated_stack
 
 pytestmark = pytest.mark.apart
 
@@ -60,6 +62,25 @@ def test_what_is_not_there_is_an_error_with_what_is(type_: Typed) -> None:
     for word, near in ((SERVICE[:-2], SERVICE), (CLUSTER, f"cluster/{CLUSTER}"), ("queue/*", "reconciler tree")):
         ran = type_("diff", "--only", word)
         assert (ran.code, near in ran.err, ran.out) == (Exit.USAGE, True, "")
+
+
+def test_drift_is_told_from_a_change_of_the_specs(changed: EmulatedStack, type_: Typed) -> None:
+    """By the specs of the commit that was applied last, which the controller has recorded, or which is named."""
+    sources, findings = discovery.read(SEED)
+    fetched = Fetched(Revision("4f1c2ab" + "0" * 33, "ana"), sources, findings, "specs")
+    changed.laptop.client("ecs").put_cluster_capacity_providers(
+        cluster=CLUSTER, capacityProviders=[], defaultCapacityProviderStrategy=[]
+    )
+    with patch("reconciler.source.git_history.at", lambda folder, commit: fetched if commit == "main" else None):
+        found = json.loads(type_("diff", "-o", "json", "--base", "main").out)["origins"]
+        comment = type_("diff", "-o", "markdown", "--base", "main").out
+        assert type_("diff", "--base", "gone").code == Exit.USAGE
+    assert found["applied"]["commit"] == fetched.revision.id
+    origins = {row["address"]: row["origins"] for row in found["actions"]}
+    assert origins.pop(f"cluster/{CLUSTER}") == ["drift"]
+    assert set(map(tuple, origins.values())) == {("specs",)}
+    assert f"cluster/{CLUSTER}" not in comment.partition("<details")[0]
+    assert json.loads(type_("diff", "-o", "json").out)["origins"] is None
 
 
 # -- the plan first, and then the lease
