@@ -27,6 +27,7 @@ class Origin(StrEnum):
     SPECS = "specs"  # the specs have changed
     DRIFT = "drift"  # the account has changed
     RELEASE = "release"  # an image was pushed again under its tag
+    ROLLOUT = "rollout"  # the version that was applied last is not in production
     EARLIER = "earlier"  # a deletion that is left from specs before those that were applied last
 
 
@@ -90,6 +91,13 @@ def _origins(action: Action, wanted: Wanted, before: Wanted, follows: Any) -> It
         if value_at(now.spec, change.path) != value_at(then.spec, change.path):
             yield str(change), Origin.SPECS
         else:
-            yield str(change), follows(change) or (Origin.RELEASE if change.release else Origin.DRIFT)
+            yield str(change), follows(change) or _elsewhere(change)
     for key in (*action.tags.put, *action.tags.drop):
         yield f"tags.{key}", Origin.DRIFT if now.tags.get(key) == then.tags.get(key) else Origin.SPECS
+
+
+def _elsewhere(change: Change) -> Origin:
+    """Of a field that the specs have not changed."""
+    if change.release:
+        return Origin.ROLLOUT if change.rolls else Origin.RELEASE
+    return Origin.DRIFT

@@ -40,7 +40,7 @@ def committed(folder: Path) -> Revision | None:
 
 
 def at(folder: Path, commit: str) -> Fetched | None:
-    """`folder` as of a commit, by its id or any name that Git has for it; None if the repository does not have it."""
+    """`folder` as of a commit, by its id or the name of a branch or tag; None if the repository does not have it."""
     place = folder.resolve()
     try:
         with Repo.discover(str(place)) as repository:

@@ -105,6 +105,7 @@ def test_nobody_is_waited_for_before_the_plan_is_shown(changed: EmulatedStack, t
         assert (ran.code, "Plan: " in ran.err) == (Exit.BLOCKED, True)
         assert "locked by run by ana@ci-7 (4711)" in ran.err
         assert "waiting up to" not in ran.err
+        assert ("3 images" in ran.err and "--delete-images" in ran.err) is (command == "destroy")
 
 
 def test_a_plan_that_has_changed_is_shown_again(changed: EmulatedStack, type_: Typed) -> None:

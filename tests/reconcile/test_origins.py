@@ -76,6 +76,8 @@ def test_what_follows_from_a_change_is_of_its_origin(wanted: dict[Address, Desir
     assert found(wanted, wanted, pushed, update(SERVICE, name)).of == {
         DEFINITION: {Origin.RELEASE}, SERVICE: {Origin.RELEASE},
     }  # fmt: skip
+    registered = replace(name, new="arn:2", release=True)
+    assert found(wanted, wanted, update(SERVICE, registered)).of == {SERVICE: {Origin.ROLLOUT}}
     before = changed(wanted, DEFINITION, cpu=4096)
     cpu = update(DEFINITION, Change(("cpu",), 4096, 256))
     assert found(wanted, before, update(SERVICE, name), cpu).of[SERVICE] == {Origin.SPECS}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import options
 from reconciler.cli.output.terminal import say
 from reconciler.cli.session import Stack, with_stack
+
+if TYPE_CHECKING:
+    from reconciler.model.plan import Note, Plan
 
 
 @click.command()
@@ -37,6 +42,7 @@ def destroy(stack: Stack, output: str, auto_approve: bool, timeout: float | None
     def propose() -> Proposal:
         plan = controller.look().plan
         plan = replace(plan, actions=tuple(replace(action, because="") for action in plan.actions))  # the command is it
+        plan = replace(plan, warnings=(*plan.warnings, *_kept(stack, plan)))
 
         def show() -> None:
             say(look.paint(stack.banner, "bold") + "\n", look, err=True)
@@ -53,3 +59,18 @@ def destroy(stack: Stack, output: str, auto_approve: bool, timeout: float | None
         execute=lambda plan: execute(stack, controller, plan, output=output, timeout=timeout),
         unchanged=lambda plan: unchanged(stack, plan, output),
     )
+
+
+def _kept(stack: Stack, plan: Plan) -> Iterator[Note]:
+    """Registries that AWS does not delete, because nobody has said that their images may go."""
+    from reconciler.model.plan import Note
+    from reconciler.resources.repository import Repository, held_images
+
+    if stack.target.consent.delete_images:
+        return
+    repositories = {one.drop.id: one.address for one in plan.actions if one.address.kind == Repository.kind}
+    for id, count in stack.aws.run(held_images(repositories)).items():
+        images = f"{count} {'image' if count == 1 else 'images'}"
+        yield Note(
+            repositories[id], f"contains {images} and is not deleted; pass --delete-images to delete it with them"
+        )

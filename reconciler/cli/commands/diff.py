@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to FILE for `apply`."
 )
-@click.option("--base", metavar="COMMIT", help="The commit that was applied last, to tell drift from changes of the "
-              "specs. Default: the one that the controller has recorded.")  # fmt: skip
+@click.option("--base", metavar="COMMIT", help="The commit that was applied last, by its id, branch or tag, to tell "
+              "drift from changes of the specs. Default: the one that the controller has recorded.")  # fmt: skip
 @options.only
 @options.consent
 @with_stack

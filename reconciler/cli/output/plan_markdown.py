@@ -53,7 +53,7 @@ def plan_markdown(
     if origins is not None and others:
         noun = "resource" if len(others) == 1 else "resources"
         summary = f"Not from this change: {len(others)} {noun}, as of {origins.applied.short}"
-        rows = [(_code(str(action.address)), _plain(elsewhere_text(action, origins))) for action in others]
+        rows = [(_what(action), _plain(elsewhere_text(action, origins))) for action in others]
         parts.append(_folded(summary, "\n".join(_rows(("what", "why"), rows))))
     if applied is not None and applied.because:
         parts.append(f"Drift and changes of the specs are not distinguished: {_plain(applied.because)}.")
@@ -83,11 +83,14 @@ def _table(actions: Sequence[Action], previews: Sequence[RolloutPreview]) -> lis
 
 
 def _row(action: Action, preview: RolloutPreview | None) -> tuple[str, ...]:
+    return _code(sign(action, Look())), _what(action), _code(action.where), _risk(action, preview), _minutes(preview)
+
+
+def _what(action: Action) -> str:
     fields = [str(change) for change in action.changes] if action.verb is not Verb.CREATE else []
     fields += [f"tags.{key}" for key in (*action.tags.put, *action.tags.drop)] if action.verb is Verb.UPDATE else []
     more = f" and {len(fields) - MOST_FIELDS} more" if len(fields) > MOST_FIELDS else ""
-    what = f"{_code(str(action.address))}{': ' if fields else ''}{', '.join(map(_code, fields[:MOST_FIELDS]))}{more}"
-    return _code(sign(action, Look())), what, _code(action.where), _risk(action, preview), _minutes(preview)
+    return f"{_code(str(action.address))}{': ' if fields else ''}{', '.join(map(_code, fields[:MOST_FIELDS]))}{more}"
 
 
 def _rollout(preview: RolloutPreview) -> tuple[str, ...]:

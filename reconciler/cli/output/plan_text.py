@@ -168,6 +168,7 @@ def elsewhere_text(action: Action, origins: Origins) -> str:
         return f"drift since {short} in {', '.join(drifted)}" if drifted else ""
     texts = {
         "drift": f"drift: the specs have not changed since {short}, the account has",
+        "rollout": f"the specs have not changed since {short}; the rollout of that version is not complete",
         "release": f"the specs have not changed since {short}; the image was pushed again",
         "earlier": f"left over: not in the specs of {short} either",
     }
