@@ -75,7 +75,10 @@ class Forge(ABC):
         writes = 0
         if before != (state, text):
             writes += self._status(status.commit, context, (state, text), link)
-        return writes if status.service else writes + self._deploy(status.commit, (deployed, text), stack, link)
+        if status.service:
+            return writes
+        begins = status.state is not CommitState.SUPERSEDED  # there is nothing to end otherwise
+        return writes + self._deploy(status.commit, (deployed, text), stack, link, begins=begins)
 
     def _known(self, commit: str) -> dict[str, Said]:
         if commit not in self._statuses:
@@ -88,10 +91,12 @@ class Forge(ABC):
         self._known(commit)[context] = said
         return 1
 
-    def _deploy(self, commit: str, said: Said, stack: StackName, link: str) -> int:
+    def _deploy(self, commit: str, said: Said, stack: StackName, link: str, *, begins: bool) -> int:
         writes = 0
         if commit not in self._deployments:
-            writes += self._deployment(commit, stack)
+            writes += self._deployment(commit, stack, begins=begins)
+        if commit not in self._deployments:
+            return writes
         id, before = self._deployments[commit]
         if not self._same(before, said):
             self.put_deployment(id, said, link)
@@ -102,10 +107,12 @@ class Forge(ABC):
     def _same(self, before: Said, said: Said) -> bool:
         return before == said
 
-    def _deployment(self, commit: str, stack: StackName) -> int:
+    def _deployment(self, commit: str, stack: StackName, *, begins: bool) -> int:
         """Find the deployment of the commit, or create it in place of the one before. The number of writes."""
         listed = self.deployments(stack.environment)
         mine = next((id for id, of in listed if of == commit), None)
+        if mine is None and not begins:
+            return 0
         self._deployments[commit] = self.create(commit, stack) if mine is None else (mine, self.last(mine))
         _trim(self._deployments)
         if mine is not None:

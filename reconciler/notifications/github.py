@@ -68,9 +68,18 @@ class GitHub(Forge):
         try:
             return self.api.call(method, path, body)
         except Refused as refusal:
-            if refusal.status == 422 and refusal.reason.startswith("No "):  # commit, or ref
+            missing = refusal.status == 422 and refusal.reason.startswith("No ")  # commit, or ref
+            if missing or (refusal.status == 404 and self._accessible()):
                 raise CommitMissing(self.api.base.host, commit) from None
             raise
+
+    def _accessible(self) -> bool:
+        """Whether the repository is there: 404 is also what GitHub answers to whoever may not see it."""
+        try:
+            self.api.call("GET", "")
+        except Refused:
+            return False
+        return True
 
 
 def github(text: str, environ: Mapping[str, str], ask: Ask = ask) -> GitHub:

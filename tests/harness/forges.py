@@ -65,6 +65,10 @@ class StandIn:
 
 
 class GitHubStandIn(StandIn):
+    """`missing` is the status for a commit that it does not have: the reference names both."""
+
+    missing: int = 422
+
     def answer(self, method: str, path: list[str], query: Mapping[str, str], body: Any) -> Response:
         match method, path:
             case "GET", ["commits", commit, "status"] if commit in self.commits:
@@ -75,8 +79,10 @@ class GitHubStandIn(StandIn):
                 assert len(body["description"]) <= 140
                 self.statuses.setdefault(commit, []).append(body)
                 return answer(201, body)
+            case "GET", [""]:
+                return answer(200, {"full_name": "ana/shop"})
             case (_, ["commits", commit, _]) | (_, ["statuses", commit]):
-                return answer(422, {"message": f"No commit found for SHA: {commit}"})
+                return answer(self.missing, {"message": f"No commit found for SHA: {commit}"})
             case "GET", ["deployments"]:
                 mine = [one for one in self.deployments if one["environment"] == query["environment"]]
                 return answer(200, mine[::-1])

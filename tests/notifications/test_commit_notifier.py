@@ -129,6 +129,25 @@ def test_a_commit_that_is_gone_is_reported_once(made: Callable[..., Any]) -> Non
     assert (notifier.tally.failed, notifier.tally.sent) == (1, 1)
 
 
+def test_a_missing_commit_is_told_from_a_repository_that_may_not_be_seen() -> None:
+    """GitHub answers 404 to both; only the first is the commit's."""
+    for prefix, because in (("/repos/ana/shop", "does not have the commit"), ("/repos/bo/shop", "no access")):
+        stand_in, forge = of_github(B)
+        stand_in.missing = 404  # type: ignore[attr-defined]
+        stand_in.prefix = prefix
+        with capture_logs() as logs:
+            told(forge, status(A, "api", P))
+        assert [because in line["because"] for line in logs] == [True]
+
+
+@FORGES
+def test_what_was_superseded_before_it_began_is_no_deployment(made: Callable[..., Any]) -> None:
+    """Its status ends; a deployment that never was is not made to end it."""
+    stand_in, forge = made(A)
+    sent(forge, status(A, "", X))
+    assert (stand_in.deployments, list(stand_in.states(A))) == ([], [WHOLE])
+
+
 @FORGES
 def test_what_is_no_whole_id_is_never_asked_for(made: Callable[..., Any]) -> None:
     """A shortened id may name another commit, and an empty one none."""
@@ -166,7 +185,8 @@ def test_a_limit_or_an_outage_is_waited_for(made: Callable[..., Any], fault: Any
 def test_a_refusal_is_logged_once_with_what_to_look_at(made: Callable[..., Any], code: int, hint: str) -> None:
     """It is not tried again, but the next status is: the token may have been given more by then."""
     stand_in, forge = made(A)
-    stand_in.faults += [answer(code, {"message": "no"})] * 2
+    asks = 2 if (code, forge.label) == (404, "github") else 1  # whether it is the commit that is missing
+    stand_in.faults += [answer(code, {"message": "no"})] * 2 * asks
     with capture_logs() as logs:
         notifier = told(forge, status(A, "api", P), status(A, "web", P), status(A, "job", S))
     assert [hint in line["because"] for line in logs] == [True]
@@ -199,7 +219,7 @@ def test_what_waits_is_replaced_by_what_is_newer() -> None:
     assert entered.wait(SOON)
     for text in ("testing", "shifting traffic", "monitoring"):
         notifier(status(A, "web", P, text))
-    notifier(status(A, "web", S, "in production"))
+    notifier(status(A, "web", S, "in production", only_ends=True))
     assert notifier.tally.waiting == 1
     open_.set()
     notifier.close(SOON)
