@@ -20,6 +20,7 @@ from reconciler.local import long_polling, regions, strict, wire
 from reconciler.local.cloudtrail import recording
 from reconciler.local.codedeploy import hooks
 from reconciler.local.constraints import check as check_constraints
+from reconciler.local.eventbridge import sources
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
@@ -154,7 +155,10 @@ class LaptopAws:
             prepared = strict.before(world, call)
             if isinstance(prepared, Response):
                 return prepared
-            return strict.after(world, call, world.rest.dispatch(prepared))
+            tell = sources.before(world, call)
+            response = strict.after(world, call, world.rest.dispatch(prepared))
+            tell(response)
+            return response
         except Refusal as refusal:
             return wire.refuse(call, refusal, self._request_id())
 

@@ -107,7 +107,8 @@ def _scalar(value: Any) -> Any:
 
 
 def _lower(name: str) -> str:
-    return name[:1].lower() + name[1:]
+    """`ARN` becomes `arn`; it was `aRN` until 2024 (Secrets Manager User Guide, "CloudTrail entries")."""
+    return name.lower() if name.isupper() else name[:1].lower() + name[1:]
 
 
 # ---- EC2 ------------------------------------------------------------------------------------------------------------
