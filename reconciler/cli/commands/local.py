@@ -96,6 +96,19 @@ def urls(endpoint: str, output: str) -> int:
 
 
 @local.command()
+@click.option("--path", "only_path", is_flag=True, help="Print the path of its file instead.")
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
+def ca(only_path: bool, endpoint: str) -> int:
+    """Print the certificate of the authority that signs the emulator's certificates, in PEM.
+
+    Clients that trust it can verify listeners for HTTPS and TLS: curl --cacert "$(reconciler local ca --path)" URL
+    """
+    found = ask(endpoint, "ca")
+    echo(found["path"] if only_path else found["certificate"].rstrip())
+    return Exit.DONE
+
+
+@local.command()
 @click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def hooks(endpoint: str, output: str) -> int:
