@@ -72,8 +72,10 @@ class Repository:
 
 
 def checked(state: Path) -> Path:
-    """The emulator's folder, created if there is none. Raises `errors.UnknownFormat`."""
+    """The emulator's folder, created if there is none, and ignored by Git. Raises `errors.UnknownFormat`."""
     state.mkdir(parents=True, exist_ok=True)
+    if not (ignored := state / ".gitignore").exists():
+        ignored.write_text("*\n", encoding="utf-8")
     file = state / "format"
     try:
         found = file.read_text(encoding="utf-8", errors="replace").strip()

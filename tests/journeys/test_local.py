@@ -142,6 +142,10 @@ def test_images_are_pushed_and_things_are_broken_from_the_command_line(
     assert not (tmp_path / ".reconciler").exists()
     assert local("urls", endpoint=endpoint, cwd=tmp_path).stdout == ""
     assert local("hooks", endpoint=endpoint, cwd=tmp_path).stdout == ""
+    authority = Path(local("ca", "--path", endpoint=endpoint, cwd=tmp_path).stdout.rstrip("\n"))
+    assert authority == tmp_path / "state" / "ca.pem"
+    assert local("ca", endpoint=endpoint, cwd=tmp_path).stdout == authority.read_text()
+    assert (tmp_path / "state" / ".gitignore").read_text() == "*\n"
     assert local("function", "check", "SUCCEEDED", endpoint=endpoint, cwd=tmp_path).returncode == 0
     assert local("function", endpoint=endpoint, cwd=tmp_path).stdout == "check  SUCCEEDED\n"
     assert local("function", "--clear", endpoint=endpoint, cwd=tmp_path).returncode == 0

@@ -29,6 +29,7 @@ from reconciler.local.ports import (
     Target,
     TargetGroupSettings,
 )
+from reconciler.rollout_driver.smoke_tests import fetch
 from tests.harness.tls import self_signed
 from tests.local.data_plane.control import Recorder
 from tests.local.data_plane.stage import Connection, Scripted, Stage, default, echo, listener, to
@@ -188,6 +189,12 @@ def test_a_redirect_to_https_leads_to_where_it_is_on_this_machine(
     assert location("/a?b=1") == f"https://{place[0]}:10443/a?b=1"
     assert location("/away") == "https://example.com/away"
     assert get(moved, trusting(stage.authority.certificate())).status == 200
+
+
+def test_smoke_tests_take_any_certificate(stage: Stage) -> None:
+    """On this machine as on AWS, where a load balancer shows the certificate of the service's own name."""
+    host, port = serve(stage, secure())
+    assert fetch(f"https://{host}:{port}", "/", {}) == (200, "hello")
 
 
 # ---- targets --------------------------------------------------------------------------------------------------------
