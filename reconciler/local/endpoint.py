@@ -116,7 +116,10 @@ class Endpoint:
             case "GET", "urls":
                 return 200, self.laptop.urls()
             case "GET", "ca":
-                authority = self.laptop.authority()
+                try:
+                    authority = self.laptop.authority()
+                except OSError as error:
+                    return 500, {"error": f"the certificate authority cannot be stored: {error}"}
                 if authority is None:
                     return 404, {"error": "no listener of this emulator speaks TLS"}
                 return 200, dict(zip(("certificate", "path"), authority, strict=True))

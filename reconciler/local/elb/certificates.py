@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from cryptography import x509
 
+from reconciler.local.balancer.tls import context_of
 from reconciler.local.elb.state import Listener
 from reconciler.local.ports import ServerCertificate
 from reconciler.local.refusal import Refusal
@@ -31,21 +32,32 @@ def check_usable(world: World, arns: list[str]) -> None:
         found = _found(world, arn) if (service, region) in {("acm", world.region), ("iam", "")} else None
         if found is None:
             raise Refusal("CertificateNotFound", f"Certificate '{arn}' not found")
-        if service == "acm" and found.status != "ISSUED":
+        if (service == "acm" and found.status != "ISSUED") or not _can_be_shown(arn, found):
             message = f"The certificate '{arn}' must have a fully-qualified domain name, a supported signature"
             raise Refusal("UnsupportedCertificate", f"{message}, and a supported key size.")
 
 
 def shown_by(world: World, listener: Listener) -> tuple[ServerCertificate, ...]:
     """The certificates of a listener, the default one first."""
-    return tuple(_certificate(world, listener, arn) for arn in listener.certificates)
+    found = [(arn, _found(world, arn)) for arn in listener.certificates]
+    return tuple(
+        ServerCertificate(_hosts(world, listener)) if one is None else _certificate(arn, one) for arn, one in found
+    )
 
 
-def _certificate(world: World, listener: Listener, arn: str) -> ServerCertificate:
-    """One that was imported is shown itself; of one that ACM has issued, only its names are Amazon's to know."""
-    found = _found(world, arn)
-    if found is None:
-        return ServerCertificate(_hosts(world, listener))
+def _can_be_shown(arn: str, found: Any) -> bool:
+    """Whether its key is its own, and strong enough for OpenSSL, which AWS finds out when it is imported."""
+    try:
+        certificate = _certificate(arn, found)
+        if certificate.chain:
+            context_of(certificate)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def _certificate(arn: str, found: Any) -> ServerCertificate:
+    """One that was imported is shown itself; of one that ACM has issued, only its names count."""
     if ":iam:" in arn:
         return _imported(found.cert_body, PEM.findall(found.cert_chain or ""), found.private_key)
     if found.type != "IMPORTED":

@@ -142,6 +142,22 @@ def test_a_certificate_of_the_account_has_to_exist(stage: Stage, arn: str) -> No
         stage.elb.create_listener(Protocol="HTTPS", Certificates=[{"CertificateArn": arn}], **arguments)
 
 
+def test_a_certificate_needs_its_own_key(stage: Stage, tmp_path: Path) -> None:
+    """UnsupportedCertificate: what was imported with another's, or is no certificate at all."""
+    pem = self_signed(tmp_path)[1].read_text()
+    key = self_signed(tmp_path)[1].read_text().partition("-----BEGIN CERTIFICATE-----")[0]
+    body = f"-----BEGIN CERTIFICATE-----{pem.partition('-----BEGIN CERTIFICATE-----')[2]}"
+    acm, iam = stage.laptop.client("acm"), stage.laptop.client("iam")
+    uploaded = iam.upload_server_certificate(ServerCertificateName="x", CertificateBody="none", PrivateKey=key)
+    arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
+    for arn in (
+        acm.import_certificate(Certificate=body, PrivateKey=key)["CertificateArn"],
+        uploaded["ServerCertificateMetadata"]["Arn"],
+    ):
+        with refused("UnsupportedCertificate"):
+            stage.elb.create_listener(Protocol="HTTPS", Certificates=[{"CertificateArn": arn}], **arguments)
+
+
 def test_the_balancer_is_told_what_each_certificate_is_for(stage: Stage, tmp_path: Path) -> None:
     """Of one that ACM has issued its names; one that was imported itself, also when it is imported again; of one of
     another account the hosts of the listener's rules."""

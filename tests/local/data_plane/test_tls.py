@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -29,6 +30,7 @@ from reconciler.local.ports import (
     Target,
     TargetGroupSettings,
 )
+from reconciler.local.sign_in import SignIn
 from reconciler.rollout_driver.smoke_tests import fetch
 from tests.harness.tls import self_signed
 from tests.local.data_plane.control import Recorder
@@ -195,6 +197,15 @@ def test_smoke_tests_take_any_certificate(stage: Stage) -> None:
     """On this machine as on AWS, where a load balancer shows the certificate of the service's own name."""
     host, port = serve(stage, secure())
     assert fetch(f"https://{host}:{port}", "/", {}) == (200, "hello")
+
+
+def test_users_sign_in_over_https(stage: Stage) -> None:
+    """The provider sends them back by HTTPS, to the port by which they came."""
+    sign_in = SignIn("https://login.example.com/authorize", "shop", "openid", "AWSELBAuthSessionCookie", "authenticate")
+    place = serve(stage, secure(replace(HELLO, sign_in=sign_in)))
+    answer = get(place, trusting(stage.authority.certificate()))
+    back = parse_qs(urlsplit(answer.headers["Location"]).query)["redirect_uri"]
+    assert (answer.status, back) == (302, [f"https://shop.example.com:{place[1]}/oauth2/idpresponse"])
 
 
 # ---- targets --------------------------------------------------------------------------------------------------------
