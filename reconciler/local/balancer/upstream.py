@@ -23,7 +23,7 @@ CONNECT_TIMEOUT = 10.0  # seconds, an ALB's own
 BODILESS = frozenset({204, 304})
 
 
-UNVERIFIED = ssl.create_default_context()
+UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """A load balancer does not verify the certificates of targets, and tells them no name."""
 UNVERIFIED.check_hostname = False
 UNVERIFIED.verify_mode = ssl.CERT_NONE
