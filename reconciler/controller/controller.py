@@ -23,6 +23,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
+from reconciler.controller.drift_recorder import DriftRecorder
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -70,6 +71,7 @@ class Controller:
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
+        drift: DriftRecorder | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.reports, self.observer, self.begin = reports, observer or Observer(), begin
@@ -78,6 +80,7 @@ class Controller:
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
+        self.drift = drift or DriftRecorder(aws, kinds, recorder)
         self.timer = PassTimer(aws.clock, rhythm or Intervals())
         self.policy = DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
@@ -144,6 +147,7 @@ class Controller:
     def round(self) -> None:
         """Do everything that is due now."""
         self.wake.clear()
+        self.drift.turn()
         self._fetch()
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
@@ -283,7 +287,7 @@ class Controller:
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
         pass_events.record_refusals(self.recorder, report.refusals)
         if not report.refusals:
-            pass_events.record_drift(self.recorder, report.drifts)
+            self.drift.found(report)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
             pass_events.record_settled(self.recorder, self._expectations.still_declined())
@@ -343,5 +347,5 @@ class Controller:
             self.recorder.clear("later")
         pass_events.record_clock(self.recorder)
         pass_events.log_pass(report)
-        for tell in (self._until.on_pass, self.audit.on_pass, *self.reports):
+        for tell in (self._until.on_pass, self.audit.on_pass, self.drift.on_pass, *self.reports):
             tell(report)

@@ -112,6 +112,7 @@ class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     Spec = SecurityGroupRulesSpec
     not_exported: ClassVar[Mapping[str, str]] = {TERRAFORM: "aws_security_group has its rules"}
     judges: ClassVar[bool] = True
+    changed_by: ClassVar[tuple[str, ...]] = ("ModifySecurityGroupRules",)
     inside: ClassVar[tuple[str, str] | None] = ("group", "security-group")
     observe_after: ClassVar[tuple[str, ...]] = ("security-group",)
     replace: ClassVar[Replace] = Replace.NEVER
