@@ -129,7 +129,7 @@ def question(kind: ResourceType[Any], operations: Iterable[Operation], address: 
 
 
 def attributed(question: Question, writes: Iterable[ApiWrite], *, stack: str, own: str) -> Attribution | None:
-    """None where none of `writes` could have made the difference. `own` is the principal of this process."""
+    """None where none of `writes` could have made the difference. `own` is the ARN of this process, of a controller."""
     names = {name for _, name in _could(question)}
     fitting = {
         write.author.event: write
@@ -158,8 +158,11 @@ def _foreign(writes: Iterable[ApiWrite], stack: str, own: str) -> list[ApiWrite]
 
 
 def _is_own(write: ApiWrite, stack: str, own: str) -> bool:
-    """The user agent alone proves nothing: everybody chooses it. `reconciler` is our session in other accounts."""
-    return write.of_stack(stack) and (principal_of(write.principal) == principal_of(own) or write.author.name == OURS)
+    """The user agent alone proves nothing to a controller: everybody chooses it. `reconciler` is also the name of its
+    sessions in other accounts. A person who asks has another principal than the controller, and says none.
+    """
+    same = not own or principal_of(write.principal) == principal_of(own) or write.author.name == OURS
+    return write.of_stack(stack) and same
 
 
 def principal_of(arn: str) -> str:
@@ -210,7 +213,7 @@ def _parts(word: str) -> tuple[str, ...]:
 
 _REMOVES: Final = re.compile(r"^(Delete|Deregister|Release|Remove|Revoke|Terminate|Disassociate|Detach|Stop)")
 _CHANGES: Final = re.compile(r"^(Update|Modify|Put|Set|Replace)")
-_TAGS: Final = re.compile(r"Tag")
+_TAGS: Final = re.compile(r"Tag|^Untag")
 
 
 def _could(question: Question) -> tuple[Operation, ...]:

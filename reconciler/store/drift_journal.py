@@ -73,6 +73,23 @@ class DriftEntry:
             case Finding.UNREADABLE:
                 return f"who changed it is not known: {self.because}"
 
+    @property
+    def text(self) -> str:
+        """`corrected: security-group-rules/web ingress.tcp 22 from 0.0.0.0/0, by ana …`"""
+        return f"{self.outcome}: {self.address} {self.what}, {self.by}"
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "paths": list(self.paths),
+            "outcome": self.outcome,
+            "finding": self.finding.value,
+            "authors": [author.document() for author in self.authors],
+            "certain": self.certain,
+            "because": self.because or None,
+        }
+
 
 DriftJournal = Journal[DriftEntry]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from reconciler.cli.session import Stack, with_stack
 if TYPE_CHECKING:
     from reconciler.doctor.check import Finding
     from reconciler.model.plan import Plan
+    from reconciler.model.resource import Address
     from reconciler.rollout.outlook import RolloutPreview
 
 
@@ -24,10 +26,15 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to FILE for `apply`."
 )
+@click.option("--who", is_flag=True, help="Ask CloudTrail who has made the differences outside the specs.")
 @options.consent
+@options.store
 @with_stack
-def diff(stack: Stack, output: str, out: Path | None) -> int:
+def diff(stack: Stack, output: str, out: Path | None, who: bool) -> int:
     """Show the changes that `apply` would make, without making them.
+
+    Where a controller has found out who made a difference outside the specs, it is named. With --who, CloudTrail is
+    asked about the others, ten resources at most and for ten seconds; that needs `cloudtrail:LookupEvents`.
 
     Exits with 0 if there is nothing to change, 2 if changes are pending and 5 if the plan is blocked.
     """
@@ -35,6 +42,7 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     from reconciler.cli.examination import examined_cheaply
     from reconciler.cli.execute import report_calls
     from reconciler.cli.output.plan_text import effective
+    from reconciler.cli.plan_authors import plan_authors
     from reconciler.cli.rollout_session import controller_of, open_rollouts
     from reconciler.rollout_driver.preview import with_attempts
 
@@ -43,7 +51,8 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
     plan = with_attempts(report.plan, previews)
     if out is not None:
         plan_file.write(out, stack, plan)
-    _show(stack, plan, previews, examined_cheaply(stack, plan, report.world, previews), output)
+    authors = plan_authors(stack, plan, ask=who)
+    _show(stack, plan, previews, examined_cheaply(stack, plan, report.world, previews), authors, output)
     report_calls(stack)
     if plan.refusals:
         return Exit.BLOCKED
@@ -53,7 +62,12 @@ def diff(stack: Stack, output: str, out: Path | None) -> int:
 
 
 def _show(
-    stack: Stack, plan: Plan, previews: tuple[RolloutPreview, ...], findings: tuple[Finding, ...], output: str
+    stack: Stack,
+    plan: Plan,
+    previews: tuple[RolloutPreview, ...],
+    findings: tuple[Finding, ...],
+    authors: Mapping[Address, str],
+    output: str,
 ) -> None:
     from reconciler.cli.output.findings_text import findings_document, findings_github, findings_text
 
@@ -63,11 +77,12 @@ def _show(
             from reconciler.cli.output.plan_json import dumps, rollouts_document
 
             more = {"rollouts": rollouts_document(previews), "findings": findings_document(findings)}
-            echo(dumps(plan_file.document(stack, plan) | more))
+            named = {str(address): text for address, text in authors.items()}
+            echo(dumps(plan_file.document(stack, plan) | more | {"authors": named}))
         case "markdown":
             from reconciler.cli.output.plan_markdown import plan_markdown
 
-            echo(plan_markdown(plan, stack.banner, previews, findings_text(findings, Look())))
+            echo(plan_markdown(plan, stack.banner, previews, findings_text(findings, Look()), authors))
         case "github":
             from reconciler.cli.output.plan_github import plan_github
 
@@ -76,6 +91,6 @@ def _show(
             from reconciler.cli.output.plan_text import plan_text
 
             say(stack.look.paint(stack.banner, "bold") + "\n", stack.look)
-            say(plan_text(plan, stack.look, previews, verbose=stack.verbose), stack.look)
+            say(plan_text(plan, stack.look, previews, verbose=stack.verbose, authors=authors), stack.look)
             if findings:
                 say("\n" + findings_text(findings, stack.look), stack.look, nl=False)

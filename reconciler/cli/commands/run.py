@@ -248,10 +248,12 @@ class ControllerProcess:
         on_pass: Callable[[PassResult], None],
         store: Store,
     ) -> Controller:
+        from reconciler.cli.event_history import event_history
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
         from reconciler.controller.controller import Controller
+        from reconciler.controller.drift_recorder import DriftRecorder
         from reconciler.controller.events import EventRecorder
         from reconciler.controller.revisions import RevisionTracker
         from reconciler.controller.schedule import Intervals
@@ -260,6 +262,7 @@ class ControllerProcess:
         from reconciler.model.type_registry import discover
         from reconciler.rollout_driver.smoke_tests import SmokeTests
         from reconciler.store.audit_trail import audit_trail
+        from reconciler.store.drift_journal import drift_journal
         from reconciler.store.task_stops import task_stops
 
         def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
@@ -272,9 +275,14 @@ class ControllerProcess:
         shown = () if self.look is None else (printer(self.look),)
         recorder = EventRecorder(signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
+        kinds, identity = discover(), signed_in.identity
+        drift = DriftRecorder(
+            signed_in.aws, kinds, recorder, specs.stack_id, identity.arn, lambda: drift_journal(store),
+            event_history(signed_in), wake=self.wake.set,
+        )  # fmt: skip
         controller = Controller(
             signed_in.aws,
-            discover(),
+            kinds,
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
@@ -284,5 +292,6 @@ class ControllerProcess:
             stop=self.stop,
             wake=self.wake,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
+            drift=drift,
         )
         return controller

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
+from reconciler.diagnosis.observations import plain
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.resource import NOTHING, Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
@@ -22,15 +24,29 @@ COLORS = {
 }
 NAME_WIDTH = 44
 REMARK_WIDTH = 42
+LONGEST_AUTHOR = 400
 
 
-def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *, verbose: int = 0) -> str:
-    """The whole plan, with `previews` of the rollouts. The last line is the summary."""
+def plan_text(
+    plan: Plan,
+    look: Look,
+    previews: Sequence[RolloutPreview] = (),
+    *,
+    verbose: int = 0,
+    authors: Mapping[Address, str] = NOTHING,
+) -> str:
+    """The whole plan, with `previews` of the rollouts. The last line is the summary.
+
+    `authors` are those of differences that were made outside the specs, as `by ana …`.
+    """
     lines: list[str] = []
     remaining = {preview.address: preview for preview in previews}
     for action in plan.actions:
         preview = remaining.pop(action.address, None)
         lines += _action(action, plan, look, verbose, preview)
+        if action.address in authors:
+            author = f"changed outside the specs {plain(authors[action.address], LONGEST_AUTHOR)}"
+            lines.append("    " + look.flow([(author, "yellow")], indent="    "))
         lines.append("")
     for preview in remaining.values():
         if preview.shown:
