@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Stack
     from reconciler.model.plan import Action, Plan
     from reconciler.model.resource import Address
-    from reconciler.reconcile.attribution import Lookup, Question
+    from reconciler.reconcile.attribution import Question
+    from reconciler.reconcile.event_lookups import Lookup
     from reconciler.store.drift_journal import DriftEntry
 
 JOURNAL_SECONDS: Final = 3.0
@@ -101,7 +102,8 @@ class _Search:
                 self.found[action.address] = entry.by
 
     def _in_event_history(self, actions: list[Action]) -> None:
-        from reconciler.reconcile.attribution import attributed, lookups, read
+        from reconciler.reconcile.attribution import attributed
+        from reconciler.reconcile.event_lookups import lookups, read
 
         stack, client = self.stack.target.place.stack, event_history(self.stack.signed_in)
         known: dict[Lookup, list[ApiWrite]] = {}

@@ -89,8 +89,7 @@ class Controller:
         self._looked: PassResult | None = None
         self._agreed: Plan | None = None
         self._written: set[str] = set()
-        self._number = 0
-        self._pending = False
+        self._number, self._pending = 0, False
 
     @property
     def world(self) -> ObservedState | None:

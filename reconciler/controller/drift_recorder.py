@@ -29,8 +29,9 @@ from reconciler.log import log
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Observed
 from reconciler.model.type_registry import ResourceTypes
-from reconciler.reconcile.attribution import Attribution, Lookup, Question, attributed, lookups, question, read
+from reconciler.reconcile.attribution import Attribution, Question, attributed, question
 from reconciler.reconcile.drift import Drift
+from reconciler.reconcile.event_lookups import Lookup, lookups, read
 from reconciler.reconcile.result import PassResult
 from reconciler.store.drift_journal import DriftEntry, DriftJournal, Finding, settled
 

@@ -117,12 +117,6 @@ class ResourceType(KnownElsewhere[S], ABC):
     creates: ClassVar[tuple[str, ...]] = ()
     """Operations that create one. They are allowed although they name nothing that the stack owns yet."""
 
-    changed_by: ClassVar[tuple[str, ...]] = ()
-    """Operations by which others change one, beside those that its methods yield."""
-
-    named_within: ClassVar[int] = 2
-    """How deep in the parameters of a write one may be named as its target; what is deeper is what it refers to."""
-
     may_duplicate: ClassVar[bool] = False
     """AWS creates a second one without an error, because neither a name nor a place is unique: only the tags tell."""
 

@@ -1,8 +1,8 @@
 """Attribution of drift: which write of somebody else made a difference, from CloudTrail records.
 
-    Question ──► lookups ──► read    calls of LookupEvents, a few at each look
-        │                      │     EventBridge delivers the same records
-        └──────────────────────┴──► attributed: the newest write that could have made it
+    Question ──► event_lookups.py    calls of LookupEvents; EventBridge delivers the same records
+        │               │ records
+        └───────────────┴──► attributed: the newest write that could have made it
 
 What could have made it is derived: the operations are those that the methods of the resource type yield, and those
 that the type says others use (`changed_by`). A write counts if it names the resource where targets stand, not deep
@@ -13,28 +13,21 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.aws.catalogue import service_facts
-from reconciler.aws.cloudtrail import OURS, ApiWrite, looked_up, normalized, writes_of
+from reconciler.aws.cloudtrail import OURS, ApiWrite, normalized
 from reconciler.aws.ownership_guard import aliases
 from reconciler.aws.retry import is_read
 from reconciler.model.author import Author, by
 from reconciler.model.permissions import Operation
-from reconciler.model.resource import Address, Call, Calls, Observed, ServiceApi
+from reconciler.model.resource import Address, Call, Observed
 from reconciler.model.resource_type import ResourceType
-
-cloudtrail = ServiceApi("cloudtrail")
 
 LOOKBACK: Final = timedelta(days=1)
 """Age up to which a write may have made a difference that is found now."""
-AT_ONCE: Final = 4
-"""Look-ups for one question at one look, and pages of each: one call a page."""
-PAGES: Final = 2
-PAGE: Final = 50
 MOST: Final = 3
 """Callers that are named where each of several may be the one."""
 SHORTEST: Final = 5
@@ -130,7 +123,7 @@ def question(kind: ResourceType[Any], operations: Iterable[Operation], address: 
 
 def attributed(question: Question, writes: Iterable[ApiWrite], *, stack: str, own: str) -> Attribution | None:
     """None where none of `writes` could have made the difference. `own` is the ARN of this process, of a controller."""
-    names = {name for _, name in _could(question)}
+    names = {name for _, name in candidates(question)}
     fitting = {
         write.author.event: write
         for write in writes
@@ -216,7 +209,7 @@ _CHANGES: Final = re.compile(r"^(Update|Modify|Put|Set|Replace)")
 _TAGS: Final = re.compile(r"Tag|^Untag")
 
 
-def _could(question: Question) -> tuple[Operation, ...]:
+def candidates(question: Question) -> tuple[Operation, ...]:
     """The operations that could have made the difference, the likeliest first."""
     writes = [one for one in question.operations if not is_read(Call(*one))]
     own = {service for service, name in writes if not _TAGS.search(name)}  # others only lend a type their tags
@@ -240,77 +233,3 @@ def _could(question: Question) -> tuple[Operation, ...]:
         return whole, not any(field in name for field in fields), _CHANGES.match(one[1]) is None, one
 
     return tuple(sorted(found, key=rank))
-
-
-# -- the calls
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """One attribute, which is all that LookupEvents takes. `everywhere`: it is of services that are in no region, whose
-    events are in one region, whatever the region of the stack.
-    """
-
-    key: str
-    value: str
-    everywhere: bool = False
-
-
-def lookups(question: Question, look: int) -> tuple[Lookup, ...]:
-    """What is asked for at a look, which counts from 0; the next one also asks in another way, and for the next
-    operations.
-
-    By the name of the resource where CloudTrail indexes events by it, otherwise by operation.
-    """
-    could = _could(question)
-    by_name = [
-        Lookup("ResourceName", name, everywhere)
-        for everywhere in sorted({_is_everywhere(service) for service, _ in could})
-        if any(service_facts(service).in_event_history for service, _ in could if _is_everywhere(service) is everywhere)
-        for name in _indexed_names(question)
-    ]
-    by_operation = [
-        Lookup("EventName", name, everywhere)
-        for name, everywhere in dict.fromkeys((name, _is_everywhere(service)) for service, name in could)
-    ]
-    if not by_name:
-        return _part(by_operation, look)
-    return tuple(by_name[:AT_ONCE]) if look == 0 else (*by_name, *_part(by_operation, look - 1))[:AT_ONCE]
-
-
-def _part(of: Sequence[Lookup], look: int) -> tuple[Lookup, ...]:
-    start = AT_ONCE * (look % max(1, -(-len(of) // AT_ONCE)))
-    return tuple(of[start : start + AT_ONCE])
-
-
-def _is_everywhere(service: str) -> bool:
-    return not service_facts(service).regional
-
-
-def _indexed_names(question: Question) -> list[str]:
-    plain = sorted(name for name in question.names if ":" not in name and "/" not in name)
-    arns = sorted(name for name in question.names if name.startswith("arn:"))
-    return (plain or arns)[:1]
-
-
-def read(what: Lookup, question: Question) -> Calls[list[ApiWrite]]:
-    """The writes, newest first, up to a number of pages. Raises `errors.AwsError`."""
-    found: list[ApiWrite] = []
-    token: str | None = None
-    for _ in range(PAGES):
-        answer: Mapping[str, Any] = yield lookup(what, question, token)
-        found += writes_of(looked_up(answer))
-        token = answer.get("NextToken")
-        if not token:
-            break
-    return found
-
-
-def lookup(what: Lookup, question: Question, token: str | None = None) -> Call:
-    return cloudtrail.lookup_events(
-        LookupAttributes=[{"AttributeKey": what.key, "AttributeValue": what.value}],
-        StartTime=question.start,
-        EndTime=question.at,
-        MaxResults=PAGE,
-        NextToken=token,
-    )

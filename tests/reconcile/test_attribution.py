@@ -12,7 +12,8 @@ from reconciler.aws.ownership_guard import aliases
 from reconciler.iam import calls
 from reconciler.model.resource import Address, Observed
 from reconciler.model.type_registry import discover
-from reconciler.reconcile.attribution import AT_ONCE, Lookup, Question, attributed, lookup, lookups, question, read
+from reconciler.reconcile.attribution import Question, attributed, question
+from reconciler.reconcile.event_lookups import AT_ONCE, Lookup, lookup, lookups, read
 from reconciler.resources.dns_record import DnsRecordSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.security_group_rules import SecurityGroupRulesSpec
