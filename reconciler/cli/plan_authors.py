@@ -108,7 +108,8 @@ class _Search:
         stack, client = self.stack.target.place.stack, event_history(self.stack.signed_in)
         known: dict[Lookup, list[ApiWrite]] = {}
         for action in actions:
-            asked_for, writes = _question(self.stack, action), list[ApiWrite]()
+            asked_for = _question(self.stack, action)
+            writes: list[ApiWrite] = []
             for one in lookups(asked_for, 0):
                 if one not in known:
                     known[one] = client(one.everywhere).run(read(one, asked_for))

@@ -34,7 +34,7 @@ class Author:
     def __str__(self) -> str:
         """`ana (role Admin) with the AWS console from 203.0.113.7 at 14:05 UTC on 2026-12-01`"""
         role = f" (role {self.role})" if self.role else ""
-        tool = f" with {'the ' if self.tool.startswith('AWS C') else ''}{self.tool}" if self.tool else ""
+        tool = f" with {'the ' if self.tool.startswith(THE) else ''}{self.tool}" if self.tool else ""
         address = f" from {self.address}" if self.address else ""
         return f"{self.name}{role}{tool}{address} at {self.at:%H:%M} UTC on {self.at:%Y-%m-%d}"
 
@@ -54,4 +54,6 @@ def by(authors: Sequence[Author], *, certain: bool) -> str:
     return f"by {one_of}{(' and ' if certain else ' or ').join(map(str, authors))}"
 
 
+THE: Final = ("AWS console", "AWS CLI", "AWS CDK", "AWS SDK")
+"""Beginnings of the names of tools that take an article."""
 TEXTS: Final = ("name", "operation", "event", "role", "account", "address", "tool")
