@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reconciler.aws.client import AwsClient
     from reconciler.cli.session import SignedIn
-    from reconciler.controller.drift_recorder import Client
+    from reconciler.reconcile.event_lookups import Client
 
 
 def event_history(signed_in: SignedIn) -> Client:

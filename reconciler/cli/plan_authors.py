@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import errors, events
 from reconciler.cli.event_history import event_history
@@ -18,12 +18,10 @@ from reconciler.cli.output.terminal import echo
 from reconciler.log import log
 
 if TYPE_CHECKING:
-    from reconciler.aws.cloudtrail import ApiWrite
     from reconciler.cli.session import Stack
     from reconciler.model.plan import Action, Plan
     from reconciler.model.resource import Address
     from reconciler.reconcile.attribution import Question
-    from reconciler.reconcile.event_lookups import Lookup
     from reconciler.store.drift_journal import DriftEntry
 
 JOURNAL_SECONDS: Final = 3.0
@@ -102,19 +100,11 @@ class _Search:
                 self.found[action.address] = entry.by
 
     def _in_event_history(self, actions: list[Action]) -> None:
-        from reconciler.reconcile.attribution import attributed
-        from reconciler.reconcile.event_lookups import lookups, read
+        from reconciler.reconcile.event_lookups import search
 
-        stack, client = self.stack.target.place.stack, event_history(self.stack.signed_in)
-        known: dict[Lookup, list[ApiWrite]] = {}
+        client, known = event_history(self.stack.signed_in), dict[Any, Any]()
         for action in actions:
-            asked_for = _question(self.stack, action)
-            writes: list[ApiWrite] = []
-            for one in lookups(asked_for, 0):
-                if one not in known:
-                    known[one] = client(one.everywhere).run(read(one, asked_for))
-                writes += known[one]
-            author = attributed(asked_for, writes, stack=stack, own="")
+            author = search(_question(self.stack, action), 0, client, known, stack=self.stack.target.place.stack)
             if author is not None:
                 self.found[action.address] = str(author)
 

@@ -332,7 +332,7 @@ class Controller:
     # -- events
 
     def _on_result(self, result: StepResult) -> None:
-        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result):
+        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result, self.drift.on_result):
             tell(result)
 
     def _later(self, because: str) -> None:

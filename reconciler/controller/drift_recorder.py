@@ -23,7 +23,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.aws.cloudtrail import ApiWrite, writes_of
 from reconciler.controller.events import EventRecorder
-from reconciler.controller.pass_events import CORRECTED, record_drift
+from reconciler.controller.pass_events import CORRECTED, RECURRING, record_drift
 from reconciler.iam import calls
 from reconciler.log import log
 from reconciler.model.observed_state import ObservedState
@@ -31,8 +31,12 @@ from reconciler.model.resource import Address, Observed
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.attribution import Attribution, Question, attributed, question
 from reconciler.reconcile.drift import Drift
-from reconciler.reconcile.event_lookups import Lookup, lookups, read
+from reconciler.reconcile.event_lookups import Client, Lookup, search
 from reconciler.reconcile.result import PassResult
+from reconciler.rollout.actions import RolloutAction, SetWeights, UpdateHealthCheck, UpdateService
+from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.standing import TEST
 from reconciler.store.drift_journal import DriftEntry, DriftJournal, Finding, settled
 
 LOOKS: Final = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 3, 6, 10, 15, 20))
@@ -43,11 +47,9 @@ AT_ONCE: Final = 10
 MOST_PENDING: Final = 100
 MOST_HEARD: Final = 2000
 """Writes of others that are remembered from the events of a queue."""
+LONGEST_ID: Final = 500
 DENIED_FOR: Final = timedelta(hours=1)
 """Time for which CloudTrail is not asked again once that was denied."""
-
-Client = Callable[[bool], AwsClient]
-"""The client that CloudTrail is asked with; True: in the region that has the events of services in no region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class DriftRecorder:
     _heard: deque[ApiWrite] = field(init=False, default_factory=lambda: deque(maxlen=MOST_HEARD))
     _answers: deque[Answer] = field(init=False, default_factory=deque)
     _corrected: dict[tuple[Address, tuple[str, ...]], datetime] = field(init=False, default_factory=dict)
+    _contested: dict[Address, str] = field(init=False, default_factory=dict)
     _before: ObservedState | None = field(init=False, default=None)
     _asking: threading.Lock = field(init=False, default_factory=threading.Lock)
     _denied_at: datetime | None = field(init=False, default=None)
@@ -111,23 +114,25 @@ class DriftRecorder:
             return known[drift][1]
 
         for drift, outcome in record_drift(self.recorder, result.drifts, author_of):
-            asked_for, found = known[drift]
-            entry = DriftEntry(f"{now.isoformat()} {drift}"[:500], now, str(drift.address), drift.paths, outcome)
-            if found is not None:
-                self._keep(settled(entry, Finding.FOUND, authors=found.authors, certain=found.certain))
-            elif self.client is not None and len(self._due) < MOST_PENDING:
-                container = () if asked_for.inside is None else (asked_for.inside[0], *sorted(asked_for.inside[1]))
-                entry = replace(entry, names=tuple(sorted(asked_for.names)), container=container)
-                self._due[entry.id] = entry, asked_for
-                self._keep(entry)
-            else:
-                because = "CloudTrail is not asked" if self.client is None else "too much has changed at once"
-                self._keep(settled(entry, Finding.UNREADABLE, because=because))
-            if outcome == CORRECTED:
-                self._corrected[drift.address, drift.paths] = now
-                while len(self._corrected) > MOST_HEARD:
-                    del self._corrected[next(iter(self._corrected))]
+            self._begin(drift, outcome, *known[drift], now)
         self.turn()
+
+    def on_result(self, result: StepResult) -> None:
+        """Find out who keeps changing what a rollout writes; the event of that is the rollout's."""
+        address = result.rollout.address
+        if not isinstance(result.error, errors.Contested) or result.step is None:
+            self._contested.pop(address, None)
+            return
+        if self._contested.get(address) == str(result.error):
+            return
+        self._contested[address] = str(result.error)
+        now = self.aws.clock.now()
+        drift = contested(result.rollout.delivery, result.step.decisions)
+        asked_for = self._question(drift, self._before or ObservedState(), now)
+        known = attributed(asked_for, self._heard, stack=self.stack, own=self.own)
+        if known is not None:
+            self._report(drift.address, drift.paths, known)
+        self._begin(drift, RECURRING, asked_for, known, now)
 
     def on_pass(self, result: PassResult) -> None:
         self._before = result.world
@@ -146,6 +151,24 @@ class DriftRecorder:
             self.beside(lambda: self._ask(due[:AT_ONCE], now))
 
     # -- what is asked
+
+    def _begin(self, drift: Drift, outcome: str, asked_for: Question, found: Attribution | None, now: datetime) -> None:
+        """Keep what was reported, and have its author looked up if that is not known."""
+        entry = DriftEntry(f"{now.isoformat()} {drift}"[:LONGEST_ID], now, str(drift.address), drift.paths, outcome)
+        if found is not None:
+            entry = settled(entry, Finding.FOUND, authors=found.authors, certain=found.certain)
+        elif self.client is not None and len(self._due) < MOST_PENDING:
+            container = () if asked_for.inside is None else (asked_for.inside[0], *sorted(asked_for.inside[1]))
+            entry = replace(entry, names=tuple(sorted(asked_for.names)), container=container)
+            self._due[entry.id] = entry, asked_for
+        else:
+            because = "CloudTrail is not asked" if self.client is None else "too much has changed at once"
+            entry = settled(entry, Finding.UNREADABLE, because=because)
+        self._keep(entry)
+        if outcome == CORRECTED:
+            self._corrected[drift.address, drift.paths] = now
+            while len(self._corrected) > MOST_HEARD:
+                del self._corrected[next(iter(self._corrected))]
 
     def _question(self, drift: Drift, world: ObservedState, now: datetime) -> Question:
         seen = [*_at(world, drift.address), *_at(self._before or ObservedState(), drift.address)]
@@ -185,22 +208,17 @@ class DriftRecorder:
     def _look(
         self, entry: DriftEntry, asked_for: Question, known: dict[Lookup, list[ApiWrite]], now: datetime
     ) -> Answer:
-        """`known` are answers of this turn: what has changed at once often has one author."""
         if self._denied_at is not None and now - self._denied_at < DENIED_FOR:
             return Answer(entry.id, because=DENIED, denied=True)
         assert self.client is not None
-        writes: list[ApiWrite] = []
         try:
-            for one in lookups(asked_for, entry.looks):
-                if one not in known:
-                    known[one] = self.client(one.everywhere).run(read(one, asked_for))
-                writes += known[one]
+            found = search(asked_for, entry.looks, self.client, known, stack=self.stack, own=self.own)
         except errors.Denied:
             self._denied_at = now
             return Answer(entry.id, because=DENIED, denied=True)
         except errors.ReconcilerError as error:
             return Answer(entry.id, because=f"CloudTrail did not answer: {error}")
-        return Answer(entry.id, attributed(asked_for, writes, stack=self.stack, own=self.own))
+        return Answer(entry.id, found)
 
     # -- what is known of it
 
@@ -226,6 +244,10 @@ class DriftRecorder:
             self._due[entry.id] = entry, asked_for
         self._keep(entry)
 
+    def _report(self, address: Address, paths: tuple[str, ...], found: Attribution) -> None:
+        what = ", ".join(paths) or "deleted"
+        self.recorder.emit(events.DRIFT_ATTRIBUTED, str(address), f"{what}: {found}", found.details)
+
     def _keep(self, entry: DriftEntry) -> None:
         self._unwritten[entry.id] = entry
         while len(self._unwritten) > MOST_PENDING:
@@ -245,6 +267,20 @@ class DriftRecorder:
 
 
 DENIED: Final = "cloudtrail:LookupEvents is not allowed; `reconciler iam-policy` prints the permissions"
+
+
+def contested(delivery: RolloutSpec, decisions: Iterable[RolloutAction]) -> Drift:
+    """What others keep changing of what a rollout would write, as drift."""
+    for decision in decisions:
+        if isinstance(decision, SetWeights):
+            entry = delivery.test if decision.listener == TEST else delivery.production
+            if entry is not None:
+                return Drift(entry, ("actions" if entry.kind == "listener-rule" else "default_action",))
+        if isinstance(decision, UpdateService):
+            return Drift(delivery.service, ("deployment",))
+        if isinstance(decision, UpdateHealthCheck):
+            return Drift(delivery.service, ("health_check",))
+    return Drift(delivery.service, ("task_set",))
 
 
 def _at(world: ObservedState, address: Address) -> list[Observed[Any]]:

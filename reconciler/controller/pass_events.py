@@ -19,6 +19,7 @@ from reconciler.reconcile.result import PassResult
 
 MINUTE: Final = timedelta(minutes=1)
 CORRECTED: Final = "corrected"
+RECURRING: Final = "recurring"
 DECLINED: Final = "declined "
 """Beginning of the keys of changes that AWS has declined, before the id and the address of the resource."""
 
@@ -46,7 +47,7 @@ def record_drift(
         name, outcome = (events.DRIFT_REPAIRED, CORRECTED) if again else (events.DRIFT_FOUND, "detected")
         because = f"{one}{reason}"
         if one.contested:
-            name, outcome = events.CONTESTED, "recurring"
+            name, outcome = events.CONTESTED, RECURRING
             because = f"{one} was reverted {REVERTS} times; not corrected again until the specs change"
         key = f"{name} {because}"
         if not again and recorder.is_ongoing(key):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic
 
+from reconciler.model.permissions import Operation
 from reconciler.model.resource import Observed, S
 
 TERRAFORM: Final = "terraform"
@@ -59,7 +60,7 @@ class KnownElsewhere(Generic[S]):
     not_exported: ClassVar[Mapping[str, str]] = {}
     """Tool → why it, or a part of it, cannot be imported there."""
 
-    changed_by: ClassVar[tuple[str, ...]] = ()
+    changed_by: ClassVar[tuple[Operation, ...]] = ()
     """Operations by which others change one, beside those that its methods yield."""
 
     named_within: ClassVar[int] = 2

@@ -78,10 +78,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who made a difference, the newest first. `certain`: all of them did; otherwise one of them did."""
+    """Who made a difference, the newest first. `certain`: all of them did; otherwise one of them did. `exact`: their
+    calls say that they set just these fields, or that they deleted it.
+    """
 
     authors: tuple[Author, ...]
     certain: bool = True
+    exact: bool = False
 
     def __str__(self) -> str:
         return by(self.authors, certain=self.certain)
@@ -110,8 +113,7 @@ def question(kind: ResourceType[Any], operations: Iterable[Operation], address: 
         if kind.inside is not None:
             inside |= aliases(str(getattr(one.spec, kind.inside[0], None) or ""))
     container = None if kind.inside is None else (normalized(kind.inside[0]), frozenset(inside))
-    of = {service for service, _ in operations}
-    every = {*operations, *((service, name) for service in of for name in kind.changed_by)}
+    every = {*operations, *kind.changed_by}
     return Question(
         address, paths, at, frozenset(names - {""}), tuple(sorted(every)), container if inside - {""} else None,
         kind.named_within,
@@ -131,7 +133,7 @@ def attributed(question: Question, writes: Iterable[ApiWrite], *, stack: str, ow
     }
     newest_first = sorted(fitting.values(), key=lambda write: (write.at, write.author.event), reverse=True)
     if not question.paths:
-        return _of(_foreign(newest_first, stack, own)[:1])
+        return _of(_foreign(newest_first, stack, own)[:1], exact=True)
     exact: list[ApiWrite] = []
     for path in question.paths:
         found = [write for write in newest_first if _sets(write, path)]
@@ -139,7 +141,7 @@ def attributed(question: Question, writes: Iterable[ApiWrite], *, stack: str, ow
             break
         exact += _foreign(found, stack, own)[:1]
     else:
-        return _of(exact, certain=True)
+        return _of(exact, exact=True)
     others = [write for write in newest_first if not _is_own(write, stack, own)]
     near = [write for write in others if any(_mentions(write, path) for path in question.paths)]
     return _of(near or others)
@@ -164,13 +166,13 @@ def principal_of(arn: str) -> str:
     return f"{match[1]}/{match[2] or match[3]}" if match else arn
 
 
-def _of(writes: Iterable[ApiWrite], *, certain: bool | None = None) -> Attribution | None:
+def _of(writes: Iterable[ApiWrite], *, exact: bool = False) -> Attribution | None:
     """The newest call of each caller."""
     authors: dict[tuple[str, ...], Author] = {}
     for write in sorted(writes, key=lambda write: write.at, reverse=True):
         authors.setdefault(write.author.who, write.author)
     several = tuple(authors.values())[:MOST]
-    return Attribution(several, len(authors) == 1 if certain is None else certain) if several else None
+    return Attribution(several, exact or len(authors) == 1, exact) if several else None
 
 
 def _sets(write: ApiWrite, path: str) -> bool:
@@ -181,8 +183,9 @@ def _sets(write: ApiWrite, path: str) -> bool:
     whole, last = normalized(path), normalized(rest.rpartition(".")[2] or field)
     if not write.keys.isdisjoint((whole, last)):
         return True
-    if len(whole) >= SHORTEST and any(normalized(word).startswith(whole) for word in write.words):
-        return True  # attributes of ELB are items with a key and a value
+    named = (*write.keys, *map(normalized, write.words))  # attributes of ELB are items with a key and a value
+    if len(whole) >= SHORTEST and any(name.startswith(whole) for name in named):
+        return True
     values = {part for word in rest.casefold().split() for part in _parts(word)} - _FILLERS
     return len(values) > 1 and values <= write.words
 

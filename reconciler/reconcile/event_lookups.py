@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.aws.catalogue import service_facts
+from reconciler.aws.client import AwsClient
 from reconciler.aws.cloudtrail import ApiWrite, looked_up, writes_of
 from reconciler.model.resource import Call, Calls, ServiceApi
-from reconciler.reconcile.attribution import Question, candidates
+from reconciler.reconcile.attribution import Attribution, Question, attributed, candidates
 
 cloudtrail = ServiceApi("cloudtrail")
+
+Client = Callable[[bool], AwsClient]
+"""The client that CloudTrail is asked with; True: in the region that has the events of services in no region."""
 
 AT_ONCE: Final = 4
 """Look-ups for one question at one look."""
@@ -51,6 +55,31 @@ def lookups(question: Question, look: int) -> tuple[Lookup, ...]:
     if not by_name:
         return _part(by_operation, look)
     return tuple(by_name[:AT_ONCE]) if look == 0 else (*by_name, *_part(by_operation, look - 1))[:AT_ONCE]
+
+
+def search(
+    question: Question,
+    look: int,
+    client: Client,
+    known: dict[Lookup, list[ApiWrite]],
+    *,
+    stack: str,
+    own: str = "",
+) -> Attribution | None:
+    """Ask CloudTrail, until a call says that it made just this difference, or nothing is left to ask at this look.
+
+    `known` are answers, to which what is read is added: what has changed at once often has one author.
+    Raises `errors.AwsError`.
+    """
+    found, writes = None, list[ApiWrite]()
+    for one in lookups(question, look):
+        if one not in known:
+            known[one] = client(one.everywhere).run(read(one, question))
+        writes += known[one]
+        found = attributed(question, writes, stack=stack, own=own)
+        if found is not None and found.exact:
+            break
+    return found
 
 
 def _part(of: Sequence[Lookup], look: int) -> tuple[Lookup, ...]:

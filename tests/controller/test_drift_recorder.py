@@ -11,7 +11,7 @@ from typing import Any
 from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.clock import ManualClock
-from reconciler.controller.drift_recorder import AT_ONCE, LOOKS, DriftRecorder
+from reconciler.controller.drift_recorder import AT_ONCE, LOOKS, DriftRecorder, contested
 from reconciler.controller.events import EventRecorder
 from reconciler.model.event import Event
 from reconciler.model.observed_state import ObservedState
@@ -19,8 +19,9 @@ from reconciler.model.resource import Address, Observed
 from reconciler.model.type_registry import discover
 from reconciler.reconcile.drift import Drift, DriftMode
 from reconciler.resources.security_group_rules import SecurityGroupRulesSpec
+from reconciler.rollout.actions import SetPrimary, SetWeights
 from reconciler.store.drift_journal import DriftEntry, DriftJournal, Finding, drift_journal
-from tests.harness.cloudtrail_records import BOB, OPERATOR_ARN, EventHistory, record
+from tests.harness.cloudtrail_records import BOB, OPERATOR_ARN, TERRAFORM_AGENT, EventHistory, record
 from tests.harness.copies import StoredDocuments
 
 RULES = Address("security-group-rules", "web")
@@ -336,3 +337,38 @@ def test_a_service_in_no_region_is_asked_about_elsewhere() -> None:
     recording.see(Drift(role.address, ("trust",)))
     assert recording.regions == [True]
     assert recording.history.sent[0].params["StartTime"] == recording.clock.now() - timedelta(days=1)
+
+
+def test_who_moves_the_weights_of_a_rollout_is_named() -> None:
+    """What a rollout stops writing because it is changed back each time, once for as long as that lasts."""
+    arn = "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/web/1/2"
+    listener = Observed(Address("listener", "web"), arn, discover()["listener"].Spec.model_construct())
+    recording = Recording(world=ObservedState({"listener": (listener,)}))
+    recording.see()
+    moved = record(
+        "ModifyListener", recording.clock.now(), {"listenerArn": arn, "defaultActions": [{"type": "forward"}]},
+        source="elasticloadbalancing", who=BOB, agent=TERRAFORM_AGENT,
+    )  # fmt: skip
+    recording.history.records, recording.history.indexed = [moved], {moved["eventID"]: (arn,)}
+    delivery: Any = SimpleNamespace(service=Address("service", "web"), production=listener.address, test=None)
+    rollout: Any = SimpleNamespace(address=delivery.service, delivery=delivery)
+    step: Any = SimpleNamespace(decisions=(SetWeights("production", (), None),))
+    held: Any = SimpleNamespace(rollout=rollout, step=step, error=errors.Contested("not written: the weights"))
+    for _ in range(3):
+        recording.recorder.on_result(held)
+        recording.turn()
+    (event,) = recording.events
+    assert (event.address, event.details["changed_by"], event.details["tool"]) == ("listener/web", "bob", "Terraform")
+    assert (recording.entry.outcome, len(recording.history.sent)) == ("recurring", 1)
+    recording.recorder.on_result(SimpleNamespace(rollout=rollout, step=step, error=None))  # type: ignore[arg-type]
+    recording.clock.advance(60)
+    recording.recorder.on_result(held)
+    recording.turn()
+    assert len(recording.journal.read()) == 2
+
+
+def test_what_else_a_rollout_writes_is_the_service() -> None:
+    """Task sets, deployments and health checks, for which the type says by which calls others change them."""
+    delivery: Any = SimpleNamespace(service=Address("service", "web"), production=None, test=None)
+    assert contested(delivery, (SetPrimary("ecs-svc/1"),)) == Drift(delivery.service, ("task_set",))
+    assert contested(delivery, (SetWeights("production", (), None),)).address == delivery.service
