@@ -31,7 +31,7 @@ from reconciler.model.resource import Address, Observed
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.attribution import Attribution, Question, attributed, question
 from reconciler.reconcile.drift import Drift
-from reconciler.reconcile.event_lookups import Client, Lookup, search
+from reconciler.reconcile.event_lookups import Client, Known, search
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout.actions import RolloutAction, SetWeights, UpdateHealthCheck, UpdateService
 from reconciler.rollout.spec import RolloutSpec
@@ -39,7 +39,7 @@ from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.standing import TEST
 from reconciler.store.drift_journal import DriftEntry, DriftJournal, Finding, settled
 
-LOOKS: Final = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 3, 6, 10, 15, 20))
+LOOKS: Final = tuple(timedelta(minutes=minutes) for minutes in (0, 0.5, 2, 5, 10, 15, 20))
 """Times after drift was found at which CloudTrail is asked: it shows most calls within five minutes, and says that it
 may take fifteen."""
 AT_ONCE: Final = 10
@@ -159,7 +159,7 @@ class DriftRecorder:
             entry = settled(entry, Finding.FOUND, authors=found.authors, certain=found.certain)
         elif self.client is not None and len(self._due) < MOST_PENDING:
             container = () if asked_for.inside is None else (asked_for.inside[0], *sorted(asked_for.inside[1]))
-            entry = replace(entry, names=tuple(sorted(asked_for.names)), container=container)
+            entry = replace(entry, names=tuple(sorted(asked_for.names)), index=asked_for.index, container=container)
             self._due[entry.id] = entry, asked_for
         else:
             because = "CloudTrail is not asked" if self.client is None else "too much has changed at once"
@@ -198,16 +198,14 @@ class DriftRecorder:
     def _ask(self, due: list[tuple[DriftEntry, Question]], now: datetime) -> None:
         """Ask CloudTrail. Another turn reports it, in the thread of the controller."""
         try:
-            known: dict[Lookup, list[ApiWrite]] = {}
+            known: Known = {}
             for entry, asked_for in due:
                 self._answers.append(self._look(entry, asked_for, known, now))
         finally:
             self._asking.release()
             self.wake()
 
-    def _look(
-        self, entry: DriftEntry, asked_for: Question, known: dict[Lookup, list[ApiWrite]], now: datetime
-    ) -> Answer:
+    def _look(self, entry: DriftEntry, asked_for: Question, known: Known, now: datetime) -> Answer:
         if self._denied_at is not None and now - self._denied_at < DENIED_FOR:
             return Answer(entry.id, because=DENIED, denied=True)
         assert self.client is not None
@@ -295,4 +293,4 @@ def _stored(entry: DriftEntry, kinds: ResourceTypes) -> Question | None:
         return None
     asked_for = question(kind, calls.of_kind(kind), address, entry.paths, entry.at, ())
     inside = (entry.container[0], frozenset(entry.container[1:])) if entry.container else None
-    return replace(asked_for, names=frozenset(entry.names), inside=inside)
+    return replace(asked_for, names=frozenset(entry.names), index=entry.index, inside=inside)

@@ -40,9 +40,9 @@ TAGS: Final = "tags."
 class Question:
     """Who made a difference at `address`? `paths` are its fields; empty if it was deleted.
 
-    `names` is what calls may name it by. `inside` is a parameter that says what contains it, if one does, with what
-    that goes by. `at` is when the difference was found: what was written later did not make it; nor did what was
-    written up to `since`, when it was last corrected.
+    `names` is what calls may name it by, `index` the one that CloudTrail may find its events by. `inside` is a parameter
+    that says what contains it, if one does, with what that goes by. `at` is when the difference was found: what was
+    written later did not make it; nor did what was written up to `since`, when it was last corrected.
     """
 
     address: Address
@@ -53,6 +53,7 @@ class Question:
     inside: tuple[str, frozenset[str]] | None = None
     depth: int = 2
     since: datetime | None = None
+    index: str = ""
 
     @property
     def start(self) -> datetime:
@@ -104,9 +105,10 @@ class Attribution:
 def question(kind: ResourceType[Any], operations: Iterable[Operation], address: Address, paths: tuple[str, ...],
              at: datetime, seen: Iterable[Observed[Any]]) -> Question:  # fmt: skip
     """`operations` are those of the type. `seen` is the resource as it is and as it was, where it was and is there."""
-    names, inside = set[str](), set[str]()
+    names, inside, index = set[str](), set[str](), list[str]()
     for one in seen:
         known = (one.id, one.parent, one.facts.get("arn"), *one.facts.get("ids", ()))
+        index += [text for text in known if isinstance(text, str) and text]
         names |= {alias for text in known if isinstance(text, str) for alias in aliases(text)}
         if kind.named_by is not None and isinstance(name := getattr(one.spec, kind.named_by, None), str):
             names.add(name)
@@ -116,7 +118,7 @@ def question(kind: ResourceType[Any], operations: Iterable[Operation], address: 
     every = {*operations, *kind.changed_by}
     return Question(
         address, paths, at, frozenset(names - {""}), tuple(sorted(every)), container if inside - {""} else None,
-        kind.named_within,
+        kind.named_within, index=next((text for text in index if not {":", "/"} & {*text}), next(iter(index), "")),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from reconciler.aws.catalogue import service_facts
@@ -35,6 +36,10 @@ class Lookup:
     everywhere: bool = False
 
 
+Known = dict[tuple[Lookup, datetime, datetime], list[ApiWrite]]
+"""Answers, by what was asked for and of which time."""
+
+
 def lookups(question: Question, look: int) -> tuple[Lookup, ...]:
     """What is asked for at a look, which counts from 0; the next one also asks in another way, and for the next
     operations.
@@ -43,10 +48,10 @@ def lookups(question: Question, look: int) -> tuple[Lookup, ...]:
     """
     could = candidates(question)
     by_name = [
-        Lookup("ResourceName", name, everywhere)
+        Lookup("ResourceName", question.index, everywhere)
         for everywhere in sorted({_is_everywhere(service) for service, _ in could})
         if any(service_facts(service).in_event_history for service, _ in could if _is_everywhere(service) is everywhere)
-        for name in _indexed_names(question)
+        if question.index
     ]
     by_operation = [
         Lookup("EventName", name, everywhere)
@@ -61,7 +66,7 @@ def search(
     question: Question,
     look: int,
     client: Client,
-    known: dict[Lookup, list[ApiWrite]],
+    known: Known,
     *,
     stack: str,
     own: str = "",
@@ -73,9 +78,10 @@ def search(
     """
     found, writes = None, list[ApiWrite]()
     for one in lookups(question, look):
-        if one not in known:
-            known[one] = client(one.everywhere).run(read(one, question))
-        writes += known[one]
+        key = one, question.start, question.at
+        if key not in known:
+            known[key] = client(one.everywhere).run(read(one, question))
+        writes += known[key]
         found = attributed(question, writes, stack=stack, own=own)
         if found is not None and found.exact:
             break
@@ -89,12 +95,6 @@ def _part(of: Sequence[Lookup], look: int) -> tuple[Lookup, ...]:
 
 def _is_everywhere(service: str) -> bool:
     return not service_facts(service).regional
-
-
-def _indexed_names(question: Question) -> list[str]:
-    plain = sorted(name for name in question.names if ":" not in name and "/" not in name)
-    arns = sorted(name for name in question.names if name.startswith("arn:"))
-    return (plain or arns)[:1]
 
 
 def read(what: Lookup, question: Question) -> Calls[list[ApiWrite]]:

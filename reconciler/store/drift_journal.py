@@ -1,8 +1,8 @@
 """Drift journal: which drift was found, and who made it, for 30 days.
 
 Who made it may be known later: CloudTrail shows a call within minutes, and an entry is completed when it does. Names
-and source addresses are personal data; they age with their entry. What is looked up again after a restart, `names` and
-`container`, is dropped once there is an answer.
+and source addresses are personal data; they age with their entry. What is looked up again after a restart, `names`,
+`index` and `container`, is dropped once there is an answer.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class DriftEntry:
     because: str = ""
     looks: int = 0
     names: tuple[str, ...] = ()
+    index: str = ""
     container: tuple[str, ...] = ()
 
     @property
@@ -121,7 +122,9 @@ def _known(entry: DriftEntry) -> tuple[int, int]:
 
 
 def document_of(entry: DriftEntry) -> dict[str, Any]:
-    document: dict[str, Any] = {name: getattr(entry, name) for name in ("id", "address", "outcome", "because", "looks")}
+    document: dict[str, Any] = {
+        name: getattr(entry, name) for name in ("id", "address", "outcome", "because", "looks", "index")
+    }
     document |= {"at": entry.at.isoformat(), "finding": entry.finding.value, "paths": list(entry.paths)}
     document |= {"authors": [one.document() for one in entry.authors], "names": list(entry.names)}
     document |= {"container": list(entry.container)}
@@ -142,10 +145,11 @@ def entry_of(document: dict[str, Any]) -> DriftEntry:
         because=str(document.get("because", "")),
         looks=int(document.get("looks", 0)),
         names=tuple(map(str, document.get("names", ()))),
+        index=str(document.get("index", "")),
         container=tuple(map(str, document.get("container", ()))),
     )
 
 
 def settled(entry: DriftEntry, finding: Finding, **known: Any) -> DriftEntry:
     """`entry` with an answer that stays."""
-    return replace(entry, finding=finding, names=(), container=(), **known)
+    return replace(entry, finding=finding, names=(), index="", container=(), **known)
