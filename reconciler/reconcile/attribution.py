@@ -40,9 +40,9 @@ TAGS: Final = "tags."
 class Question:
     """Who made a difference at `address`? `paths` are its fields; empty if it was deleted.
 
-    `names` is what calls may name it by, `index` the one that CloudTrail may find its events by. `inside` is a parameter
-    that says what contains it, if one does, with what that goes by. `at` is when the difference was found: what was
-    written later did not make it; nor did what was written up to `since`, when it was last corrected.
+    `names` is what calls may name it by, `index` the one that CloudTrail may find its events by. `inside` is a
+    parameter that says what contains it, if one does, with what that goes by. `at` is when the difference was found:
+    what was written later did not make it; nor did what was written up to `since`, when it was last corrected.
     """
 
     address: Address

@@ -18,6 +18,7 @@ from reconciler.resources.dns_record import DnsRecordSpec
 from reconciler.resources.role import RoleSpec
 from reconciler.resources.security_group_rules import SecurityGroupRulesSpec
 from reconciler.resources.service import ServiceSpec
+from reconciler.service_models import takes
 from tests.harness.cloudtrail_records import BOB, CLI_AGENT, OPERATOR, OPERATOR_AGENT, OPERATOR_ARN, record, session
 
 KINDS = discover()
@@ -244,3 +245,13 @@ def test_one_page_is_read_after_another_up_to_a_limit() -> None:
     assert conversation.send({"Events": [], "NextToken": "more"}) == lookup(what, drift, "more")
     with pytest.raises(StopIteration):
         conversation.send({"Events": [], "NextToken": "and more"})
+
+
+@pytest.mark.parametrize("name", sorted(name for name, kind in KINDS.items() if kind.changed_by))
+def test_what_a_type_says_of_others_is_an_operation_that_is_not_derived(name: str) -> None:
+    """Of a service that its own methods write to; what they yield themselves need not be said."""
+    own = calls.of_kind(KINDS[name])
+    for service, operation in KINDS[name].changed_by:
+        assert service in {of for of, _ in own}
+        assert (service, operation) not in own
+        assert takes(service, operation)
