@@ -120,4 +120,4 @@ def _question(stack: Stack, action: Action) -> Question:
     if seen is None:  # what is gone is known by its name only
         assert action.new is not None
         seen = Observed(address, "", action.new.spec)
-    return question(kind, calls.of_kind(kind), address, paths, stack.aws.clock.now(), [seen])
+    return question(kind, address, paths, stack.aws.clock.now(), [seen]).by(calls.of_kind(kind))

@@ -1,13 +1,18 @@
 """Drift recorder: reports drift, and who made it as soon as that is known.
 
     pass ──► found(): the event, at once ──► the pass goes on, and corrects the drift
-                 │ entry of the drift journal
+                 │ entry of the drift journal                │
+                 ▼                                           ▼
+             turn(), after each pass and in each round: where something is due, a thread of its own asks CloudTrail
+                 │ answer
                  ▼
-             turn(): while something is due, a thread of its own asks CloudTrail ──► the follow-up event
+             turn(): the follow-up event
 
 The events of a queue tell who made a change before it is found (`take`); then the event has it, and nothing is asked.
 Otherwise CloudTrail is asked, only for drift that was found, a few times and for no longer than it may be late
 (`LOOKS`). A restart goes on with what the journal has pending. Nothing here delays a correction or fails a pass.
+
+It is one module because what is found, asked and kept of one difference is one sequence.
 """
 
 from __future__ import annotations
@@ -100,7 +105,7 @@ class DriftRecorder:
         """Records of CloudTrail, as EventBridge delivers them. What they answer is answered in the next turn."""
         self._heard += writes_of(records)
         for entry, asked_for in self._due.values():
-            found = attributed(asked_for, self._heard, stack=self.stack, own=self.own)
+            found = self._known(asked_for)
             if found is not None:
                 self._answers.append(Answer(entry.id, found))
 
@@ -110,12 +115,11 @@ class DriftRecorder:
 
         def author_of(drift: Drift) -> Attribution | None:
             asked_for = self._question(drift, result.world, now)
-            known[drift] = asked_for, attributed(asked_for, self._heard, stack=self.stack, own=self.own)
+            known[drift] = asked_for, self._known(asked_for)
             return known[drift][1]
 
         for drift, outcome in record_drift(self.recorder, result.drifts, author_of):
             self._begin(drift, outcome, *known[drift], now)
-        self.turn()
 
     def on_result(self, result: StepResult) -> None:
         """Find out who keeps changing what a rollout writes; the event of that is the rollout's."""
@@ -129,13 +133,15 @@ class DriftRecorder:
         now = self.aws.clock.now()
         drift = contested(result.rollout.delivery, result.step.decisions)
         asked_for = self._question(drift, self._before or ObservedState(), now)
-        known = attributed(asked_for, self._heard, stack=self.stack, own=self.own)
+        known = self._known(asked_for)
         if known is not None:
             self._report(drift.address, drift.paths, known)
         self._begin(drift, RECURRING, asked_for, known, now)
 
     def on_pass(self, result: PassResult) -> None:
+        """Look-ups begin once the drift is corrected."""
         self._before = result.world
+        self.turn()
 
     def turn(self) -> None:
         """Report what has been found out, and have what is due looked up. Never waits for AWS."""
@@ -170,11 +176,21 @@ class DriftRecorder:
             while len(self._corrected) > MOST_HEARD:
                 del self._corrected[next(iter(self._corrected))]
 
+    def _known(self, asked_for: Question) -> Attribution | None:
+        """What the events of a queue have said already."""
+        if not self._heard:
+            return None
+        return attributed(self._whole(asked_for), self._heard, stack=self.stack, own=self.own)
+
+    def _whole(self, asked_for: Question) -> Question:
+        """With the operations of its type, which are read out of the source: that takes a moment, the first time."""
+        return asked_for.by(calls.of_kind(self.kinds[asked_for.address.kind]))
+
     def _question(self, drift: Drift, world: ObservedState, now: datetime) -> Question:
         seen = [*_at(world, drift.address), *_at(self._before or ObservedState(), drift.address)]
         kind = self.kinds[drift.address.kind]
         since = self._corrected.get((drift.address, drift.paths))
-        return replace(question(kind, calls.of_kind(kind), drift.address, drift.paths, now, seen), since=since)
+        return replace(question(kind, drift.address, drift.paths, now, seen), since=since)
 
     def _resume(self) -> None:
         """Go on with what an earlier process has left pending."""
@@ -210,7 +226,7 @@ class DriftRecorder:
             return Answer(entry.id, because=DENIED, denied=True)
         assert self.client is not None
         try:
-            found = search(asked_for, entry.looks, self.client, known, stack=self.stack, own=self.own)
+            found = search(self._whole(asked_for), entry.looks, self.client, known, stack=self.stack, own=self.own)
         except errors.Denied:
             self._denied_at = now
             return Answer(entry.id, because=DENIED, denied=True)
@@ -291,6 +307,6 @@ def _stored(entry: DriftEntry, kinds: ResourceTypes) -> Question | None:
     kind = kinds.get(address.kind)
     if kind is None:
         return None
-    asked_for = question(kind, calls.of_kind(kind), address, entry.paths, entry.at, ())
+    asked_for = question(kind, address, entry.paths, entry.at, ())
     inside = (entry.container[0], frozenset(entry.container[1:])) if entry.container else None
     return replace(asked_for, names=frozenset(entry.names), index=entry.index, inside=inside)

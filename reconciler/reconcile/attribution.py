@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -60,6 +60,10 @@ class Question:
         """The time of the oldest write that may have made it."""
         return max(self.at - LOOKBACK, self.since or self.at - LOOKBACK)
 
+    def by(self, operations: Iterable[Operation]) -> Question:
+        """The same, with the operations that the methods of its type yield."""
+        return replace(self, operations=tuple(sorted({*self.operations, *operations})))
+
     def covers(self, at: datetime) -> bool:
         return self.start <= at <= self.at and at != self.since
 
@@ -102,9 +106,10 @@ class Attribution:
         return {name: text for name, text in known.items() if text}
 
 
-def question(kind: ResourceType[Any], operations: Iterable[Operation], address: Address, paths: tuple[str, ...],
-             at: datetime, seen: Iterable[Observed[Any]]) -> Question:  # fmt: skip
-    """`operations` are those of the type. `seen` is the resource as it is and as it was, where it was and is there."""
+def question(
+    kind: ResourceType[Any], address: Address, paths: tuple[str, ...], at: datetime, seen: Iterable[Observed[Any]]
+) -> Question:
+    """`seen` is the resource as it is and as it was, where it was and is there. The operations are left to be added."""
     names, inside, index = set[str](), set[str](), list[str]()
     for one in seen:
         known = (one.id, one.parent, one.facts.get("arn"), *one.facts.get("ids", ()))
@@ -115,9 +120,8 @@ def question(kind: ResourceType[Any], operations: Iterable[Operation], address: 
         if kind.inside is not None:
             inside |= aliases(str(getattr(one.spec, kind.inside[0], None) or ""))
     container = None if kind.inside is None else (normalized(kind.inside[0]), frozenset(inside))
-    every = {*operations, *kind.changed_by}
     return Question(
-        address, paths, at, frozenset(names - {""}), tuple(sorted(every)), container if inside - {""} else None,
+        address, paths, at, frozenset(names - {""}), kind.changed_by, container if inside - {""} else None,
         kind.named_within, index=next((text for text in index if not {":", "/"} & {*text}), next(iter(index), "")),
     )  # fmt: skip
 

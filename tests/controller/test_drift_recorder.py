@@ -149,6 +149,17 @@ def test_the_pass_does_not_wait_for_the_answer() -> None:
     assert recording.told[2:] == [events.DRIFT_ATTRIBUTED]
 
 
+def test_nothing_is_asked_before_the_drift_is_corrected() -> None:
+    """Look-ups begin when the pass has ended, so that they share neither rates nor processor with the correction."""
+    recording = Recording()
+    recording.write()
+    result: Any = SimpleNamespace(drifts=(SSH,), world=recording.world)
+    recording.recorder.found(result)
+    assert (recording.told, recording.history.sent) == ([events.DRIFT_REPAIRED], [])
+    recording.recorder.on_pass(result)
+    assert len(recording.history.sent) == 1
+
+
 def test_late_events_complete_the_entry() -> None:
     """CloudTrail shows the call minutes later: then the journal and one follow-up have it."""
     recording = Recording()

@@ -42,7 +42,7 @@ TARGETS = observed("target-group", GROUP, KINDS["target-group"].Spec.model_const
 
 def of(seen: Observed[Any], *paths: str, at: datetime = NOW) -> Question:
     kind = KINDS[seen.address.kind]
-    return question(kind, calls.of_kind(kind), seen.address, paths, at, [seen])
+    return question(kind, seen.address, paths, at, [seen]).by(calls.of_kind(kind))
 
 
 def ago(minutes: float) -> datetime:
@@ -227,7 +227,7 @@ def test_every_type_has_operations_that_make_each_sort_of_difference(name: str) 
     """They are derived from its methods: a type that yields no such call says by which others change one."""
     kind = KINDS[name]
     for paths in ((), ("field",)):
-        assert sent(question(kind, calls.of_kind(kind), Address(name, "x"), paths, NOW, ()), 0)
+        assert sent(question(kind, Address(name, "x"), paths, NOW, ()).by(calls.of_kind(kind)), 0)
 
 
 def test_services_in_no_region_have_their_events_in_one() -> None:
