@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Action, Plan
     from reconciler.model.resource import Address
     from reconciler.reconcile.attribution import Question
+    from reconciler.reconcile.origins import Origins
     from reconciler.store.drift_journal import DriftEntry
 
 JOURNAL_SECONDS: Final = 3.0
@@ -32,9 +33,13 @@ MOST_ASKED: Final = 10
 """Resources that CloudTrail is asked about."""
 
 
-def plan_authors(stack: Stack, plan: Plan, *, ask: bool) -> dict[Address, str]:
-    """By address, `by ana …`. Why CloudTrail cannot be asked is printed on stderr; a store says nothing."""
-    search = _Search(stack, [action for action in plan.actions if _may_be_drift(action)], ask)
+def plan_authors(stack: Stack, plan: Plan, origins: Origins | None = None, *, ask: bool) -> dict[Address, str]:
+    """By address, `by ana …`. `origins` tell drift from changes of the specs, if that is known.
+
+    Why CloudTrail cannot be asked is printed on stderr; why the store cannot be read is not.
+    """
+    drifted = {action.address: _drifted(action, origins) for action in plan.actions if _may_be_drift(action, origins)}
+    search = _Search(stack, [action for action in plan.actions if action.address in drifted], drifted, ask)
     if search.actions:
         thread = threading.Thread(target=search.run, name="authors", daemon=True)
         thread.start()
@@ -45,20 +50,29 @@ def plan_authors(stack: Stack, plan: Plan, *, ask: bool) -> dict[Address, str]:
     return dict(search.found)
 
 
-def _may_be_drift(action: Action) -> bool:
+def _may_be_drift(action: Action, origins: Origins | None) -> bool:
     from reconciler.model.plan import Verb
+    from reconciler.reconcile.origins import Origin
 
-    return action.verb in (Verb.CREATE, Verb.UPDATE, Verb.ROLL, Verb.REPLACE)
+    known = origins is None or Origin.DRIFT in origins.of.get(action.address, frozenset())
+    return known and action.verb in (Verb.CREATE, Verb.UPDATE, Verb.ROLL, Verb.REPLACE)
 
 
-def _entry(action: Action, journal: tuple[DriftEntry, ...]) -> DriftEntry | None:
-    """The newest entry about the same fields that was not corrected since."""
-    from reconciler.controller.pass_events import CORRECTED
+def _drifted(action: Action, origins: Origins | None) -> tuple[str, ...]:
+    """The fields that are drift, or that may be; none if it was deleted."""
     from reconciler.reconcile.drift import changed_paths
 
-    paths = set() if action.old is None else set(changed_paths(action))
+    if action.old is None:
+        return ()
+    return tuple(changed_paths(action) if origins is None else origins.drifted.get(action.address, ()))
+
+
+def _entry(action: Action, drifted: tuple[str, ...], journal: tuple[DriftEntry, ...]) -> DriftEntry | None:
+    """The newest entry about the same fields that was not corrected since."""
+    from reconciler.controller.pass_events import CORRECTED
+
     for entry in reversed(journal):
-        about = not entry.paths if action.old is None else not paths.isdisjoint(entry.paths)
+        about = not entry.paths if action.old is None else not set(drifted).isdisjoint(entry.paths)
         if entry.address == str(action.address) and about:
             return None if entry.outcome == CORRECTED else entry
     return None
@@ -70,6 +84,7 @@ class _Search:
 
     stack: Stack
     actions: list[Action]
+    drifted: dict[Address, tuple[str, ...]]
     ask: bool
     found: dict[Address, str] = field(default_factory=dict)
     failure: str = ""
@@ -95,7 +110,7 @@ class _Search:
             log.debug(events.ATTRIBUTION_FAILED, because=str(error))
             return
         for action in self.actions:
-            entry = _entry(action, journal)
+            entry = _entry(action, self.drifted[action.address], journal)
             if entry is not None and entry.finding is Finding.FOUND:
                 self.found[action.address] = entry.by
 
@@ -104,20 +119,20 @@ class _Search:
 
         client, known = event_history(self.stack.signed_in), dict[Any, Any]()
         for action in actions:
-            author = search(_question(self.stack, action), 0, client, known, stack=self.stack.target.place.stack)
+            asked_for = _question(self.stack, action, self.drifted[action.address])
+            author = search(asked_for, 0, client, known, stack=self.stack.target.place.stack)
             if author is not None:
                 self.found[action.address] = str(author)
 
 
-def _question(stack: Stack, action: Action) -> Question:
+def _question(stack: Stack, action: Action, drifted: tuple[str, ...]) -> Question:
     from reconciler.iam import calls
     from reconciler.model.resource import Observed
     from reconciler.reconcile.attribution import question
-    from reconciler.reconcile.drift import changed_paths
 
     kind, address = stack.kinds[action.address.kind], action.address
-    seen, paths = action.old, () if action.old is None else tuple(changed_paths(action))
+    seen = action.old
     if seen is None:  # what is gone is known by its name only
         assert action.new is not None
         seen = Observed(address, "", action.new.spec)
-    return question(kind, address, paths, stack.aws.clock.now(), [seen]).by(calls.of_kind(kind))
+    return question(kind, address, drifted, stack.aws.clock.now(), [seen]).by(calls.of_kind(kind))

@@ -50,7 +50,7 @@ LOOK_SECONDS: Final = 15.0
 
 
 class Controller:
-    """Controller of one stack. `reports` receive each pass, `observer` each step of the work.
+    """Controller of one stack. `reports` receive each pass, `results` each rollout step, `observer` all of the work.
 
     `begin` binds the fence to the epoch; raising ends this leadership term. Whoever sets `stop` sets `wake` as well.
     """
@@ -64,6 +64,7 @@ class Controller:
         smoke: SmokeTests,
         *,
         reports: tuple[Callable[[PassResult], None], ...] = (),
+        results: tuple[Callable[[StepResult], None], ...] = (),
         observer: Observer | None = None,
         begin: Callable[[], object] = lambda: None,
         rhythm: Intervals | None = None,
@@ -74,22 +75,21 @@ class Controller:
         drift: DriftRecorder | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
-        self.reports, self.observer, self.begin = reports, observer or Observer(), begin
+        self.drift = drift or DriftRecorder(aws, kinds, recorder)
+        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
+        self.observer, self.begin = observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
-        self.drift = drift or DriftRecorder(aws, kinds, recorder)
-        self.timer = PassTimer(aws.clock, rhythm or Intervals())
-        self.policy = DriftPolicy()
+        self.timer, self.policy = PassTimer(aws.clock, rhythm or Intervals()), DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
-        self._until = Until()
         self._looked: PassResult | None = None
         self._agreed: Plan | None = None
         self._written: set[str] = set()
-        self._number, self._pending = 0, False
+        self._until, self._number, self._pending = Until(), 0, False
 
     @property
     def world(self) -> ObservedState | None:
@@ -332,7 +332,7 @@ class Controller:
     # -- events
 
     def _on_result(self, result: StepResult) -> None:
-        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result, self.drift.on_result):
+        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result, *self.results):
             tell(result)
 
     def _later(self, because: str) -> None:
@@ -346,5 +346,5 @@ class Controller:
             self.recorder.clear("later")
         pass_events.record_clock(self.recorder)
         pass_events.log_pass(report)
-        for tell in (self._until.on_pass, self.audit.on_pass, self.drift.on_pass, *self.reports):
+        for tell in (self._until.on_pass, self.audit.on_pass, *self.reports):
             tell(report)

@@ -20,13 +20,14 @@ from reconciler.local import long_polling, regions, strict, wire
 from reconciler.local.cloudtrail import recording
 from reconciler.local.codedeploy import hooks
 from reconciler.local.constraints import check as check_constraints
+from reconciler.local.eventbridge import sources
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
 from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.refusal import LostAnswer, Refusal
 from reconciler.local.reports import Reports
-from reconciler.local.rest import MOVED_BY_TASKS, STEADY
+from reconciler.local.rest import MOVED_BY_TASKS, MOVED_BY_TIME, STEADY
 from reconciler.local.stale import StaleReads
 from reconciler.local.timings import Timings
 from reconciler.local.wire import Call, Request, Response
@@ -154,7 +155,10 @@ class LaptopAws:
             prepared = strict.before(world, call)
             if isinstance(prepared, Response):
                 return prepared
-            return strict.after(world, call, world.rest.dispatch(prepared))
+            tell = sources.before(world, call)
+            response = strict.after(world, call, world.rest.dispatch(prepared))
+            tell(response)
+            return response
         except Refusal as refusal:
             return wire.refuse(call, refusal, self._request_id())
 
@@ -197,6 +201,7 @@ class LaptopAws:
         """Moves with whatever may change what the read answers, faults of reads apart."""
         with self._lock:
             self._run()
+            self._changes += operation in MOVED_BY_TIME
             steady = service in STEADY and operation not in MOVED_BY_TASKS
             return self.regions.changes if steady else self._changes
 

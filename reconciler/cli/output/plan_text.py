@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
@@ -12,6 +13,9 @@ from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
 from reconciler.model.resource import NOTHING, Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
+
+if TYPE_CHECKING:
+    from reconciler.reconcile.origins import Origins
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
 COLORS = {
@@ -33,9 +37,11 @@ def plan_text(
     previews: Sequence[RolloutPreview] = (),
     *,
     verbose: int = 0,
+    origins: Origins | None = None,
     authors: Mapping[Address, str] = NOTHING,
 ) -> str:
-    """The whole plan, with `previews` of the rollouts. The last line is the summary.
+    """The whole plan, with `previews` of the rollouts, and with what does not come from a change of the specs, if that
+    is known. The last line is the summary.
 
     `authors` are those of differences that were made outside the specs, as `by ana …`.
     """
@@ -44,6 +50,8 @@ def plan_text(
     for action in plan.actions:
         preview = remaining.pop(action.address, None)
         lines += _action(action, plan, look, verbose, preview)
+        if origins is not None and (elsewhere := elsewhere_text(action, origins)):
+            lines.append(look.paint(f"    {elsewhere}", "yellow"))
         if action.address in authors:
             author = f"changed outside the specs {plain(authors[action.address], LONGEST_AUTHOR)}"
             lines.append("    " + look.flow([(author, "yellow")], indent="    "))
@@ -53,6 +61,10 @@ def plan_text(
             lines += [*_preview(preview, look), ""]
     if plan.deferred:
         lines += [*_deferred(plan, look), ""]
+    if plan.left_out:
+        lines.append(look.paint("Left out by --only:", "bold"))
+        lines += [look.paint(f"  {sign(action, look)} {action.address}", "dim") for action in plan.left_out]
+        lines.append("")
     for note in plan.waiting:
         lines.append(_note(look.sign("wait"), note, "waiting: "))
     for note in plan.failed:
@@ -83,7 +95,8 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         rollouts = _rollouts(previews)
         failed = f"; {len(plan.failed)} {_plural('task', len(plan.failed))} failed" if plan.failed else ""
         good = plan.unchanged - len(plan.failed)
-        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}."
+        left = f"; {len(plan.left_out)} {_plural('change', len(plan.left_out))} left out" if plan.left_out else ""
+        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}{left}."
         return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
     rolling = {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
@@ -102,6 +115,7 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         f"{plan.count(Verb.DELETE)} to delete",
     ]
     deferred = f" {len(plan.deferred)} deferred." if plan.deferred else ""
+    deferred += f" {len(plan.left_out)} left out." if plan.left_out else ""
     blocked = f" {len(plan.refusals)} blocked." if plan.refusals else ""
     return look.paint(f"Plan: {', '.join(words)}.", "bold") + f"{deferred}{blocked}   digest {plan.digest[:7]}"
 
@@ -153,6 +167,21 @@ def remark(action: Action) -> str:
             return "tags differ from the specs"
         case _:
             return action.because
+
+
+def elsewhere_text(action: Action, origins: Origins) -> str:
+    """What of an action does not come from a change of the specs; "" if all of it does."""
+    short, drifted = origins.applied.short, origins.drifted.get(action.address, ())
+    found = sorted(origins.of.get(action.address, ()))
+    if "specs" in found:
+        return f"drift since {short} in {', '.join(drifted)}" if drifted else ""
+    texts = {
+        "drift": f"drift: the specs have not changed since {short}, the account has",
+        "rollout": f"the specs have not changed since {short}; the rollout of that version is not complete",
+        "release": f"the specs have not changed since {short}; the image was pushed again",
+        "earlier": f"left over: not in the specs of {short} either",
+    }
+    return texts[found[0]] if found else ""
 
 
 def _action(

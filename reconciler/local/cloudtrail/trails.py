@@ -47,6 +47,11 @@ def _takes(fields: Iterable[Mapping[str, Any]], kind: str) -> bool:
     return not wanted or wanted == ["true" if kind == "ReadOnly" else "false"]
 
 
+def covers(history: History, region: str) -> bool:
+    """Whether a trail logs what services themselves report in a region."""
+    return any((trail.multi_region or trail.region == region) and trail.writes for trail in history.trails)
+
+
 def log(history: History, call: Call, region: str, *, reads: bool) -> bool:
     """Whether a trail logs the call. Events of global services need one that covers us-east-1 and asks for them."""
     return any(
