@@ -52,7 +52,7 @@ AT_ONCE: Final = 10
 MOST_PENDING: Final = 100
 MOST_HEARD: Final = 2000
 """Writes of others that are remembered from the events of a queue."""
-LONGEST_ID: Final = 500
+ID_LENGTH: Final = 500
 DENIED_FOR: Final = timedelta(hours=1)
 """Time for which CloudTrail is not asked again once that was denied."""
 
@@ -160,7 +160,7 @@ class DriftRecorder:
 
     def _begin(self, drift: Drift, outcome: str, asked_for: Question, found: Attribution | None, now: datetime) -> None:
         """Keep what was reported, and have its author looked up if that is not known."""
-        entry = DriftEntry(f"{now.isoformat()} {drift}"[:LONGEST_ID], now, str(drift.address), drift.paths, outcome)
+        entry = DriftEntry(f"{now.isoformat()} {drift}"[:ID_LENGTH], now, str(drift.address), drift.paths, outcome)
         if found is not None:
             entry = settled(entry, Finding.FOUND, authors=found.authors, certain=found.certain)
         elif self.client is not None and len(self._due) < MOST_PENDING:

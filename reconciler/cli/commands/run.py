@@ -253,13 +253,12 @@ class ControllerProcess:
         on_pass: Callable[[PassResult], None],
         store: Store,
     ) -> Controller:
-        from reconciler.cli.event_history import event_history
+        from reconciler.cli.event_history import drift_recorder
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
         from reconciler.controller.commit_reporter import CommitReporter
         from reconciler.controller.controller import Controller
-        from reconciler.controller.drift_recorder import DriftRecorder
         from reconciler.controller.events import EventRecorder
         from reconciler.controller.revisions import RevisionTracker
         from reconciler.controller.schedule import Intervals
@@ -268,7 +267,6 @@ class ControllerProcess:
         from reconciler.model.type_registry import discover
         from reconciler.rollout_driver.smoke_tests import SmokeTests
         from reconciler.store.audit_trail import audit_trail
-        from reconciler.store.drift_journal import drift_journal
         from reconciler.store.task_stops import task_stops
 
         def reach(spec: RolloutSpec, target: RolloutTarget) -> str:
@@ -283,11 +281,8 @@ class ControllerProcess:
         sinks = (*targets.events, commits.on_event, *shown, self.health.on_entry, self.metrics.on_entry)
         recorder = EventRecorder(signed_in.aws.clock, sinks)
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
-        kinds, identity = discover(), signed_in.identity
-        drift = DriftRecorder(
-            signed_in.aws, kinds, recorder, specs.stack_id, identity.arn, lambda: drift_journal(store),
-            event_history(signed_in), wake=self.wake.set,
-        )  # fmt: skip
+        kinds = discover()
+        drift = drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set)
         controller = Controller(
             signed_in.aws,
             kinds,
