@@ -139,13 +139,13 @@ def attributed(question: Question, writes: Iterable[ApiWrite], *, stack: str, ow
     }
     newest_first = sorted(fitting.values(), key=lambda write: (write.at, write.author.event), reverse=True)
     if not question.paths:
-        return _of(_foreign(newest_first, stack, own)[:1], exact=True)
+        return _of(_foreign(newest_first, stack, own, question.at)[:1], exact=True)
     exact: list[ApiWrite] = []
     for path in question.paths:
         found = [write for write in newest_first if _sets(write, path)]
         if not found:
             break
-        exact += _foreign(found, stack, own)[:1]
+        exact += _foreign(found, stack, own, question.at)[:1]
     else:
         return _of(exact, exact=True)
     others = [write for write in newest_first if not _is_own(write, stack, own)]
@@ -153,9 +153,14 @@ def attributed(question: Question, writes: Iterable[ApiWrite], *, stack: str, ow
     return _of(near or others)
 
 
-def _foreign(writes: Iterable[ApiWrite], stack: str, own: str) -> list[ApiWrite]:
-    """Those of others after the last one of our own, which has overwritten what was written before."""
-    return list(itertools.takewhile(lambda write: not _is_own(write, stack, own), writes))
+def _foreign(writes: Iterable[ApiWrite], stack: str, own: str, at: datetime) -> list[ApiWrite]:
+    """Those of others after the last one of our own, which has overwritten what was written before.
+
+    CloudTrail's times are in seconds: what we wrote in the second in which the difference was found corrects it.
+    """
+    found = at.replace(microsecond=0)
+    earlier = (write for write in writes if write.at < found or not _is_own(write, stack, own))
+    return list(itertools.takewhile(lambda write: not _is_own(write, stack, own), earlier))
 
 
 def _is_own(write: ApiWrite, stack: str, own: str) -> bool:

@@ -97,6 +97,13 @@ def test_a_write_of_our_own_ends_what_others_wrote_before() -> None:
     assert names(of(SERVICE, "desired_count"), updated(1, desiredCount=0), own) == (["bob"], True)
 
 
+def test_our_correction_in_the_same_second_is_not_an_earlier_one() -> None:
+    """CloudTrail's times have no fractions, and drift is corrected in the moment in which it is found."""
+    found = NOW + timedelta(seconds=0.9)
+    own = record("UpdateService", NOW, {"cluster": "apps", "service": "web", "desiredCount": 2}, **OURS)
+    assert names(of(SERVICE, "desired_count", at=found), updated(1, desiredCount=0), own) == (["bob"], True)
+
+
 def test_our_user_agent_alone_is_not_ours() -> None:
     """Whoever sends our user agent in another role is named; so is our own role with another tool."""
     forged = record("UpdateService", ago(1), {"service": "web", "desiredCount": 0}, who=BOB, agent=OPERATOR_AGENT)

@@ -282,7 +282,6 @@ class ControllerProcess:
         recorder = EventRecorder(signed_in.aws.clock, sinks)
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
         kinds = discover()
-        drift = drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set)
         controller = Controller(
             signed_in.aws,
             kinds,
@@ -296,6 +295,6 @@ class ControllerProcess:
             stop=self.stop,
             wake=self.wake,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
-            drift=drift,
+            drift=drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set),
         )
         return controller
