@@ -8,6 +8,7 @@ It is one module because all of it is what a call needs of boto3's session.
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 import re
@@ -111,6 +112,12 @@ class Boto:
         self._lock = threading.Lock()
         if assume_role is not None:
             self._session = self._assumed(assume_role, external_id)
+
+    def in_region(self, region: str) -> Boto:
+        """The same credentials, limits and fence in another region."""
+        other = copy.copy(self)
+        other.region, other._clients, other._sessions, other._lock = region, {}, {}, threading.Lock()
+        return other
 
     def perform(self, call: Call) -> dict[str, Any]:
         try:
@@ -224,7 +231,7 @@ class Boto:
             return client
 
     def _made(self, session: Any, service: str, config: Config) -> Any:
-        return session.client(service, config=config, endpoint_url=self.endpoint)
+        return session.client(service, config=config, endpoint_url=self.endpoint, region_name=self.region)
 
     def _dated(self, *, response_dict: dict[str, Any], **_: Any) -> None:
         try:
