@@ -235,12 +235,14 @@ class Controller:
             self.timer.requeue()  # requests are still read
         else:
             self._applied(active, report, began)
+        if not (withheld or report.refusals):
+            self.revisions.carried_out()
         if not self._suspended:
             self.queue.plan(
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn,
+                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 

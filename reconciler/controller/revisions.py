@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from reconciler import errors, events
 from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.events import EventRecorder
+from reconciler.controller.former_specs import FormerSpecs
 from reconciler.model.resource import Address, Desired
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.source.archive import Archive
@@ -49,7 +50,8 @@ class Revisions(Protocol):
     `recorded`: the applied revision is stored on the stack and requests are answered, by a controller but not by a
     command. `interval`: seconds between two checks while no revision is active. `withdrawn`: why the revision applied
     last is not in the history of the specs any more. `unreachable`: why the source cannot be read. `restored`: why the
-    active revision was restored from the store.
+    active revision was restored from the store. `former` is what was carried out last, as far as that is known:
+    the active revision, unless its plan is refused.
     """
 
     active: ActiveRevision | None
@@ -60,6 +62,9 @@ class Revisions(Protocol):
     restored: str
     recorded: bool
 
+    @property
+    def former(self) -> tuple[DesiredState, ...]: ...
+    def carried_out(self) -> None: ...
     @property
     def interval(self) -> float: ...
     def look(self, applied: str | None, accepted: str = "") -> bool: ...
@@ -79,6 +84,7 @@ class FixedRevision:
     restored: str = ""
     recorded: bool = False
     interval: float = 0.0
+    former: tuple[DesiredState, ...] = ()
     _news: bool = field(init=False, default=True)
 
     def look(self, applied: str | None, accepted: str = "") -> bool:
@@ -87,6 +93,9 @@ class FixedRevision:
 
     def withheld(self, applied: str | None, accepted: str = "") -> str:
         return ""
+
+    def carried_out(self) -> None:
+        """The revision is the only one there is."""
 
     def doubt(self) -> None:
         """The specs of a command do not change."""
@@ -121,6 +130,10 @@ class RevisionTracker:
     _fetched_active: Fetched | None = field(init=False, default=None)
     _stored: Archive | None = field(init=False, default=None)
     _stored_read: bool = field(init=False, default=False)
+    _former: FormerSpecs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._former = FormerSpecs(self._compiled, self._unusable)
 
     @property
     def interval(self) -> float:
@@ -181,6 +194,16 @@ class RevisionTracker:
             self._store(applied)
         return self._withheld
 
+    @property
+    def former(self) -> tuple[DesiredState, ...]:
+        return self._former.states
+
+    def carried_out(self) -> None:
+        """The plan of the active revision is not refused."""
+        assert self.active is not None
+        assert self._fetched_active is not None
+        self._former.carried_out(Archive(self._fetched_active, self.environment), self.active.desired_state)
+
     def doubt(self) -> None:
         """Another process may have applied another revision since."""
         self._followed, self._withheld, self._stored_read = False, "", False
@@ -215,12 +238,15 @@ class RevisionTracker:
 
     def _activate(self, fetched: Fetched) -> None:
         """Raises `errors.ReconcilerError` if the specs are not valid."""
+        self.active = ActiveRevision(fetched.revision, self._compiled(fetched))
+        self._fetched_active = fetched
+        self.recorder.revision = fetched.revision.short
+
+    def _compiled(self, fetched: Fetched) -> DesiredState:
         specs = fetched.specs(self.environment)
         if not specs.ok:
             raise errors.SpecInvalid(_told(specs))
-        self.active = ActiveRevision(fetched.revision, self.compile(specs))
-        self._fetched_active = fetched
-        self.recorder.revision = fetched.revision.short
+        return self.compile(specs)
 
     def _refuse(self, error: errors.RevisionRejected, applied: str | None) -> bool:
         """Reject the newest revision. True if the stored one was restored instead."""
@@ -253,6 +279,7 @@ class RevisionTracker:
         except errors.CopyUnusable as error:
             self._unusable(error)
         self._stored_read = True
+        self._former.begin(self._stored)
         if self._stored is not None and self.active is not None and self.active.revision.id != self._stored.revision.id:
             self.handled = None  # another process has accepted it since
         return True
@@ -299,7 +326,7 @@ class RevisionTracker:
             return
         assert self._fetched_active is not None
         try:
-            self.store.write(self._fetched_active, follows=applied or "")
+            self.store.write(self._fetched_active, follows=applied or "", former=self._former.to_store(applied))
         except errors.CopyUnusable as error:
             self._unusable(error)
 

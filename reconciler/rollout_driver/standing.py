@@ -20,6 +20,9 @@ from reconciler.rollout_driver.target_groups import entry_of
 PRODUCTION, TEST = "production", "test"
 PAIR: Final = {PRODUCTION: "productionListenerRule", TEST: "testListenerRule"}
 """What ECS calls the rules of a service whose traffic it shifts."""
+TEST_SUFFIX: Final = f"-{TEST}"
+"""End of the name of a test listener, or of a rule of it, unless the specs call it something else."""
+DEPLOYMENT_GROUP: Final = "codedeploy-deployment-group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,46 @@ def _with_former_pair(
     refused, and what is under way goes on by them."""
     if delivery.engine.shifts_traffic is not TrafficShifter.ECS or parts_of(delivery):
         return delivery, False
-    entries = dict(_entries(context, _groups_of(service)))
-    found = {
+    found = _pair(service, dict(_entries(context, _groups_of(service))))
+    return replace(delivery, production=found[PRODUCTION], test=found[TEST]), True
+
+
+def _pair(service: Observed[Any], entries: Mapping[Address, Observed[Any]]) -> dict[str, Address | None]:
+    """The listeners or rules that ECS was given for a service."""
+    return {
         name: next((at for at in entries if _is_rule(at, entries, _given(name, service))), None)
         for name in (PRODUCTION, TEST)
     }
-    return replace(delivery, production=found[PRODUCTION], test=found[TEST]), True
+
+
+def entries_of(service: Observed[Any], context: ResolutionContext) -> dict[str, Address | None]:
+    """The listeners or rules of a service that no specs declare, as far as AWS shows which is for what: ECS or
+    CodeDeploy was given them, or there is one only, or one of two is called `test`.
+    """
+    entries = dict(_entries(context, _groups_of(service)))
+    found = _pair(service, entries)
+    if found[PRODUCTION] is not None:
+        return found
+    group = context.found.get(Address(DEPLOYMENT_GROUP, service.address.name))
+    if group is not None:
+        routes = {PRODUCTION: group.spec.production, TEST: group.spec.test}
+        return {
+            name: next((at for at, one in sorted(entries.items()) if _listener(one) == route), None)
+            for name, route in routes.items()
+        }
+    tests = [at for at in entries if at.name.endswith(TEST_SUFFIX)]
+    others = [at for at in entries if at not in tests]
+    if len(others) == 1 and len(tests) <= 1:
+        return {PRODUCTION: others[0], TEST: next(iter(tests), None)}
+    return found
+
+
+def ports_of(entries: Mapping[str, Address | None], context: ResolutionContext) -> tuple[int | str, int | str]:
+    """The ports of the listeners, for people."""
+    production, test = (
+        None if at is None else _port(context.found[at], context) for at in (entries[PRODUCTION], entries[TEST])
+    )
+    return production or "?", test or "?"
 
 
 def parts_of(delivery: RolloutSpec) -> tuple[Address, ...]:

@@ -128,7 +128,9 @@ def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
         phase = Phase.SUPERSEDED
     else:
         phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        fields["quarantine"], state = seen.marks.with_quarantined(ours.release), RolloutHealth.DEGRADED
+        state = RolloutHealth.DEGRADED
+        if not (seen.lacked and result.by is Actor.ENGINE):  # else AWS had no room for it, whichever version it was
+            fields["quarantine"] = seen.marks.with_quarantined(ours.release)
     asked = _undoing(seen, ours, now)
     if asked is not None:
         fields["response"] = Response(asked.id)
