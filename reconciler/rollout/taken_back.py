@@ -7,7 +7,7 @@ What neither says any more counts as the version's fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -42,9 +42,14 @@ def lack(
     return reported or next((found for found in stopped if found), "")
 
 
-def reported_between(events: Iterable[Mapping[str, Any]], since: datetime, until: datetime) -> str:
-    """The lack of capacity that ECS reported last in that time, unless it was resolved in it, or ""."""
-    return capacity.reported((one for one in events if since <= one["createdAt"] <= until), until)
+def reported_between(events: Sequence[Mapping[str, Any]], since: datetime, until: datetime) -> str:
+    """The lack of capacity that ECS reported last in that time, unless it was resolved in it, or "".
+
+    ECS dates events to the second: at the end, it is the version before that has reached a steady state.
+    """
+    before = (one for one in events if since <= one["createdAt"] < until)
+    at_once = (one for one in events if one["createdAt"] == until and capacity.lack_in(one["message"]))
+    return capacity.reported((*at_once, *before), until)
 
 
 def soon(seen: ObservedService, now: datetime, by: str) -> str:

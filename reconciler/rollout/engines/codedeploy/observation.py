@@ -177,7 +177,7 @@ def _progressed(one: Deployment, events: Mapping[str, Mapping[str, Any]]) -> Dep
 
 
 def _lacked(
-    subject: RolloutTarget, seen: DeployedService, events: Iterable[Mapping[str, Any]], now: datetime
+    subject: RolloutTarget, seen: DeployedService, events: Sequence[Mapping[str, Any]], now: datetime
 ) -> Calls[str]:
     """The lack of capacity for which alone our deployment could not be installed in time, or ""."""
     ours, due = seen.ours, seen.marks.deadline

@@ -12,7 +12,7 @@ It is one module because each answer is read with what the one before has shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -303,7 +303,7 @@ def _connected(seen: NativeService, item: Mapping[str, Any] | None) -> tuple[Map
 
 
 def _lacked(
-    subject: RolloutTarget, seen: NativeService, events: Iterable[Mapping[str, Any]], now: datetime
+    subject: RolloutTarget, seen: NativeService, events: Sequence[Mapping[str, Any]], now: datetime
 ) -> Calls[str]:
     """The lack of capacity for which alone ECS takes the deployment back, or has done so before that was recorded, or
     "": none of its tasks failed by itself.
@@ -311,13 +311,12 @@ def _lacked(
     found, due = seen.deployment, seen.marks.deadline
     if found is None or found.stopped or found.status is Status.SUCCESSFUL or (found.active and not found.going_back):
         return ""
+    reported = taken_back.reported_between(events, found.born, found.taken_back or found.finished or now)
     target = next((one for one in seen.sets if one.id == found.target), None)
     if target is not None and found.going_back:
-        at_fault = target.failed or target.failing
-        return "" if at_fault else taken_back.reported_between(events, found.born, now)
+        return "" if target.failed or target.failing else reported
     if due is None or due.release != found.release:
         return ""
-    reported = taken_back.reported_between(events, found.born, found.taken_back or found.finished or now)
     return (
         yield from taken_back.lack(subject, reported, found.born, lambda task: task.get("startedBy") == found.target)
     )
