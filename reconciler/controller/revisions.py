@@ -50,8 +50,8 @@ class Revisions(Protocol):
     `recorded`: the applied revision is stored on the stack and requests are answered, by a controller but not by a
     command. `interval`: seconds between two checks while no revision is active. `withdrawn`: why the revision applied
     last is not in the history of the specs any more. `unreachable`: why the source cannot be read. `restored`: why the
-    active revision was restored from the store. `former` is what was carried out last, as far as that is known:
-    the active revision, unless its plan is refused.
+    active revision was restored from the store. `former`: the specs that may have been carried out last, which are
+    those of the active revision unless its plan is refused.
     """
 
     active: ActiveRevision | None
@@ -63,13 +63,12 @@ class Revisions(Protocol):
     recorded: bool
 
     @property
-    def former(self) -> tuple[DesiredState, ...]: ...
-    def carried_out(self) -> None: ...
-    @property
     def interval(self) -> float: ...
     def look(self, applied: str | None, accepted: str = "") -> bool: ...
     def withheld(self, applied: str | None, accepted: str = "") -> str: ...
     def doubt(self) -> None: ...
+    def carried_out(self) -> None: ...
+    def former(self) -> tuple[DesiredState, ...]: ...
 
 
 @dataclass(slots=True)
@@ -84,7 +83,6 @@ class FixedRevision:
     restored: str = ""
     recorded: bool = False
     interval: float = 0.0
-    former: tuple[DesiredState, ...] = ()
     _news: bool = field(init=False, default=True)
 
     def look(self, applied: str | None, accepted: str = "") -> bool:
@@ -95,7 +93,10 @@ class FixedRevision:
         return ""
 
     def carried_out(self) -> None:
-        """The revision is the only one there is."""
+        """There is no other revision."""
+
+    def former(self) -> tuple[DesiredState, ...]:
+        return ()
 
     def doubt(self) -> None:
         """The specs of a command do not change."""
@@ -194,7 +195,6 @@ class RevisionTracker:
             self._store(applied)
         return self._withheld
 
-    @property
     def former(self) -> tuple[DesiredState, ...]:
         return self._former.states
 

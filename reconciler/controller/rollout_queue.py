@@ -56,7 +56,7 @@ class RolloutQueue:
         stale: bool = False,
         withheld: str = "",
         withdrawn: str = "",
-        former: Sequence[DesiredState] = (),
+        former: Callable[[], Sequence[DesiredState]] = tuple,
     ) -> None:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 

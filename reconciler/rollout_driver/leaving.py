@@ -7,7 +7,7 @@ it. A service whose listener or rule is meanwhile that of another rollout is lef
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from reconciler.model import ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.type_registry import discover
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.rollout.engine import TrafficShifter
 from reconciler.rollout.observe_engine import engine_of
@@ -23,7 +24,7 @@ from reconciler.rollout.stored_state import KEYS
 from reconciler.rollout.strategy import Promotion, Strategy
 from reconciler.rollout_driver.held_back import refusal_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
-from reconciler.rollout_driver.standing import PRODUCTION, TEST, entries_of, ports_of
+from reconciler.rollout_driver.standing import PRODUCTION, TEST, entries_of, parts_of, ports_of
 from reconciler.rollout_driver.targets import NotReady, ServiceRollout, rollouts_of
 
 LEFT_OUT: Final = "the specs leave it out, and {}"
@@ -34,7 +35,7 @@ def every_rollout(
     state: DesiredState,
     world: ObservedState,
     *,
-    former: Sequence[DesiredState] = (),
+    former: Callable[[], Sequence[DesiredState]] = tuple,
     made: Mapping[Address, str] | None = None,
     undone: Collection[Address] = (),
     plan: Plan | None = None,
@@ -44,7 +45,7 @@ def every_rollout(
 ) -> tuple[tuple[ServiceRollout, ...], dict[Address, NotReady]]:
     """Those of `rollouts_of`, and those of services that the specs leave out while they are not carried out.
 
-    `former` are the specs that may have been carried out last, the likeliest first.
+    `former`: the specs that may have been carried out last, the likeliest first.
     """
     stack = state.place.stack
     rollouts, missing = rollouts_of(
@@ -65,12 +66,30 @@ def every_rollout(
     return rollouts, missing
 
 
+def with_lookups(state: DesiredState, former: Sequence[DesiredState]) -> tuple[Desired[Any], ...]:
+    """What is looked at: also the load balancers of others behind which only services are that the specs leave out, and
+    by whose names these are tested.
+    """
+    declared, kinds = {one.service for one in state.deliveries}, discover()
+    found = {one.address: one for one in state.desired}
+    for each in former:
+        wanted = {one.address: one for one in each.desired}
+        parts = [at for one in each.deliveries if one.service not in declared for at in parts_of(one)]
+        todo = [ref for part in parts if part in wanted for ref in wanted[part].refs()]
+        while todo:
+            want = wanted.get(todo.pop())
+            if want is not None and kinds[want.address.kind].lookup and want.address not in found:
+                found[want.address] = want
+                todo += want.refs()
+    return tuple(found.values())
+
+
 def _unreached(spec: RolloutSpec) -> bool:
     return spec.moves_traffic and spec.production is None and not spec.connected
 
 
 def left_out(
-    state: DesiredState, world: ObservedState, former: Sequence[DesiredState]
+    state: DesiredState, world: ObservedState, former: Callable[[], Sequence[DesiredState]]
 ) -> Iterator[tuple[tuple[RolloutSpec, ...], tuple[Desired[Any], ...]]]:
     """How the services are rolled out that are there and that the specs do not have, with what that refers to: by the
     first of the former specs that has them, or as AWS shows them.
@@ -81,7 +100,7 @@ def left_out(
     declared = {one.service for one in state.deliveries}
     context = context_of(state.desired, world, state.place.stack)
     left = {at: one for at, one in sorted(context.found.items()) if at.kind == "service" and at not in declared}
-    for each in former:
+    for each in former() if left else ():
         deliveries = tuple(one for one in each.deliveries if one.service in left)
         left = {at: one for at, one in left.items() if at not in {spec.service for spec in deliveries}}
         if deliveries:
