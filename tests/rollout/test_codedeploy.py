@@ -201,6 +201,23 @@ def test_what_codedeploy_ends_by_itself_is_recorded_once(
         assert after.ended is None
 
 
+@pytest.mark.parametrize(
+    ("active", "does"),
+    [
+        (replace(READY, status=Status.IN_PROGRESS), [StopDeployment("d-b")]),
+        (SHIFTING, [StopDeployment("d-b")]),
+        (READY, []),  # it waits for us
+    ],
+)
+def test_a_rollback_right_after_the_promotion_stops_the_deployment(
+    active: Deployment, does: list[StopDeployment]
+) -> None:
+    """CodeDeploy would shift production to it while its connections are drained, and nobody looks."""
+    marks = marked(quarantine=("b",))
+    step = decided(both(active, DeadlineKind.RETIRE, marks=marks))
+    assert list(step.decisions) == does
+
+
 def test_what_was_not_installed_for_want_of_capacity_is_not_quarantined() -> None:
     """The end is recorded, and not as a verdict."""
     ours = replace(INSTALLING, status=Status.FAILED, code="TIMEOUT", why="not healthy in time", ended_at=NOW)

@@ -71,7 +71,9 @@ def _stopped(policy: Strategy, seen: DeployedService, now: datetime, decided: Ro
     CodeDeploy does so by itself, while the connections of that version would be drained.
     """
     active, shape = seen.active, context.of(policy, seen, now).shape
-    if active is None or not active.shifts or active.keeps or not seen.marks.quarantined(active.release):
+    if active is None or active.keeps or not seen.marks.quarantined(active.release):
+        return decided
+    if not (active.shifts or active.continued):
         return decided
     if shape is not TrafficState.BEFORE or seen.marks.suspended is not None or decided.decisions:
         return decided

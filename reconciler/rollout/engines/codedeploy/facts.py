@@ -136,6 +136,11 @@ class Deployment:
         return self.stage in (Stage.SHIFTING, Stage.KEEPING)
 
     @property
+    def continued(self) -> bool:
+        """Whether it is about to shift production traffic: its wait before that is over, or has not begun."""
+        return self.status is Status.IN_PROGRESS and self.stage is Stage.TESTABLE
+
+    @property
     def keeps(self) -> bool:
         """Whether it waits to terminate the original tasks."""
         return self.active and self.stage is Stage.KEEPING
