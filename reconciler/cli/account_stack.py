@@ -18,10 +18,11 @@ import click
 
 from reconciler import errors
 from reconciler.cli import last_accepted, options
+from reconciler.cli.emulator_client import default_endpoint
 from reconciler.cli.lease import open_store, store_path
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.output.terminal import echo
-from reconciler.cli.session import EMULATOR, OPENING, Stack, open_stack, signed_in_stack
+from reconciler.cli.session import OPENING, Stack, open_stack, signed_in_stack
 
 if TYPE_CHECKING:
     from reconciler.model.observed_state import ObservedState
@@ -124,7 +125,7 @@ def _accepted(name: str, region: str, where: Where) -> Archive | None:
     from reconciler.source.archive import unpack
 
     stack = last_accepted.StackName(name, region)
-    transport = last_accepted.store_transport(stack, where, EMULATOR if where.local else None)
+    transport = last_accepted.store_transport(stack, where, default_endpoint() if where.local else None)
     identity = transport.identity()
     key = (name, identity.account, identity.region, identity.endpoint)
     path = store_path(where.store, *key)

@@ -23,6 +23,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
+from reconciler.controller.drift_recorder import DriftRecorder
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -72,24 +73,24 @@ class Controller:
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
+        drift: DriftRecorder | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
-        self.reports, self.results, self.observer, self.begin = reports, results, observer or Observer(), begin
+        self.drift = drift or DriftRecorder(aws, kinds, recorder)
+        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
+        self.observer, self.begin = observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
-        self.timer = PassTimer(aws.clock, rhythm or Intervals())
-        self.policy = DriftPolicy()
+        self.timer, self.policy = PassTimer(aws.clock, rhythm or Intervals()), DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
-        self._until = Until()
         self._looked: PassResult | None = None
         self._agreed: Plan | None = None
         self._written: set[str] = set()
-        self._number = 0
-        self._pending = False
+        self._until, self._number, self._pending = Until(), 0, False
 
     @property
     def world(self) -> ObservedState | None:
@@ -146,6 +147,7 @@ class Controller:
     def round(self) -> None:
         """Do everything that is due now."""
         self.wake.clear()
+        self.drift.turn()
         self._fetch()
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
@@ -286,7 +288,7 @@ class Controller:
         pass_events.record_refusals(self.recorder, report.refusals)
         if not report.refusals:
             self.revisions.carried_out()
-            pass_events.record_drift(self.recorder, report.drifts)
+            self.drift.found(report)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
             pass_events.record_settled(self.recorder, self._expectations.still_declined())
