@@ -268,11 +268,10 @@ class Controller:
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
-        self._number += 1
-        desired_state, refused = active.desired_state, self.last is not None and self.last.refusals
+        self._number, desired_state = self._number + 1, active.desired_state
+        former = self.revisions.former() if self.last is not None and self.last.refusals else ()
         world = observe(
-            self.aws, self.kinds, desired_state.place,
-            with_lookups(desired_state, self.revisions.former()) if refused else desired_state.desired,
+            self.aws, self.kinds, desired_state.place, with_lookups(desired_state, former),
             depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
