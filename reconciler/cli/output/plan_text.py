@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
+from reconciler.diagnosis.observations import plain
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.resource import NOTHING, Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ COLORS = {
 }
 NAME_WIDTH = 44
 REMARK_WIDTH = 42
+LONGEST_AUTHOR = 400
 
 
 def plan_text(
@@ -35,9 +38,12 @@ def plan_text(
     *,
     verbose: int = 0,
     origins: Origins | None = None,
+    authors: Mapping[Address, str] = NOTHING,
 ) -> str:
     """The whole plan, with `previews` of the rollouts, and with what does not come from a change of the specs, if that
     is known. The last line is the summary.
+
+    `authors` are those of differences that were made outside the specs, as `by ana …`.
     """
     lines: list[str] = []
     remaining = {preview.address: preview for preview in previews}
@@ -46,6 +52,9 @@ def plan_text(
         lines += _action(action, plan, look, verbose, preview)
         if origins is not None and (elsewhere := elsewhere_text(action, origins)):
             lines.append(look.paint(f"    {elsewhere}", "yellow"))
+        if action.address in authors:
+            author = f"changed outside the specs {plain(authors[action.address], LONGEST_AUTHOR)}"
+            lines.append("    " + look.flow([(author, "yellow")], indent="    "))
         lines.append("")
     for preview in remaining.values():
         if preview.shown:
