@@ -139,10 +139,8 @@ class Controller:
 
     def _start(self) -> None:
         """Another process may have led since: nothing is written from earlier knowledge."""
-        self.revisions.doubt()
-        self.stack_requests.doubt()
-        self.timer.reset()
-        self.queue.clear()
+        for forget in (self.revisions.doubt, self.stack_requests.doubt, self.timer.reset, self.queue.clear):
+            forget()
 
     def round(self) -> None:
         """Do everything that is due now."""
@@ -175,10 +173,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision = self.revisions.active.revision
-            self.queue.driver.failure_reporter = FailureReporter(
-                self.revisions.active.wanted, revision.id, revision.subject
-            )
+            active, revision = self.revisions.active, self.revisions.active.revision
+            self.queue.driver.failure_reporter = FailureReporter(active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
