@@ -34,6 +34,7 @@ from reconciler.resources._definition import (
     content,
     lost_with,
     read_spec,
+    recorded,
     registered,
     with_additions,
 )
@@ -75,13 +76,14 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECS::TaskDefinition", "TaskDefinitionArn")
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
-    # The hash, a restart, the commit, the last requests, and what is remembered of the run of a `Task`.
-    tag_rules: ClassVar[TagRules] = TagRules(added=14)
+    # The hash, a restart, the commit, the last requests, what is remembered of the run of a `Task`, the versions of
+    # what tasks read, and that nothing else is new.
+    tag_rules: ClassVar[TagRules] = TagRules(added=19)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
         passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},
     )
-    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "lookup", "role", "log-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "lookup", "secret-version", "role", "log-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True
@@ -263,7 +265,7 @@ def carried(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _register(new: Desired[TaskDefinitionSpec], hashed: str = "") -> Calls[str]:
     """Its images are tagged as in use before its own tag says so: what is cut short in between is taken up again."""
-    tags = {**new.tags, CONTENT: hashed or content(new.spec)}
+    tags = {**new.tags, CONTENT: hashed or content(new.spec), **recorded(new.spec)}
     repositories = tags.pop(IMAGES, "")
     answer = yield ecs.register_task_definition(**registered(new.spec), tags=_ecs.pairs(tags))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]
