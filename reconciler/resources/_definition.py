@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import JsonValue
 
 from reconciler.model import input_version, member_values
+from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
@@ -99,6 +100,17 @@ def recorded(spec: TaskDefinitionSpec) -> dict[str, str]:
     return input_version.recorded(
         one for container in spec.containers.values() for one in _containers.inputs(container)
     )
+
+
+INPUTS: Final = frozenset({"secrets", "versions"})
+
+
+def rotates(change: Change) -> bool:
+    """Whether it is another version of the same secret, parameter or file, and nothing else."""
+    if len(change.path) < 3 or change.path[0] != "containers" or change.path[2] not in INPUTS:
+        return False
+    known = isinstance(change.old, str) and isinstance(change.new, str)
+    return known and input_version.rotated(change.old, change.new)
 
 
 def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:

@@ -171,7 +171,7 @@ def _look_up(want: Desired[SecretVersionSpec], answer: Any) -> Observed[SecretVe
         reason = f"the version of {asked.source} may not be read, so that a new one is not noticed: {answer}"
         return _unknown(observed, reason)
     if not isinstance(answer, Mapping):
-        return _unknown(observed, "" if spec.pin is None else f"{asked.source} does not exist, and cannot be pinned")
+        return _unknown(observed, f"{asked.source} does not exist, and cannot be pinned" if spec.pin else "")
     match _service(asked.source):
         case "secretsmanager":
             return _of_secret(observed, asked, answer)
@@ -191,7 +191,7 @@ def _of_secret(
     version = next((id for id, those in stages.items() if stage in those), "")
     if not version or answer.get("DeletedDate") is not None:
         what = f"has no version of the stage {stage}" if not version else "is scheduled for deletion"
-        return _unknown(observed, "" if spec.pin is None else f"{asked.source} {what}, and cannot be pinned")
+        return _unknown(observed, f"{asked.source} {what}, and cannot be pinned" if spec.pin else "")
     pinned = spec.pin if spec.pin is not None else not answer.get("RotationEnabled")
     id = f"{answer['ARN']}:{asked.key}::{version}" if pinned else with_version(spec.reference, version)
     at = answer.get("LastChangedDate")

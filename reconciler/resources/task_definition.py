@@ -36,6 +36,7 @@ from reconciler.resources._definition import (
     read_spec,
     recorded,
     registered,
+    rotates,
     with_additions,
 )
 from reconciler.resources._ecs import ecs
@@ -53,6 +54,9 @@ RESTARTED: Final = "reconciler:restarted"
 
 COMMIT: Final = "reconciler:source-commit"
 """The tag with the commit that a revision was registered for, and the start of its subject."""
+
+ROTATED: Final = "reconciler:rotation"
+"""The tag of a revision that has only new versions of secrets, parameters and files: the one that it was made from."""
 
 AUDIT: Final = (
     "reconciler:audit-a",
@@ -161,7 +165,8 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         active = yield from _revisions.list_active(new.spec.family)
         arn = None if active[:1] == [old.id] else (yield from _registered(active, new))
         if arn is None:
-            arn = yield from _register(new)
+            rotation = {ROTATED: _ecs.last(old.id)} if all(map(rotates, changes)) else {}
+            arn = yield from _register(replace(new, tags={**new.tags, **rotation}))
             yield from _trim(active, old)
         return arn
 
@@ -260,7 +265,7 @@ def restarted(answer: Mapping[str, Any], request: str, because: str) -> Calls[st
 
 def carried(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags of a revision that belong on the same content when it is registered again."""
-    return {key: text for key, text in ownership.without_aws(tags).items() if key not in AUDIT}
+    return {key: text for key, text in ownership.without_aws(tags).items() if key not in (*AUDIT, ROTATED)}
 
 
 def _register(new: Desired[TaskDefinitionSpec], hashed: str = "") -> Calls[str]:

@@ -15,6 +15,7 @@ from reconciler.controller.until import has_ended
 from reconciler.local.ports import Forward, Traffic
 from reconciler.local.scripted import Script
 from reconciler.model import input_version
+from reconciler.rollout.engine import Phase
 from tests.harness.emulated_stack import CLUSTER, SERVICE, SHORT, EmulatedStack, emulated_stack
 from tests.harness.seed import SEED
 from tests.promises.conftest import mostly_slow
@@ -133,3 +134,37 @@ def test_a_new_version_of_a_parameter_is_a_release(stage: EmulatedStack) -> None
     (task,) = running(stage)
     assert (task["TOKEN"], {task["pinned"]}) == ("two", before)
     assert stage.infrastructure().last.plan.actions == ()
+
+
+@pytest.mark.slow
+def test_a_rotation_needs_no_promotion_where_the_strategy_says_so(stage: EmulatedStack) -> None:
+    """And an image that comes with it does."""
+    if stage.last.rollout.engine.name == "rolling":
+        return  # it has no promotion
+    mode = "promotion: {mode: manual, on_rotation: auto}"
+    stage.terms.pop("promote_after", None)
+    stage.change({"promotion: {mode: timed, after: 2h}": mode})
+    stage.follow(has_ended)
+    rotate(stage, "second")
+    assert not stage.apply(has_ended, patience=3600.0).went_wrong
+    stage.laptop.advance(3600)
+    stage.follow(has_ended)
+    assert {one["API_KEY"] for one in running(stage)} == {"second"}
+
+    rotate(stage, "third")
+    stage.spec(v1="v2")
+    stage.apply(has_ended, patience=3600.0)
+    assert stage.last.step is not None
+    assert stage.last.step.phase is Phase.AWAITING_PROMOTION
+
+
+def test_an_ignored_rotation_is_part_of_the_next_release_only(stage: EmulatedStack) -> None:
+    api = "{value_from: 'secretsmanager:shop/api', on_rotation: ignore}"
+    stage.change({"'secretsmanager:shop/api'": api})
+    rotate(stage, "later")
+    assert stage.infrastructure().last.plan.actions == ()
+    stage.spec(v1="v2")
+    assert not stage.apply(has_ended, patience=3600.0).went_wrong
+    stage.laptop.advance(3600)
+    stage.follow(has_ended)
+    assert {one["API_KEY"] for one in running(stage)} == {"later"}

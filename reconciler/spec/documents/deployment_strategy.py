@@ -105,6 +105,9 @@ class Promotion(Block):
     """
     after: Annotated[Duration, lasting("1s", "14d")] | None = None
     """Only with `timed`; counted from when green is healthy and tested."""
+    on_rotation: Literal["auto"] | None = None
+    """`auto`: a release that has nothing new but versions of secrets, parameters and files is promoted once green is
+    healthy and tested, whatever `mode` says. Default: like any release."""
 
 
 class Step(Block):
