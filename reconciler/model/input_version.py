@@ -20,7 +20,12 @@ from reconciler.model.tagging import VALUE_LENGTH
 SIGN: Final = "#"
 """Before the version of a reference that is not pinned. No ARN and no name of a parameter has it."""
 
-RECORDS: Final = tuple(f"reconciler:versions-{letter}" for letter in "abcd")
+RECORDS: Final = (
+    "reconciler:versions-a",
+    "reconciler:versions-b",
+    "reconciler:versions-c",
+    "reconciler:versions-d",
+)
 """The tags of a revision with the versions that ECS does not pin, as they were when it was registered."""
 
 SUFFIX: Final = 6

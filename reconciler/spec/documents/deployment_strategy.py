@@ -1,4 +1,7 @@
-"""DeploymentStrategy document: how a new version of a service is brought into production."""
+"""DeploymentStrategy document: how a new version of a service is brought into production.
+
+It is one module because these are the blocks of one document, which are checked together.
+"""
 
 from __future__ import annotations
 
