@@ -46,12 +46,12 @@ def _found(specs: Specs, stack: Stack) -> Iterator[Diagnostic]:
         if not any(fnmatchcase(address, rule.match) for address in addresses):
             hint = did_you_mean(rule.match, [one for one in addresses if one.partition("/")[0] in about])
             yield Diagnostic("W1156", f"match: no resource of the specs is {shown(rule.match)}", place, hint=hint)
-        if (missing := _missing(rule.path, about)) is not None:
+        if (missing := missing_field(rule.path, about)) is not None:
             at = specs.where(stack, "drift", index, "path")
             yield Diagnostic("E1158", missing[0], at, hint=did_you_mean(*missing[1:]))
 
 
-def _missing(path: str, types: Mapping[str, ResourceType[Any]]) -> tuple[str, str, Sequence[str]] | None:
+def missing_field(path: str, types: Mapping[str, ResourceType[Any]]) -> tuple[str, str, Sequence[str]] | None:
     """Why none of the types has such a field, the step that is wrong, and what there is in its place."""
     steps, deepest = path.split("."), (-1, list[str]())
     for kind in types.values():

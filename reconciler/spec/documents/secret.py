@@ -113,6 +113,9 @@ class FollowedSecret(Block):
     def _plain(cls, value: Any) -> Any:
         return value if isinstance(value, dict | FollowedSecret) else {"value_from": value}
 
+    def __str__(self) -> str:
+        return str(self.value_from)
+
 
 class ContainerSecret(FollowedSecret):
     """A secret in a variable of a container; plain text is its reference."""
