@@ -64,8 +64,9 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             count,
             "of the service with most, the oldest",
         ),
+        ("differences outside the specs that it keeps", "store.drift_journal.MOST", count, "the oldest go"),
         (
-            "either of them, compressed",
+            "each of them, compressed",
             "store.journal.LARGEST",
             size,
             "the oldest log lines go, then the oldest entries",
@@ -100,6 +101,22 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             seconds,
             "the pass fails and is repeated",
         ),
+        ("a record of CloudTrail", "aws.cloudtrail.LARGEST", lambda n: f"{n:,} characters", "it is left out"),
+        ("texts in the parameters of its call", "aws.cloudtrail.MOST_TEXTS", count, "the others are not compared"),
+        ("levels of nesting there", "aws.cloudtrail.DEEPEST", count, "what is deeper counts as being there"),
+        ("characters of a name or a user agent", "aws.cloudtrail.LONGEST", count, "it is cut"),
+        (
+            "differences whose authors are looked up",
+            "controller.drift_recorder.MOST_PENDING",
+            count,
+            "the authors of further ones are not looked up",
+        ),
+        (
+            "writes of others that events of a queue have named",
+            "controller.drift_recorder.MOST_HEARD",
+            count,
+            "the oldest are forgotten",
+        ),
         ("pages of a log stream that are read at a time", "queries.logs.PAGES", count, "older lines are left out"),
         ("tasks whose logs are read", "queries.logs.MOST_TASKS", count, "the others are counted"),
     ),
@@ -110,6 +127,9 @@ GROUPS: dict[str, tuple[Row, ...]] = {
     "Notifications": (
         ("time for one webhook", "notifications.webhook_client.SECONDS", seconds, "the attempt failed"),
         ("head of the response", "notifications.webhook_client.LARGEST_HEAD", size, "the rest is not read"),
+        ("response of GitHub or GitLab", "notifications.webhook_client.LARGEST_BODY", size, "the attempt failed"),
+        ("statuses of a commit, in pages", "notifications.forge.MOST_PAGES", count, "the others are sent again"),
+        ("commit statuses that wait", "notifications.commit_notifier.MOST_WAITING", count, "the oldest is dropped"),
         ("notifications that wait", "notifications.notifier.MOST_WAITING", count, "the oldest is dropped and counted"),
     ),
     "HTTP endpoint": (

@@ -23,6 +23,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
+from reconciler.controller.drift_recorder import DriftRecorder
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -42,14 +43,15 @@ from reconciler.reconcile.provenance import with_commit
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.leaving import with_lookups
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 
 LOOK_SECONDS: Final = 15.0
-"""How old a look may be when it is acted on. While a person reads the plan, others change the account or suspend it."""
+"""Age up to which a look is acted on. While a person reads the plan, others change the account or suspend it."""
 
 
 class Controller:
-    """Controller of one stack. `reports` receive each pass, `observer` each step of the work.
+    """Controller of one stack. `reports` receive each pass, `results` each rollout step, `observer` all of the work.
 
     `begin` binds the fence to the epoch; raising ends this leadership term. Whoever sets `stop` sets `wake` as well.
     """
@@ -63,6 +65,7 @@ class Controller:
         smoke: SmokeTests,
         *,
         reports: tuple[Callable[[PassResult], None], ...] = (),
+        results: tuple[Callable[[StepResult], None], ...] = (),
         observer: Observer | None = None,
         begin: Callable[[], object] = lambda: None,
         rhythm: Intervals | None = None,
@@ -70,24 +73,24 @@ class Controller:
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
+        drift: DriftRecorder | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
-        self.reports, self.observer, self.begin = reports, observer or Observer(), begin
+        self.drift = drift or DriftRecorder(aws, kinds, recorder)
+        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
+        self.observer, self.begin = observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
-        self.timer = PassTimer(aws.clock, rhythm or Intervals())
-        self.policy = DriftPolicy()
+        self.timer, self.policy = PassTimer(aws.clock, rhythm or Intervals()), DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
-        self._until = Until()
         self._looked: PassResult | None = None
         self._agreed: Plan | None = None
         self._written: set[str] = set()
-        self._number = 0
-        self._pending = False
+        self._until, self._number, self._pending = Until(), 0, False
 
     @property
     def world(self) -> ObservedState | None:
@@ -144,6 +147,7 @@ class Controller:
     def round(self) -> None:
         """Do everything that is due now."""
         self.wake.clear()
+        self.drift.turn()
         self._fetch()
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
@@ -240,7 +244,7 @@ class Controller:
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn,
+                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
@@ -265,9 +269,10 @@ class Controller:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number += 1
-        desired_state = active.desired_state
+        desired_state, refused = active.desired_state, self.last is not None and self.last.refusals
         world = observe(
-            self.aws, self.kinds, desired_state.place, desired_state.desired,
+            self.aws, self.kinds, desired_state.place,
+            with_lookups(desired_state, self.revisions.former()) if refused else desired_state.desired,
             depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
@@ -283,7 +288,8 @@ class Controller:
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
         pass_events.record_refusals(self.recorder, report.refusals)
         if not report.refusals:
-            pass_events.record_drift(self.recorder, report.drifts)
+            self.revisions.carried_out()
+            self.drift.found(report)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
             pass_events.record_settled(self.recorder, self._expectations.still_declined())
@@ -329,7 +335,7 @@ class Controller:
     # -- events
 
     def _on_result(self, result: StepResult) -> None:
-        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result):
+        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result, *self.results):
             tell(result)
 
     def _later(self, because: str) -> None:

@@ -1,8 +1,8 @@
 """Notification messages: which events are sent, their titles, and the commands to run next. Pure.
 
-    drift detected, corrected, recurring · revision rejected · plan blocked, no longer blocked · rollout waiting for
-    promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · service read-only, no longer
-    read-only · request accepted · source unreachable, reachable again · stack suspended, resumed
+    drift detected, corrected, recurring, who made it · revision rejected · plan blocked, no longer blocked · rollout
+    waiting for promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · service read-only, no
+    longer read-only · request accepted · source unreachable, reachable again · stack suspended, resumed
 
 All other events are in the log and in `reconciler events`. Only known texts and the fields below are sent: secrets are
 masked, and markup is escaped.
@@ -41,6 +41,15 @@ DETAILS: Final = (
     "requested_by",
     "reason",
     "commit",
+    "changed_by",
+    "role",
+    "account",
+    "source_address",
+    "tool",
+    "operation",
+    "event_id",
+    "changed_at",
+    "certain",
 )
 """The details of an event that are sent."""
 
@@ -48,6 +57,7 @@ TITLES: Final[Mapping[str, str]] = {
     events.DRIFT_FOUND: "drift detected (not corrected)",
     events.DRIFT_REPAIRED: "drift corrected",
     events.CONTESTED: "drift keeps recurring",
+    events.DRIFT_ATTRIBUTED: "author of the drift",
     events.SPEC_REJECTED: "revision rejected",
     events.PLAN_BLOCKED: "plan blocked",
     events.PLAN_FREE: "plan no longer blocked",
@@ -127,7 +137,7 @@ class Message:
 def notice_of(entry: Event, stack: str) -> Message | None:
     """None for an event that is not sent."""
     title = TITLES.get(entry.name)
-    details = {key: _clean(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
+    details = {key: cleaned(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
     if title is None:
         return None
     if entry.name == events.ROLLOUT_PHASE:
@@ -137,12 +147,12 @@ def notice_of(entry: Event, stack: str) -> Message | None:
     return Message(
         uuid.uuid4().hex,
         entry.at.isoformat(timespec="seconds"),
-        _clean(stack),
+        cleaned(stack),
         entry.name,
         title,
-        _clean(entry.address),
-        _clean(entry.message),
-        _clean(entry.revision),
+        cleaned(entry.address),
+        cleaned(entry.message),
+        cleaned(entry.revision),
         details,
         _next(entry.name, _service(entry.address), details),
     )
@@ -183,7 +193,7 @@ def _one_line(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
     """One line, with secrets masked, without control and direction characters."""
     words = " ".join(masked(text).split())
     shown = "".join(char for char in words if not hidden(char))

@@ -162,14 +162,16 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
     """Changes that a controller would only report, if they are drift."""
     if action.verb not in (Verb.DELETE, Verb.ADOPT):
         effect = "a running controller reports a change made outside the specs, but does not correct it"
-        paths = [path for path in _paths(action) if path not in _follows(action)]
+        paths = [path for path in changed_paths(action) if path not in _follows(action)]
         yield from _covered(action, paths, rules, DriftMode.WARN, effect)
 
 
 def _left_alone(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
     """Differences that may be a change of the specs, and are not written all the same."""
     if action.verb not in (Verb.CREATE, Verb.DELETE):
-        yield from _covered(action, _paths(action), rules, DriftMode.IGNORE, "what the specs declare is not written")
+        yield from _covered(
+            action, changed_paths(action), rules, DriftMode.IGNORE, "what the specs declare is not written"
+        )
 
 
 def _covered(
@@ -186,7 +188,8 @@ def _covered(
         yield Note(action.address, because, reason)
 
 
-def _paths(action: Action) -> list[str]:
+def changed_paths(action: Action) -> list[str]:
+    """What may be drift of an action: fields and tags, without what a release or an event changes."""
     fields = [str(change) for change in action.changes if not (change.rolls or change.release or change.event)]
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
@@ -217,7 +220,7 @@ def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> t
             action.address, (), mode if mode is not DriftMode.IGNORE else DriftMode.WARN, reason, action.where
         )
         return (action if found.mode is DriftMode.ENFORCE else None), [found]
-    modes = {path: _mode(rules, action.address, path) for path in _paths(action)}
+    modes = {path: _mode(rules, action.address, path) for path in changed_paths(action)}
     tags = {f"tags.{key}": key for key in (*action.tags.put, *action.tags.drop)}
     drift = modes.keys() - _follows(action) if drifted else set[str]()
     held = {path for path, (mode, _) in modes.items() if mode is DriftMode.IGNORE}
