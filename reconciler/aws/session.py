@@ -9,6 +9,7 @@ It is one module because all of it is what a call needs of boto3's session.
 from __future__ import annotations
 
 import copy
+import os
 import platform
 import re
 import threading
@@ -185,10 +186,12 @@ class Boto:
         try:
             answer = self.perform(Call("sts", "GetCallerIdentity"))
         except errors.Denied as error:
-            login = f"aws sso login{f' --profile {self.profile}' if self.profile else ''}"
-            raise errors.CredentialsMissing(
-                f"not signed in to AWS ({error.code}: {error.message}); try `{login}`, or set AWS_PROFILE"
-            ) from error
+            login = f"try `aws sso login{f' --profile {self.profile}' if self.profile else ''}`, or set AWS_PROFILE"
+            if is_loopback(endpoint := self.endpoint or os.environ.get("AWS_ENDPOINT_URL")):
+                login = f"pass --local for the emulator on {endpoint}, or set any credentials"
+            elif error.code == "NoCredentials":
+                login += "; for the local AWS emulator, pass --local"
+            raise errors.CredentialsMissing(f"not signed in to AWS ({error.code}: {error.message}); {login}") from error
         return Identity(
             account=answer["Account"],
             arn=answer["Arn"],

@@ -43,10 +43,11 @@ from reconciler.reconcile.provenance import with_commit
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.leaving import with_lookups
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 
 LOOK_SECONDS: Final = 15.0
-"""How old a look may be when it is acted on. While a person reads the plan, others change the account or suspend it."""
+"""Age up to which a look is acted on. While a person reads the plan, others change the account or suspend it."""
 
 
 class Controller:
@@ -243,7 +244,7 @@ class Controller:
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn,
+                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
@@ -268,9 +269,10 @@ class Controller:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number += 1
-        desired_state = active.desired_state
+        desired_state, refused = active.desired_state, self.last is not None and self.last.refusals
         world = observe(
-            self.aws, self.kinds, desired_state.place, desired_state.desired,
+            self.aws, self.kinds, desired_state.place,
+            with_lookups(desired_state, self.revisions.former()) if refused else desired_state.desired,
             depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
@@ -286,6 +288,7 @@ class Controller:
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
         pass_events.record_refusals(self.recorder, report.refusals)
         if not report.refusals:
+            self.revisions.carried_out()
             self.drift.found(report)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
+import click
 import pytest
 
+from reconciler.cli import selection
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan, Refusal, RefusalCode
 from reconciler.model.resource import Address
@@ -70,6 +75,19 @@ def test_a_name_stands_for_workloads_and_a_pattern_for_addresses() -> None:
     assert matching("job", known) == {Address("task", "job")}
     assert matching("*/shop", known) == set(known[:3])
     assert matching("Service/shop", known) == matching("sho", known) == set()
+
+
+def test_what_is_not_there_is_an_error_with_what_is(stack: DesiredState) -> None:
+    """A name or an address that is spelt like it, or the address of what bears a name and is no service."""
+    near = {
+        SERVICE[:-2]: SERVICE, f"service/{SERVICE}s": f"service/{SERVICE}", "my-app-cluster": "cluster/my-app-cluster",
+        "queue/*": "reconciler tree",
+    }  # fmt: skip
+    for word, meant in near.items():
+        opened: Any = SimpleNamespace(target=replace(stack, only=("vpc/*", word)))
+        with pytest.raises(click.UsageError, match=re.escape(meant)):
+            selection.check(opened, ObservedState())
+    selection.check(SimpleNamespace(target=replace(stack, only=(SERVICE, "subnet/*"))), ObservedState())  # type: ignore[arg-type]
 
 
 def test_refusals_of_what_is_left_out_do_not_hold() -> None:

@@ -117,7 +117,8 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
     deferred = f" {len(plan.deferred)} deferred." if plan.deferred else ""
     deferred += f" {len(plan.left_out)} left out." if plan.left_out else ""
     blocked = f" {len(plan.refusals)} blocked." if plan.refusals else ""
-    return look.paint(f"Plan: {', '.join(words)}.", "bold") + f"{deferred}{blocked}   digest {plan.digest[:7]}"
+    parts = [(f"Plan: {', '.join(words)}.{deferred}{blocked}", "bold"), (f"digest {plan.digest[:7]}", "")]
+    return look.flow(parts)
 
 
 def _rollouts(previews: Sequence[RolloutPreview]) -> str:
@@ -169,6 +170,16 @@ def remark(action: Action) -> str:
             return action.because
 
 
+def _head(name: str, color: str, note: str, where: str, look: Look) -> str:
+    """Name, remark and place in columns, or without them and on several lines where the terminal is too narrow."""
+    aligned = f"{name.ljust(NAME_WIDTH)}{f'{note}  '.ljust(REMARK_WIDTH) if where else note}{where}".rstrip()
+    if look.columns is None or len(aligned) <= look.columns:
+        left = aligned.removesuffix(where) if where else aligned
+        return look.paint(left[: len(name)], color) + left[len(name) :] + look.paint(where, "dim")
+    parts = [(name, color), (note, ""), (where, "dim")]
+    return look.flow([part for part in parts if part[0]], between="  ", indent="    ")
+
+
 def elsewhere_text(action: Action, origins: Origins) -> str:
     """What of an action does not come from a change of the specs; "" if all of it does."""
     short, drifted = origins.applied.short, origins.drifted.get(action.address, ())
@@ -188,11 +199,9 @@ def _action(
     action: Action, plan: Plan, look: Look, verbose: int, preview: RolloutPreview | None = None
 ) -> Iterator[str]:
     color = COLORS[action.verb]
-    head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
     rolls = action.rolls and preview is not None and preview.shown
     note = _headline(preview) if rolls and preview is not None else remark(action)
-    note = f"{note}  ".ljust(REMARK_WIDTH) if action.where else note
-    yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
+    yield _head(f"{sign(action, look)} {action.address}", color, note, action.where, look)
     if action.verb is Verb.CREATE and action.new is not None:
         rows = flat(declared(action.new.spec))
         shown = rows if verbose else rows[:6]
@@ -217,9 +226,7 @@ def _action(
 
 def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
     """A rollout without an action in the plan: it is in progress, or only its health check has changed."""
-    head = f"{look.sign('roll')} {preview.address}".ljust(NAME_WIDTH)
-    note = _headline(preview).ljust(REMARK_WIDTH) if preview.where else _headline(preview)
-    yield (look.paint(head, "cyan") + note + look.paint(preview.where, "dim")).rstrip()
+    yield _head(f"{look.sign('roll')} {preview.address}", "cyan", _headline(preview), preview.where, look)
     yield from _outlook(preview, look)
 
 
