@@ -134,10 +134,8 @@ class Controller:
 
     def _start(self) -> None:
         """Another process may have led since: nothing is written from earlier knowledge."""
-        self.revisions.doubt()
-        self.stack_requests.doubt()
-        self.timer.reset()
-        self.queue.clear()
+        for forget in (self.revisions.doubt, self.stack_requests.doubt, self.timer.reset, self.queue.clear):
+            forget()
 
     def round(self) -> None:
         """Do everything that is due now."""
@@ -170,10 +168,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision = self.revisions.active.revision
-            self.queue.driver.failure_reporter = FailureReporter(
-                self.revisions.active.wanted, revision.id, revision.subject
-            )
+            active, revision = self.revisions.active, self.revisions.active.revision
+            self.queue.driver.failure_reporter = FailureReporter(active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
@@ -263,11 +259,10 @@ class Controller:
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
-        self._number += 1
-        desired_state, refused = active.desired_state, self.last is not None and self.last.refusals
+        self._number, desired_state = self._number + 1, active.desired_state
+        former = self.revisions.former() if self.last is not None and self.last.refusals else ()
         world = observe(
-            self.aws, self.kinds, desired_state.place,
-            with_lookups(desired_state, self.revisions.former()) if refused else desired_state.desired,
+            self.aws, self.kinds, desired_state.place, with_lookups(desired_state, former),
             depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)

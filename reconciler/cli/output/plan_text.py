@@ -1,4 +1,7 @@
-"""A plan as text."""
+"""A plan as text.
+
+It is one module because all parts of a plan share its columns, colors and names.
+"""
 
 from __future__ import annotations
 
