@@ -153,6 +153,7 @@ class Story:
         echo(f"  specs       {self.specs}  (a copy, safe to edit)")
         for port in (80, 9000):
             echo(f"  :{port:<10} {self._url(port)}")
+        echo("  console     the newest link that the controller has printed above signs in one browser")
         echo(f"  commands    AWS_ENDPOINT_URL={self.emulator.url} reconciler status --specs {self.specs} --watch")
         while True:
             self._pause()
@@ -162,8 +163,9 @@ class Story:
     @contextmanager
     def _controller(self) -> Iterator[None]:
         """`reconciler run`, with its output."""
-        echo("\n$ reconciler run --interval 5")
-        line = [sys.executable, "-m", "reconciler", "run", str(self.specs), "--interval", "5", "-o", "text"]
+        options = ["--interval", "5", "--listen", "127.0.0.1:0", "--console", "token"]
+        echo(f"\n$ reconciler run {' '.join(options)}")
+        line = [sys.executable, "-m", "reconciler", "run", str(self.specs), *options, "-o", "text"]
         process = self._process = subprocess.Popen(line, env=self._environment())
         try:
             yield

@@ -1,4 +1,7 @@
-"""Run the controller, which keeps AWS in sync with the specs."""
+"""Run the controller, which keeps AWS in sync with the specs.
+
+It is one module because the process is put together in one place: its source, its lease, its server and its console.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,20 @@ import click
 
 from reconciler import errors, events
 from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
+from reconciler.cli.console.late import Late
+from reconciler.cli.console.settings import ConsoleSettings, console_options
 from reconciler.cli.options import Where
 from reconciler.cli.output.queued import drain, queued
-from reconciler.cli.output.terminal import Look, look_of
+from reconciler.cli.output.terminal import Look, look_of, say
 from reconciler.log import log
 
 if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.aws.session import Boto
+    from reconciler.cli.console.controller_source import ControllerSource
     from reconciler.cli.session import SignedIn
+    from reconciler.console.access import Access
+    from reconciler.console.routes import Console
     from reconciler.controller.accepted_revision import AcceptedRevision
     from reconciler.controller.controller import Controller
     from reconciler.controller.status import ControllerStatus
@@ -57,6 +65,7 @@ NOTIFIED_SECONDS = 2.0
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics.")
 @options.notify
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else JSON.")
+@console_options
 @options.store
 @options.aws
 @options.look
@@ -70,6 +79,7 @@ def run(
     allowed_signers: Path | None,
     interval: float,
     listen: str | None,
+    settings: ConsoleSettings,
     notify: tuple[str, ...],
     output: str | None,
     verbose: int,
@@ -89,6 +99,7 @@ def run(
     look = look_of(sys.stdout, color) if text else None
     level = verbose if text else max(verbose, 1)
     where, wake = Where(**aws), threading.Event()
+    http_endpoint.checked(listen, settings)
     logs.configure(level)
 
     def on_signal(number: signal.Signals) -> None:
@@ -107,7 +118,7 @@ def run(
         )
         process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, cut, wake, ends)
         if listen is not None:
-            inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
+            inside.enter_context(process.served(listen, settings))
 
         def restored(invalid: Specs | None) -> Specs:
             return last_accepted.last_accepted(found, environment, where, stack, invalid, cut)
@@ -157,6 +168,10 @@ class ControllerProcess:
     """What ends calls that are in flight when the process is to stop."""
     health: Health = field(init=False)
     metrics: Metrics = field(init=False)
+    console: Late = field(init=False)
+    """What the console shows, once there is anything."""
+    _asked: threading.Event = field(init=False, default_factory=threading.Event)
+    """Set once somebody has asked for something in the console."""
     _status: Callable[[], ControllerStatus] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,9 +179,29 @@ class ControllerProcess:
         from reconciler.server.health import Health
         from reconciler.server.metrics import Metrics
 
+        self.console = Late()
         self._status = lambda: ControllerStatus(lease_held=False)
         self.health = Health(lambda: self._status())
         self.metrics = Metrics(lambda: self._status())
+
+    def served(self, listen: str, settings: ConsoleSettings) -> contextlib.AbstractContextManager[None]:
+        """The HTTP server. What people ask for in a session of this machine is asked in the name of its user."""
+        from reconciler.cli.lease import holder
+
+        def console(access: Access) -> Console:
+            from reconciler.console.routes import Console
+
+            return Console(self.console, self.console, self.console, access)
+
+        def linked(url: str) -> None:
+            if self.look is None:
+                log.info(events.CONSOLE_LINK, url=url)
+            else:
+                say(f"{self.look.sign('dot')} console, a link for one browser: {url}", self.look)
+                sys.stdout.flush()
+
+        person = holder("console").rpartition(" (")[0]
+        return http_endpoint.served(listen, self.health, self.metrics, settings, console, person=person, linked=linked)
 
     def sign_in(self, specs: Specs, restored: Callable[[Specs | None], Specs]) -> tuple[Specs, SignedIn]:
         """Sign in for `specs`; or for the last accepted revision, if there is one and `specs` are for another account.
@@ -195,6 +230,8 @@ class ControllerProcess:
     def serve(self, specs: Specs, signed_in: SignedIn, inside: contextlib.ExitStack) -> None:
         """Acquire the lease and run while it is held; again and again, until the process is stopped."""
         from reconciler.cli import logs
+        from reconciler.cli.console.controller_source import ControllerSource
+        from reconciler.cli.console.process import Beside
         from reconciler.cli.lease import holder, open_store
         from reconciler.clock import SystemClock
         from reconciler.controller import status
@@ -224,11 +261,20 @@ class ControllerProcess:
             verified=self.source.verified,
         )
         report = LeaseReport(lambda: controller)
-        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store)
+        source = ControllerSource(lambda: controller, lease, report, identity, stack, identity.account, identity.region)
+        inside.callback(source.close)
+        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store, source)
         lease.report = report
+        beside = Beside(lambda: controller, specs, signed_in, unfenced, self.where.store, self._nudge)
+        beside.fill(self.console, source, self.cut)
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
+
+    def _nudge(self) -> None:
+        """Look at the account now: somebody has asked for something."""
+        self._asked.set()
+        self.wake.set()
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
         from reconciler.notifications import notifier
@@ -247,7 +293,9 @@ class ControllerProcess:
         accepted: AcceptedRevision,
         on_pass: Callable[[PassResult], None],
         store: Store,
+        source: ControllerSource,
     ) -> Controller:
+        from reconciler.cli.console.process import Noted
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
@@ -267,10 +315,15 @@ class ControllerProcess:
 
         def begin() -> None:
             self.health.beat()
+            if self._asked.is_set():
+                self._asked.clear()
+                controller.timer.requeue_now()
             signed_in.gate.begin()
 
         shown = () if self.look is None else (printer(self.look),)
-        recorder = EventRecorder(signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        recorder = EventRecorder(
+            signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry, source.on_entry)
+        )
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
         controller = Controller(
             signed_in.aws,
@@ -278,7 +331,8 @@ class ControllerProcess:
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
-            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, stops.on_pass),
+            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, source.on_pass, stops.on_pass),
+            observer=Noted(source),
             begin=begin,
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,

@@ -145,7 +145,7 @@ def _action(
     color = COLORS[action.verb]
     head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
     rolls = action.rolls and preview is not None and preview.shown
-    note = _headline(preview) if rolls and preview is not None else remark(action)
+    note = headline(preview) if rolls and preview is not None else remark(action)
     note = f"{note}  ".ljust(REMARK_WIDTH) if action.where else note
     yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
     if action.verb is Verb.CREATE and action.new is not None:
@@ -173,12 +173,12 @@ def _action(
 def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
     """A rollout without an action in the plan: it is in progress, or only its health check has changed."""
     head = f"{look.sign('roll')} {preview.address}".ljust(NAME_WIDTH)
-    note = _headline(preview).ljust(REMARK_WIDTH) if preview.where else _headline(preview)
+    note = headline(preview).ljust(REMARK_WIDTH) if preview.where else headline(preview)
     yield (look.paint(head, "cyan") + note + look.paint(preview.where, "dim")).rstrip()
     yield from _outlook(preview, look)
 
 
-def _headline(preview: RolloutPreview) -> str:
+def headline(preview: RolloutPreview) -> str:
     match preview.outlook:
         case Outlook.NEW:
             return f"{'new attempt' if preview.new_attempt else 'new version'}, {preview.way}"
