@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gzip
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
@@ -18,6 +21,10 @@ T = TypeVar("T")
 AT_ONCE: Final = 4
 """Pages that are drawn at a time, and as many questions and requests."""
 LARGEST_FORM: Final = 4096
+KEPT: Final = 64
+"""Drawn fragments that are kept for other viewers."""
+COMPRESSED: Final = 2048
+"""Size from which a page is compressed. Pages with a form's token are not: their size would tell of it."""
 
 
 class Failed(Exception):
@@ -41,6 +48,49 @@ class Threads:
             self._free, self._loop = asyncio.Semaphore(AT_ONCE), loop
         async with self._free:
             return await asyncio.to_thread(work, *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A page that shows something, as browsers take it."""
+
+    plain: bytes
+    compressed: bytes
+
+    @classmethod
+    def of(cls, plain: bytes) -> Drawn:
+        return cls(plain, gzip.compress(plain, 5, mtime=0) if len(plain) >= COMPRESSED else b"")
+
+    def response(self, accepted: str, headers: dict[str, str]) -> Response:
+        if self.compressed and "gzip" in accepted:
+            return html(self.compressed, {**headers, "Content-Encoding": "gzip"})
+        return html(self.plain, headers)
+
+
+class SharedDrawings:
+    """Each fragment is drawn once, however many viewers ask for it at the same time or later."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Drawn] = OrderedDict()
+        self._drawing: dict[str, asyncio.Task[Drawn]] = {}
+
+    async def get(self, tag: str, draw: Callable[[], Awaitable[bytes]]) -> Drawn:
+        known = self._known.get(tag)
+        if known is not None:
+            return known
+        task = self._drawing.get(tag)
+        if task is None:
+            task = self._drawing[tag] = asyncio.ensure_future(self._draw(tag, draw))
+        return await asyncio.shield(task)
+
+    async def _draw(self, tag: str, draw: Callable[[], Awaitable[bytes]]) -> Drawn:
+        try:
+            drawn = self._known[tag] = await asyncio.to_thread(Drawn.of, await draw())
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            return drawn
+        finally:
+            del self._drawing[tag]
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -10,7 +10,6 @@ It is one module because every route begins with the same checks and ends with t
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,14 +25,12 @@ from reconciler.console import pages
 from reconciler.console.access import SIGN_IN, Access, Asking, FormTokens, Limiter, NotSignedIn, TokenAccess, Viewer
 from reconciler.console.pages import Page
 from reconciler.console.ports import Acts, Order, Questions, Source
-from reconciler.console.responses import Failed, Threads, bare, form_of, html
+from reconciler.console.responses import Drawn, Failed, SharedDrawings, Threads, bare, form_of, html
 from reconciler.console.shared import SharedQuestions
 from reconciler.console.snapshot import Act, Service, Snapshot
 from reconciler.log import log
 from reconciler.model import duration
 
-KEPT: Final = 128
-"""Drawn fragments that are kept for other viewers."""
 ACTS_A_MINUTE: Final = 12
 QUESTIONS_A_MINUTE: Final = 60
 SIGN_INS_A_MINUTE: Final = 12
@@ -57,7 +54,7 @@ class Console:
     _acts: Limiter = field(init=False, default_factory=lambda: Limiter(ACTS_A_MINUTE, 60.0))
     _asked: Limiter = field(init=False, default_factory=lambda: Limiter(QUESTIONS_A_MINUTE, 60.0))
     _sign_ins: Limiter = field(init=False, default_factory=lambda: Limiter(SIGN_INS_A_MINUTE, 60.0))
-    _drawn: OrderedDict[str, bytes] = field(init=False, default_factory=OrderedDict)
+    _drawn: SharedDrawings = field(init=False, default_factory=SharedDrawings)
     _drawing: Threads = field(init=False, default_factory=Threads)
     _waiting: Threads = field(init=False, default_factory=Threads)
     _signing: Threads = field(init=False, default_factory=Threads)
@@ -155,18 +152,15 @@ class Console:
         about = self._about(request, viewer, template, title, polled=True)
         part = "hx-request" in request.headers
         tag = pages.tag(snapshot, about)
-        headers = {"ETag": f'"{tag}"', "Vary": "HX-Request"}
+        headers = {"ETag": f'"{tag}"', "Vary": "HX-Request, Accept-Encoding"}
         if part and request.headers.get("if-none-match") == f'"{tag}"':
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        if not part:
-            requested = "requested" in request.query_params
-            return html(await self._draw(pages.page, snapshot, about, **more, tag=tag, requested=requested), headers)
-        body = self._drawn.get(tag)
-        if body is None:
-            body = self._drawn[tag] = await self._draw(pages.fragment, snapshot, about, **more)
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        return html(body, headers)
+        if part:
+            drawn = await self._drawn.get(tag, functools.partial(self._draw, pages.fragment, snapshot, about, **more))
+        else:
+            more |= {"tag": tag, "requested": "requested" in request.query_params}
+            drawn = Drawn.of(await self._draw(pages.page, snapshot, about, **more))
+        return drawn.response(request.headers.get("accept-encoding", ""), headers)
 
     # -- acts
 

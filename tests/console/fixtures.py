@@ -178,7 +178,8 @@ class Client:
         found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         for cookie in SimpleCookie(found.get("set-cookie", "")).values():
             self.cookies[cookie.key] = cookie.value
-        return Answer(sent[0]["status"], found, b"".join(one.get("body", b"") for one in sent[1:]).decode())
+        content, coded = b"".join(one.get("body", b"") for one in sent[1:]), "content-encoding" in found
+        return Answer(sent[0]["status"], found, content.decode("latin-1" if coded else "utf-8"))
 
 
 def token_access() -> tuple[TokenAccess, list[str], ManualClock]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from structlog.testing import capture_logs
 
 from reconciler import errors, events
+from reconciler.console import pages
 from reconciler.console.access import Role, Viewer
 from reconciler.console.routes import ACTS_A_MINUTE, KINDS, QUESTIONS_A_MINUTE, SIGN_INS_A_MINUTE, VIEWS
 from reconciler.server.app import CONSOLE_POLICY, HEADERS
@@ -244,3 +247,21 @@ def test_the_token_leaves_the_address_bar_at_once() -> None:
 def test_where_a_load_balancer_signs_in_there_are_no_links(client: Client) -> None:
     """The path does not exist."""
     assert client.get("/sign-in?token=x").status == 404
+
+
+def test_a_fragment_is_drawn_once_for_all_and_compressed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as many viewers as there are; a page with a form's token is sent as it is."""
+    drawn: list[str] = []
+    inner = pages.fragment
+
+    def counted(*arguments: Any, **more: Any) -> str:
+        drawn.append("")
+        return inner(*arguments, **more)
+
+    monkeypatch.setattr(pages, "fragment", counted)
+    plain = client.get("/services/web", hx_request="true")
+    small = client.get("/services/web", hx_request="true", accept_encoding="br, gzip")
+    assert (len(drawn), small.headers["content-encoding"]) == (1, "gzip")
+    assert gzip.decompress(small.body.encode("latin-1")).decode() == plain.body
+    assert int(small.headers["content-length"]) < len(plain.body) / 2
+    assert "content-encoding" not in client.get("/services/web/promote", accept_encoding="gzip").headers

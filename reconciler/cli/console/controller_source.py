@@ -30,7 +30,9 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.reconcile.drift import Drift
 from reconciler.reconcile.result import PassResult
+from reconciler.rollout.outlook import RolloutPreview
 from reconciler.rollout_driver.driver import StepResult
+from reconciler.rollout_driver.preview import preview_of
 from reconciler.store.holder_report import CONTROLLER, HolderReport
 from reconciler.store.lease import Lease
 
@@ -115,7 +117,14 @@ class ControllerSource:
             )
         results = dict(controller.queue.results)
         services: tuple[ServiceStatus, ...] = ()
+        previews: tuple[RolloutPreview, ...] = ()
         if last is not None and lease_held:
+            looks = [(one.rollout, one.seen, one.step) for one in results.values()]
+            previews = tuple(
+                preview_of(rollout, seen, step, self.now())
+                for rollout, seen, step in looks
+                if seen is not None and step is not None
+            )
             found = (self._status(result, last.plan, last.world) for result in results.values())
             services = tuple(status for status in found if status is not None)
         desired = () if active is None else active.desired_state.desired
@@ -136,6 +145,7 @@ class ControllerSource:
                 missing=dict(controller.queue.missing),
                 tasks=() if last is None else task_statuses(desired, last.world),
                 plan=Plan(self.stack) if last is None else last.plan,
+                previews=previews,
                 drifts=tuple(self._since.items()) if last is not None else None,
                 events=tuple(self._events),
             )

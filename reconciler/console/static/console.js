@@ -49,6 +49,8 @@
   document.addEventListener("htmx:afterSwap", () => {
     const input = document.querySelector("[data-filter]");
     if (input && typed) { input.value = typed; filter(); }
+    document.getElementById("requested")?.remove();  // what it has led to is on the page by now
+    if (location.search === "?requested") history.replaceState(null, "", location.pathname);
     count();
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => { lost.hidden = false; });
