@@ -75,13 +75,14 @@ KEPT_LINES = 50_000
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
+    "events": "AWSEvents",
     "logs": "Logs_20140328",
     "secretsmanager": "secretsmanager",
     "ssm": "AmazonSSM",
     "tagging": "ResourceGroupsTaggingAPI_20170126",
 }
 
-GLOBAL = frozenset({"iam", "route53", "s3"})
+GLOBAL = frozenset({"iam", "route53", "s3", "sts"})
 """Services of which moto has one state for all regions."""
 STEADY = frozenset({"ec2", "ecr", "iam", "logs", "scheduler", "ssm"})
 """Services in which time and the scheduler change nothing but what `MOVED_BY_TASKS` show."""
@@ -89,6 +90,8 @@ MOVED_BY_TASKS = frozenset(
     {"DescribeNetworkInterfaces", "DescribeSubnets", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"}
 )
 """Reads of the `STEADY` services that show network interfaces, free addresses and logs of tasks."""
+MOVED_BY_TIME = frozenset({"LookupEvents"})
+"""Reads whose answers change without anything that is due."""
 
 
 @dataclass(slots=True)

@@ -47,6 +47,12 @@ class Timings:
     iam_propagation: float = 0.0
     """How long other services cannot assume a new role."""
     nat_gateway_provisioning: float = 0.0
+    event_delivery: float = 0.2
+    """From what happens to the event of it in a target's queue."""
+    api_event_delivery: float = 1.0
+    """The same of an API call, whose event comes by way of CloudTrail."""
+    lookup_delay: float = 5.0
+    """From an API call until LookupEvents shows it."""
     certificate_validation: float = 3.0
     """Between the record of a certificate and the certificate."""
 
@@ -61,6 +67,9 @@ class Timings:
             task_interface=0,
             steady_after=0,
             deployment_stage=0,
+            event_delivery=0,
+            api_event_delivery=0,
+            lookup_delay=0,
             certificate_validation=0,
         )
 
@@ -82,5 +91,8 @@ class Timings:
             network_shift=600,
             iam_propagation=10,
             nat_gateway_provisioning=90,
+            event_delivery=0.5,
+            api_event_delivery=60,
+            lookup_delay=300,
             certificate_validation=180,
         )

@@ -19,11 +19,11 @@ import click
 
 from reconciler import errors, events
 from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
-from reconciler.cli.console.late import Late
+from reconciler.cli.console.late import Late, served
 from reconciler.cli.console.settings import ConsoleSettings, console_options
 from reconciler.cli.options import Where
 from reconciler.cli.output.queued import drain, queued
-from reconciler.cli.output.terminal import Look, look_of, say
+from reconciler.cli.output.terminal import Look, look_of
 from reconciler.log import log
 
 if TYPE_CHECKING:
@@ -31,12 +31,10 @@ if TYPE_CHECKING:
     from reconciler.aws.session import Boto
     from reconciler.cli.console.controller_source import ControllerSource
     from reconciler.cli.session import SignedIn
-    from reconciler.console.access import Access
-    from reconciler.console.routes import Console
     from reconciler.controller.accepted_revision import AcceptedRevision
     from reconciler.controller.controller import Controller
     from reconciler.controller.status import ControllerStatus
-    from reconciler.notifications.notifier import Notifier
+    from reconciler.notifications.targets import Targets
     from reconciler.reconcile.result import PassResult
     from reconciler.rollout.release import RolloutTarget
     from reconciler.rollout.spec import RolloutSpec
@@ -64,6 +62,7 @@ NOTIFIED_SECONDS = 2.0
 )
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics.")
 @options.notify
+@options.notify_link
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else JSON.")
 @console_options
 @options.store
@@ -81,6 +80,7 @@ def run(
     listen: str | None,
     settings: ConsoleSettings,
     notify: tuple[str, ...],
+    notify_link: str,
     output: str | None,
     verbose: int,
     color: str,
@@ -116,9 +116,11 @@ def run(
                 folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers, ready=wake.set
             )
         )
-        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, cut, wake, ends)
+        process = ControllerProcess(
+            found, environment, where, interval, notify, notify_link, look, level, stop, cut, wake, ends
+        )
         if listen is not None:
-            inside.enter_context(process.served(listen, settings))
+            inside.enter_context(served(process.console, listen, process.health, process.metrics, settings, look))
 
         def restored(invalid: Specs | None) -> Specs:
             return last_accepted.last_accepted(found, environment, where, stack, invalid, cut)
@@ -158,6 +160,7 @@ class ControllerProcess:
     where: Where
     interval: float
     notify: tuple[str, ...]
+    notify_link: str
     look: Look | None
     level: int
     stop: threading.Event
@@ -183,25 +186,6 @@ class ControllerProcess:
         self._status = lambda: ControllerStatus(lease_held=False)
         self.health = Health(lambda: self._status())
         self.metrics = Metrics(lambda: self._status())
-
-    def served(self, listen: str, settings: ConsoleSettings) -> contextlib.AbstractContextManager[None]:
-        """The HTTP server. What people ask for in a session of this machine is asked in the name of its user."""
-        from reconciler.cli.lease import holder
-
-        def console(access: Access) -> Console:
-            from reconciler.console.routes import Console
-
-            return Console(self.console, self.console, self.console, access)
-
-        def linked(url: str) -> None:
-            if self.look is None:
-                log.info(events.CONSOLE_LINK, url=url)
-            else:
-                say(f"{self.look.sign('dot')} console, a link for one browser: {url}", self.look)
-                sys.stdout.flush()
-
-        person = holder("console").rpartition(" (")[0]
-        return http_endpoint.served(listen, self.health, self.metrics, settings, console, person=person, linked=linked)
 
     def sign_in(self, specs: Specs, restored: Callable[[Specs | None], Specs]) -> tuple[Specs, SignedIn]:
         """Sign in for `specs`; or for the last accepted revision, if there is one and `specs` are for another account.
@@ -252,7 +236,7 @@ class ControllerProcess:
         inside.callback(store.close)
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
-        notifiers = self._notifiers(unfenced, stack, inside)
+        targets = self._targets(unfenced, stack, inside)
         accepted = AcceptedRevision(
             store.copies,
             self.environment,
@@ -263,11 +247,11 @@ class ControllerProcess:
         report = LeaseReport(lambda: controller)
         source = ControllerSource(lambda: controller, lease, report, identity, stack, identity.account, identity.region)
         inside.callback(source.close)
-        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store, source)
+        controller = self._controller(specs, signed_in, targets, accepted, report.on_pass, store, source)
         lease.report = report
         beside = Beside(lambda: controller, specs, signed_in, unfenced, self.where.store, self._nudge)
         beside.fill(self.console, source, self.cut)
-        self._status = lambda: status.of(controller, lease, notifiers)
+        self._status = lambda: status.of(controller, lease, targets.all)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
@@ -276,29 +260,29 @@ class ControllerProcess:
         self._asked.set()
         self.wake.set()
 
-    def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
-        from reconciler.notifications import notifier
+    def _targets(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> Targets:
+        from reconciler.notifications import targets
+        from reconciler.source.directory import Directory
 
-        texts = (*self.notify, *notifier.from_environment())
-        found = [notifier.Notifier(notifier.parse(text, unfenced), stack=stack) for text in texts]
-        for one in found:
-            inside.callback(one.close, NOTIFIED_SECONDS / len(found))
+        in_git = not isinstance(self.source.inner, Directory)
+        found = targets.opened(self.notify, unfenced, stack, self.notify_link, in_git=in_git)
+        inside.callback(found.close, NOTIFIED_SECONDS)
         return found
 
     def _controller(
         self,
         specs: Specs,
         signed_in: SignedIn,
-        notifiers: Iterable[Notifier],
+        targets: Targets,
         accepted: AcceptedRevision,
         on_pass: Callable[[PassResult], None],
         store: Store,
         source: ControllerSource,
     ) -> Controller:
-        from reconciler.cli.console.process import Noted
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
+        from reconciler.controller.commit_reporter import CommitReporter
         from reconciler.controller.controller import Controller
         from reconciler.controller.events import EventRecorder
         from reconciler.controller.revisions import RevisionTracker
@@ -320,10 +304,10 @@ class ControllerProcess:
                 controller.timer.requeue_now()
             signed_in.gate.begin()
 
+        commits = CommitReporter(lambda: controller, targets.commits)
         shown = () if self.look is None else (printer(self.look),)
-        recorder = EventRecorder(
-            signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry, source.on_entry)
-        )
+        own = (self.health.on_entry, self.metrics.on_entry, source.on_entry)
+        recorder = EventRecorder(signed_in.aws.clock, (*targets.events, commits.on_event, *shown, *own))
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
         controller = Controller(
             signed_in.aws,
@@ -331,8 +315,15 @@ class ControllerProcess:
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
-            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, source.on_pass, stops.on_pass),
-            observer=Noted(source),
+            reports=(
+                self.health.on_pass,
+                self.metrics.on_pass,
+                on_pass,
+                source.on_pass,
+                stops.on_pass,
+                *commits.reports,
+            ),
+            results=(*commits.results, source.on_result),
             begin=begin,
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,

@@ -22,19 +22,7 @@ from reconciler.cli.rollout_session import open_rollouts
 from reconciler.cli.session import Gate, SignedIn, Stack
 from reconciler.cli.stack_requests import open_carriers
 from reconciler.controller.controller import Controller
-from reconciler.controller.until import Observer
-from reconciler.rollout_driver.driver import StepResult
 from reconciler.spec.specs import Specs
-
-
-class Noted(Observer):
-    """Tells the console of each look at a service."""
-
-    def __init__(self, source: ControllerSource) -> None:
-        self._source = source
-
-    def on_result(self, result: StepResult) -> None:
-        self._source.on_result(result)
 
 
 @dataclass(frozen=True, slots=True)
