@@ -70,7 +70,9 @@ def asset_url(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a template is drawn with, beside the snapshot. `may_act`: the viewer is an operator."""
+    """What a template is drawn with, beside the snapshot. `may_act`: the viewer is an operator. An open page asks again
+    `every` so many seconds.
+    """
 
     template: str
     title: str
@@ -79,6 +81,7 @@ class Page:
     may_act: bool = False
     person: str = ""
     polled: bool = True
+    every: int = 2
 
 
 def page(snapshot: Snapshot, about: Page, **more: Any) -> str:
@@ -98,7 +101,7 @@ def bare(template: str, **more: Any) -> str:
 
 def tag(snapshot: Snapshot, about: Page, *more: object) -> str:
     """The ETag of a page: equal for viewers who see the same, and new once the times on it are."""
-    seconds = int(about.now.timestamp() // COARSE.total_seconds())
+    seconds = int(about.now.timestamp() // (COARSE.total_seconds() * snapshot.speed))
     parts = [snapshot.number, snapshot.problem, about.template, about.path, about.may_act, seconds, *more]
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:24]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -48,5 +48,8 @@ class Acts(Protocol):
 class Questions(Protocol):
     """What is read from AWS only when somebody asks for it."""
 
-    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Sequence[Any]:
-        """Rows of `history`, `events`, `logs`, `release`, `charts` or `simulation`. Raises `errors.ReconcilerError`."""
+    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Any:
+        """Rows of `tree`, `history`, `events`, `logs` or `release`, or the timeline of a `simulation`.
+
+        Raises `errors.ReconcilerError`.
+        """

@@ -10,11 +10,12 @@ It is one module because every route begins with the same checks and ends with t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -39,7 +40,10 @@ VIEWS: Final = {"/": ("overview", "Overview"), "/plan": ("plan", "Plan"), "/drif
                 "/events": ("events", "Events")}  # fmt: skip
 KINDS: Final = {"history": "History", "events": "Events", "logs": "Logs", "release": "Changes",
                 "simulation": "Simulation", "tree": "Tree"}  # fmt: skip
-TERMS: Final = ("of", "container")
+TERMS: Final = ("of", "container", "fail")
+FOLLOWED: Final = "logs"
+"""What is asked again while its page is open, every `FOLLOW_SECONDS`."""
+FOLLOW_SECONDS: Final = 5
 
 
 @dataclass(slots=True)
@@ -130,7 +134,7 @@ class Console:
         more: dict[str, Any],
     ) -> Response:
         """A page with what is read from AWS on request."""
-        rows: Sequence[Any] = ()
+        rows: Any = ()
         problem = ""
         if not self._asked.allows(viewer.key):
             raise Failed(HTTPStatus.TOO_MANY_REQUESTS, "Too many questions a minute; try again in a moment.")
@@ -139,12 +143,23 @@ class Console:
         except errors.ReconcilerError as error:
             problem = f"It cannot be read: {error}"
         title = " · ".join(filter(None, (service, KINDS[kind])))
-        about = self._about(request, viewer, template, title)
-        return html(await self._draw(pages.page, snapshot, about, **more, rows=rows, problem=problem, tag=""))
+        about = self._about(request, viewer, template, title, polled=kind == FOLLOWED)
+        more |= {"rows": rows, "problem": problem}
+        if "hx-request" not in request.headers:
+            return html(await self._draw(pages.page, snapshot, about, **more, tag=""))
+        body = await self._draw(pages.fragment, snapshot, about, **more)
+        headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:24]}"'}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return html(body, headers)
 
     def _about(self, request: Request, viewer: Viewer, template: str, title: str, *, polled: bool = False) -> Page:
         now = self.source.now()
-        return Page(f"{template}.html", title, request.url.path, now, viewer.may_act, viewer.name, polled=polled)
+        path, every = request.url.path, 2
+        if path.endswith(f"/{FOLLOWED}"):
+            terms = {name: value for name in TERMS if (value := request.query_params.get(name, "")[:100])}
+            path, every = f"{path}?{urlencode(terms)}" if terms else path, FOLLOW_SECONDS
+        return Page(f"{template}.html", title, path, now, viewer.may_act, viewer.name, polled=polled, every=every)
 
     async def _page(
         self, request: Request, viewer: Viewer, snapshot: Snapshot, template: str, title: str, **more: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ MOST: Final = 64
 class _Answer:
     lock: threading.Lock = field(default_factory=threading.Lock)
     until: float = -1.0
-    rows: Sequence[Any] = ()
+    rows: Any = ()
     error: errors.ReconcilerError | None = None
 
 
@@ -33,7 +33,7 @@ class SharedQuestions:
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Sequence[Any]:
+    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Any:
         key = (kind, service, *sorted(terms.items()))
         with self._lock:
             answer = self._answers.setdefault(key, _Answer())

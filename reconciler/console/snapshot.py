@@ -229,6 +229,14 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Timeline:
+    """A simulated rollout: times and what happens then, and the `phases` in which it may fail."""
+
+    rows: tuple[tuple[str, str], ...]
+    phases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     at: datetime
     task: str

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ RESPONSE_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 15
 """How long a connection may wait for its next request: a page that is open asks every two seconds."""
 STOP_SECONDS: Final = 0.25
+WORKERS: Final = 16
+"""Threads of all that takes time, of which each sort of work takes a few."""
 
 for _name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)  # a client's mistakes are not ours to report
@@ -155,6 +158,7 @@ class Serving:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(ThreadPoolExecutor(WORKERS, "http-work"))
         try:
             self._loop.run_until_complete(self._serve())
         finally:

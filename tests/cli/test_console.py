@@ -32,6 +32,7 @@ from reconciler.console.access import ProxyAccess, Role, TokenAccess
 from reconciler.console.load_balancer import LoadBalancerAccess
 from reconciler.console.ports import Order
 from reconciler.console.snapshot import Snapshot, Tone
+from reconciler.model.observed_state import ObservedState
 from reconciler.rollout import state_tags
 from reconciler.rollout.requests import RequestVerb
 from reconciler.store.holder_report import HolderReport
@@ -234,10 +235,20 @@ def test_questions_are_answered(stack: Stack, kind: str) -> None:
     """Of what AWS has now."""
     world = open_rollouts(stack).world
     questions = StackQuestions(lambda: stack, lambda: world, local=True)
-    rows = questions.ask(kind, SERVICE, {"of": "", "container": ""})
+    rows = questions.ask(kind, SERVICE, {"of": "", "container": "", "fail": ""})
     assert rows or kind in ("release", "logs")
     with pytest.raises(errors.ReconcilerError, match="no service"):
         questions.ask("history", "other", {})
+
+
+def test_a_simulation_may_fail_in_a_phase(stack: Stack) -> None:
+    """One of those that it has; as `simulate --fail-at` does."""
+    questions = StackQuestions(lambda: stack, ObservedState, local=True)
+    found = questions.ask("simulation", SERVICE, {"fail": "testing"})
+    assert "testing" in found.phases
+    assert found.rows[-1][1].startswith("failed")
+    with pytest.raises(errors.ReconcilerError, match="no phase"):
+        questions.ask("simulation", SERVICE, {"fail": "lunch"})
 
 
 def test_the_controller_s_memory_is_shown_without_a_call(stack: Stack, serving: EmulatedStack) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
@@ -31,6 +31,7 @@ from reconciler.console.snapshot import (
     Snapshot,
     Stage,
     Task,
+    Timeline,
     Tone,
     Version,
 )
@@ -66,7 +67,7 @@ SNAPSHOT = Snapshot(
     (Event(NOW, "rollout", "promoted", "service/web", 3),),
     (Act("reconcile", "Reconcile now", "The controller looks at everything."),),
 )  # fmt: skip
-ANSWERS: Mapping[str, Sequence[Any]] = {
+ANSWERS: Mapping[str, Any] = {
     "tree": (Node("vpc/net", "vpc-1", "10.0.0.0/16", Tone.OK, "b", "https://x.invalid/", (Node("subnet/a"),)),),
     "history": (
         Release(
@@ -76,7 +77,7 @@ ANSWERS: Mapping[str, Sequence[Any]] = {
     "events": (Event(NOW, "ecs", "steady", count=2),),
     "logs": (LogLine(NOW, "9c1b77e0", "app", "web:42", "started"),),
     "release": (FieldChange("~", "containers.app.image", "web:v1", "web:v2"),),
-    "simulation": (("+0s", "scaling_up"),),
+    "simulation": Timeline((("+0s", "scaling_up"),), ("testing",)),
 }
 
 
@@ -88,8 +89,10 @@ class Ports:
     orders: list[Order] = field(default_factory=list)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     refusal: errors.ReconcilerError | None = None
+    looks: int = 0
 
     def snapshot(self) -> Snapshot | None:
+        self.looks += 1
         return self.shown
 
     def now(self) -> datetime:
@@ -104,7 +107,7 @@ class Ports:
     def fault(self, reason: str) -> str:
         return "The reason cannot be kept." if "secret" in reason else ""
 
-    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Sequence[Any]:
+    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Any:
         self.asked.append((kind, service, dict(terms)))
         if self.refusal is not None:
             raise self.refusal

@@ -32,7 +32,7 @@ def drawn(snapshot: Snapshot = SNAPSHOT) -> dict[str, str]:
     """Every page of a snapshot, and of answers that were changed in the same way."""
     service = snapshot.services[0] if snapshot.services else SERVICE
     found = {view: pages.page(snapshot, about(view), tag="t", service=service) for view in VIEWS}
-    more: dict[str, Any] = {"of": "", "container": "", "problem": "", "tag": "", "service": service}
+    more: dict[str, Any] = {"of": "", "container": "", "fail": "", "problem": "", "tag": "", "service": service}
     for kind in KINDS:
         found[f"asked {kind}"] = pages.page(snapshot, about("asked"), kind=kind, rows=ANSWERS[kind], **more)
     found["tree"] = pages.page(snapshot, about("tree"), rows=ANSWERS["tree"], problem="", tag="")

@@ -220,7 +220,7 @@ def test_a_question_is_asked_once_for_all(client: Client) -> None:
     """And an error is shared as well."""
     for _ in range(3):
         client.get("/services/web/logs?of=stopped")
-    assert client.ports.asked == [("logs", "web", {"of": "stopped", "container": ""})]
+    assert client.ports.asked == [("logs", "web", {"of": "stopped", "container": "", "fail": ""})]
     client.ports.refusal = errors.ReconcilerError("throttled")
     for _ in range(2):
         assert "throttled" in client.get("/services/web/events").body
@@ -265,3 +265,17 @@ def test_a_fragment_is_drawn_once_for_all_and_compressed(client: Client, monkeyp
     assert gzip.decompress(small.body.encode("latin-1")).decode() == plain.body
     assert int(small.headers["content-length"]) < len(plain.body) / 2
     assert "content-encoding" not in client.get("/services/web/promote", accept_encoding="gzip").headers
+
+
+def test_logs_are_followed(client: Client) -> None:
+    """The page asks for the same lines again, and is sent them only when there are others."""
+    page = client.get("/services/web/logs?of=stopped&container=app&x=1").body
+    assert 'hx-get="/services/web/logs?of=stopped&amp;container=app"' in page
+    assert 'hx-trigger="every 5s"' in page
+    first = client.get("/services/web/logs?of=stopped&container=app", hx_request="true")
+    assert "<html" not in first.body
+    again = client.get(
+        "/services/web/logs?of=stopped&container=app", hx_request="true", if_none_match=first.headers["etag"]
+    )
+    assert again.status == 304
+    assert "hx-get" not in client.get("/services/web/history").body

@@ -113,12 +113,15 @@ class AccountSource:
             self._newest = self._taken()
         except errors.ReconcilerError as error:
             log.warning(events.CONSOLE_FAILED, because=str(error))
-            self._world = None
-            if self._newest is not None:
-                self._newest = replace(self._newest, problem=f"the account cannot be read: {error}")
-            else:
-                place = self.stack.target.place
-                self._newest = Snapshot("", place.stack, place.account, place.region, self.now(), problem=str(error))
+            self._stale(f"the account cannot be read: {error}")
+        except Exception:
+            log.exception(events.CONSOLE_FAILED)
+            self._stale("the console has failed to read the account; its log says why")
+
+    def _stale(self, because: str) -> None:
+        self._world, place = None, self.stack.target.place
+        known = self._newest or Snapshot("", place.stack, place.account, place.region, self.now())
+        self._newest = replace(known, problem=because)
 
     def _taken(self) -> Snapshot:
         self._reload()

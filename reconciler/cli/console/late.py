@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ class Late:
     def fault(self, reason: str) -> str:
         return "" if self.acts is None else self.acts.fault(reason)
 
-    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Sequence[Any]:
+    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Any:
         if self.questions is None:
             raise errors.ReconcilerError("nothing has been read yet")
         return self.questions.ask(kind, service, terms)

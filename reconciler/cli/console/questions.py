@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+
+import click
 
 from reconciler import errors, printable
 from reconciler.cli.console.plan_view import field_change
 from reconciler.cli.journals import kept
 from reconciler.cli.output import forecast_text, history_text
 from reconciler.cli.session import Stack
-from reconciler.console.snapshot import Event, FieldChange, LogLine, Node, Release, Tone
+from reconciler.console.snapshot import Event, FieldChange, LogLine, Node, Release, Timeline, Tone
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration, ownership
 from reconciler.model.diff import diff
@@ -41,7 +43,7 @@ class StackQuestions:
     world: Callable[[], ObservedState]
     local: bool
 
-    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Sequence[Any]:
+    def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Any:
         stack = self.stack()
         if kind == "tree":
             return self._tree(stack)
@@ -49,7 +51,7 @@ class StackQuestions:
         if spec is None:
             raise errors.ReconcilerError(f"the specs define no service {service!r}")
         if kind == "simulation":
-            return _simulation(spec)
+            return _simulation(spec, terms.get("fail", ""))
         state = versions.find(
             versions.look(stack.aws, stack.kinds, stack.target.place, stack.target.desired, spec),
             spec,
@@ -156,10 +158,16 @@ def _changes(stack: Stack, state: ServiceState) -> tuple[FieldChange, ...]:
     return tuple(field_change(change, {}) for change in diff(Observed(address, before, old), new))
 
 
-def _simulation(spec: RolloutSpec) -> tuple[tuple[str, str], ...]:
-    from reconciler.cli.commands.simulate import timeline
+def _simulation(spec: RolloutSpec, fail: str) -> Timeline:
+    """Raises `errors.ReconcilerError` for a phase that cannot fail."""
+    from reconciler.cli.commands.simulate import failing_phase, failing_phases, timeline
 
-    return tuple(
+    try:
+        phase = failing_phase(fail, spec, 1, first=False) if fail else None
+    except click.UsageError as error:
+        raise errors.ReconcilerError(error.message) from error
+    rows = tuple(
         (f"+{duration.approximate(row.after)}", "   ".join(filter(None, (str(row.phase), row.what, row.because))))
-        for row in timeline(spec, 1, None, first=False)
+        for row in timeline(spec, 1, phase, first=False)
     )
+    return Timeline(rows, failing_phases(spec, 1, first=False))

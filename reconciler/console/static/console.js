@@ -12,10 +12,10 @@
     if (hours) return hours + "h" + (minutes ? minutes + "m" : "");
     return (minutes ? minutes + "m" : "") + (seconds % 60 || !minutes ? (seconds % 60) + "s" : "");
   };
-  const speed = Number(document.querySelector("main")?.dataset.speed || 1);
+  const began = new Date(content?.dataset.now || 0).getTime(), speed = Number(content?.dataset.speed || 1);
   const count = () => {
-    if (document.hidden || speed !== 1) return;
-    const now = Date.now();
+    if (document.hidden || !began) return;
+    const now = began + performance.now() * speed;  // by the server's clock: this machine's may be wrong
     for (const time of document.querySelectorAll("time[data-ago], time[data-left]")) {
       const seconds = Math.round((new Date(time.dateTime) - now) / 1000);
       const text = "left" in time.dataset ? (seconds > 0 ? words(seconds) + " left" : "due")
