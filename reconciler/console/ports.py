@@ -49,7 +49,7 @@ class Questions(Protocol):
     """What is read from AWS only when somebody asks for it."""
 
     def ask(self, kind: str, service: str, terms: Mapping[str, str]) -> Any:
-        """Rows of `tree`, `history`, `events`, `logs` or `release`, or the timeline of a `simulation`.
+        """Rows of `tree`, `history`, `events`, `logs`, `charts` or `release`, or the timeline of a `simulation`.
 
         Raises `errors.ReconcilerError`.
         """

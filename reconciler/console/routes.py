@@ -38,7 +38,7 @@ SIGN_INS_A_MINUTE: Final = 12
 
 VIEWS: Final = {"/": ("overview", "Overview"), "/plan": ("plan", "Plan"), "/drift": ("drift", "Drift"),
                 "/events": ("events", "Events")}  # fmt: skip
-KINDS: Final = {"history": "History", "events": "Events", "logs": "Logs", "release": "Changes",
+KINDS: Final = {"history": "History", "events": "Events", "logs": "Logs", "release": "Changes", "charts": "Charts",
                 "simulation": "Simulation", "tree": "Tree"}  # fmt: skip
 TERMS: Final = ("of", "container", "fail")
 FOLLOWED: Final = "logs"

@@ -230,7 +230,7 @@ def test_a_reason_that_may_not_be_kept_is_refused(stack: Stack) -> None:
         assert acts(stack).fault(reason)
 
 
-@pytest.mark.parametrize("kind", ["tree", "history", "events", "release", "logs", "simulation"])
+@pytest.mark.parametrize("kind", ["tree", "history", "events", "release", "logs", "charts", "simulation"])
 def test_questions_are_answered(stack: Stack, kind: str) -> None:
     """Of what AWS has now."""
     world = open_rollouts(stack).world

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.clock import ManualClock
 from reconciler.console.access import Access, Asking, NotSignedIn, Role, TokenAccess, Viewer
+from reconciler.console.charts import Series, chart
 from reconciler.console.ports import Order
 from reconciler.console.routes import Console
 from reconciler.console.snapshot import (
@@ -77,6 +78,7 @@ ANSWERS: Mapping[str, Any] = {
     "events": (Event(NOW, "ecs", "steady", count=2),),
     "logs": (LogLine(NOW, "9c1b77e0", "app", "web:42", "started"),),
     "release": (FieldChange("~", "containers.app.image", "web:v1", "web:v2"),),
+    "charts": (chart("Requests", "", [Series("web:42", "green", ((NOW, 1.0),))], NOW - timedelta(minutes=30), NOW),),
     "simulation": Timeline((("+0s", "scaling_up"),), ("testing",)),
 }
 

@@ -21,7 +21,7 @@ TEMPLATES = Path(pages.__file__).parent / "templates"
 STATIC = Path(pages.__file__).parent / "static"
 EVIL = "<script>alert(1)</script>'\"><img src=x onerror=alert(2)>{{7*7}}"
 VIEWS = ("overview", "plan", "drift", "events", "service")
-KINDS = ("history", "events", "logs", "release", "simulation")
+KINDS = ("history", "events", "logs", "release", "charts", "simulation")
 
 
 def about(view: str, **more: Any) -> Page:
@@ -48,7 +48,7 @@ def changed(value: Any, text: str) -> Any:
     if isinstance(value, tuple):
         return tuple(changed(one, text) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
-        names = [one.name for one in fields(value) if one.name not in ("state", "color", "mark", "link")]
+        names = [one.name for one in fields(value) if one.name not in ("state", "color", "mark", "link", "points")]
         return replace(value, **{name: changed(getattr(value, name), text) for name in names})
     return value
 

@@ -13,7 +13,9 @@ from reconciler import errors, printable
 from reconciler.cli.console.plan_view import field_change
 from reconciler.cli.journals import kept
 from reconciler.cli.output import forecast_text, history_text
+from reconciler.cli.rollout_session import open_rollouts
 from reconciler.cli.session import Stack
+from reconciler.console.charts import Chart, Series, chart
 from reconciler.console.snapshot import Event, FieldChange, LogLine, Node, Release, Timeline, Tone
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration, ownership
@@ -21,6 +23,7 @@ from reconciler.model.diff import diff
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.queries import events, history, logs, tree, versions
+from reconciler.queries.load_metrics import ERRORS, HEALTHY, MEDIAN, REQUESTS, SHOWN, SLOWEST, Metric, load_metrics
 from reconciler.queries.versions import ServiceState
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.failure_report import read_definition
@@ -64,6 +67,8 @@ class StackQuestions:
                 return _events(stack, state)
             case "logs":
                 return _logs(stack, state, terms)
+            case "charts":
+                return _charts(stack, self.world(), spec, state)
             case "release":
                 return _changes(stack, state)
             case _:
@@ -156,6 +161,45 @@ def _changes(stack: Stack, state: ServiceState) -> tuple[FieldChange, ...]:
     old, new = (stack.aws.run(read_definition(name)) for name in (before, runs[0].revision))
     address = state.delivery.task_definition
     return tuple(field_change(change, {}) for change in diff(Observed(address, before, old), new))
+
+
+def _charts(stack: Stack, world: ObservedState, spec: RolloutSpec, state: ServiceState) -> tuple[Chart, ...]:
+    """Of the versions that run behind a load balancer, each in its target group."""
+    session = open_rollouts(stack, world)
+    subject = next((one.subject for one in session.rollouts if one.address == spec.service), None)
+    if subject is None or subject.production is None:
+        raise errors.ReconcilerError("requests do not come in through a load balancer of the stack")
+    end = stack.aws.clock.now()
+    begin, found = end - SHOWN, stack.aws.run(load_metrics(subject.production.listener, subject.groups, end))
+    labels = _labels(state, subject.groups)
+
+    def series(metric: Metric, name: str = "", scale: float = 1.0, *, faint: bool = False) -> list[Series]:
+        several = []
+        for group, (label, color) in labels.items():
+            points = tuple((at, value * scale) for at, value in found.get((group, metric), ()))
+            several.append(Series(f"{label} {name}".rstrip(), "grey" if faint else color, points))
+        return several
+
+    return (
+        chart("Requests a minute", "", series(REQUESTS), begin, end),
+        chart("5xx a minute", "", series(ERRORS), begin, end),
+        chart("Latency", "ms", [*series(SLOWEST, "p99", 1000), *series(MEDIAN, "p50", 1000, faint=True)], begin, end),
+        chart("Healthy targets", "", series(HEALTHY), begin, end),
+    )
+
+
+def _labels(state: ServiceState, groups: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Target group → the revision of the newest version there, and its color."""
+    sets = sorted(state.service.facts["sets"], key=lambda one: one["createdAt"])
+    here = {one["loadBalancers"][0]["targetGroupArn"]: one["id"] for one in sets if one.get("loadBalancers")}
+    runs = {run.id: run for run in state.runs}
+    newest = state.runs[0].id if len(here) > 1 and state.runs else ""
+    found = {}
+    for place, group in enumerate(groups, start=1):
+        run = runs.get(here.get(group, ""))
+        label = f"target group {place}" if run is None else run.revision
+        found[group] = (label, "grey" if run is None else "green" if run.id == newest else "blue")
+    return found
 
 
 def _simulation(spec: RolloutSpec, fail: str) -> Timeline:
