@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Action, Plan, Refusal
     from reconciler.model.resource import Address
     from reconciler.queries.scheduled_runs import ScheduledTask
+    from reconciler.store.drift_journal import DriftEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class StackStatus:
     scheduled: tuple[ScheduledTask, ...]
     plan: Plan
     driver: DriverState
+    drift: tuple[DriftEntry, ...] = ()
+    """What the controller has found lately, the oldest first."""
 
     @property
     def pending(self) -> bool:
@@ -46,6 +49,7 @@ class StackStatus:
 
 
 def status_json(found: StackStatus, output: str) -> str:
+    from reconciler.cli.output.drift_text import entry_document
     from reconciler.cli.output.driver_text import driver_document
     from reconciler.cli.output.logs_text import stopped_document
     from reconciler.cli.output.plan_json import (
@@ -91,11 +95,13 @@ def status_json(found: StackStatus, output: str) -> str:
         "refusals": [refusal_document(refusal) for refusal in found.plan.refusals],
         "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in found.tasks],
         "scheduled": [scheduled_document(task) for task in found.scheduled],
+        "drift": [entry_document(entry) for entry in found.drift],
     }
     return dumps(document) if output == "json" else json_line(document)
 
 
 def status_text_of(found: StackStatus, *, watch: bool) -> str:
+    from reconciler.cli.output.drift_text import drift_text
     from reconciler.cli.output.driver_text import driver_lines
     from reconciler.cli.output.plan_text import refusal_lines
     from reconciler.cli.output.scheduled_text import scheduled_text
@@ -121,6 +127,8 @@ def status_text_of(found: StackStatus, *, watch: bool) -> str:
     blocks += [scheduled_text(task, look) for task in found.scheduled]
     if not (found.services or found.tasks or found.scheduled or session.missing):
         blocks.append("The specs define no services and no tasks.")
+    if found.drift:
+        blocks.append(drift_text(found.drift, look, MOST_DRIFT).lstrip())
     return "\n\n".join(blocks)
 
 
@@ -130,6 +138,7 @@ def stop_line(stop: TaskStop, name: str, look: Look) -> str:
     return "  " + look.flow([(f"{look.sign('warn')} {text}", "yellow")], indent="    ")
 
 
+MOST_DRIFT = 5
 READ_ONLY = "read-only"
 """State of a one-off task whose run this version cannot read."""
 TASK_SIGNS = {

@@ -23,6 +23,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
+from reconciler.controller.drift_recorder import DriftRecorder
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -42,10 +43,11 @@ from reconciler.reconcile.provenance import with_commit
 from reconciler.reconcile.result import PassResult
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult
 from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.leaving import with_lookups
 from reconciler.rollout_driver.smoke_tests import SmokeTests
 
 LOOK_SECONDS: Final = 15.0
-"""How old a look may be when it is acted on. While a person reads the plan, others change the account or suspend it."""
+"""Age up to which a look is acted on. While a person reads the plan, others change the account or suspend it."""
 
 
 class Controller:
@@ -71,24 +73,24 @@ class Controller:
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
+        drift: DriftRecorder | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
-        self.reports, self.results, self.observer, self.begin = reports, results, observer or Observer(), begin
+        self.drift = drift or DriftRecorder(aws, kinds, recorder)
+        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
+        self.observer, self.begin = observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
-        self.timer = PassTimer(aws.clock, rhythm or Intervals())
-        self.policy = DriftPolicy()
+        self.timer, self.policy = PassTimer(aws.clock, rhythm or Intervals()), DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
-        self._until = Until()
         self._looked: PassResult | None = None
         self._agreed: Plan | None = None
         self._written: set[str] = set()
-        self._number = 0
-        self._pending = False
+        self._until, self._number, self._pending = Until(), 0, False
 
     @property
     def world(self) -> ObservedState | None:
@@ -137,14 +139,13 @@ class Controller:
 
     def _start(self) -> None:
         """Another process may have led since: nothing is written from earlier knowledge."""
-        self.revisions.doubt()
-        self.stack_requests.doubt()
-        self.timer.reset()
-        self.queue.clear()
+        for forget in (self.revisions.doubt, self.stack_requests.doubt, self.timer.reset, self.queue.clear):
+            forget()
 
     def round(self) -> None:
         """Do everything that is due now."""
         self.wake.clear()
+        self.drift.turn()
         self._fetch()
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
@@ -172,10 +173,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision = self.revisions.active.revision
-            self.queue.driver.failure_reporter = FailureReporter(
-                self.revisions.active.wanted, revision.id, revision.subject
-            )
+            active, revision = self.revisions.active, self.revisions.active.revision
+            self.queue.driver.failure_reporter = FailureReporter(active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
@@ -241,7 +240,7 @@ class Controller:
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn,
+                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
@@ -265,10 +264,10 @@ class Controller:
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
-        self._number += 1
-        desired_state = active.desired_state
+        self._number, desired_state = self._number + 1, active.desired_state
+        former = self.revisions.former() if self.last is not None and self.last.refusals else ()
         world = observe(
-            self.aws, self.kinds, desired_state.place, desired_state.desired,
+            self.aws, self.kinds, desired_state.place, with_lookups(desired_state, former),
             depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
@@ -284,7 +283,8 @@ class Controller:
     def _carry_out(self, active: ActiveRevision, report: PassResult, now: float) -> None:
         pass_events.record_refusals(self.recorder, report.refusals)
         if not report.refusals:
-            pass_events.record_drift(self.recorder, report.drifts)
+            self.revisions.carried_out()
+            self.drift.found(report)
             if report.plan.actions:
                 report.outcomes = self._act(active, report, now)
             pass_events.record_settled(self.recorder, self._expectations.still_declined())

@@ -24,8 +24,13 @@ FREE: Final = frozenset({("sts", "GetCallerIdentity")})
 """What everybody may ask who has credentials at all."""
 
 
+EVENT_HISTORY: Final = ("cloudtrail", "LookupEvents")
+
+
 def binding_of(operation: Operation) -> Binding:
     service, name = operation
+    if operation == EVENT_HISTORY:
+        return Binding.READ_EVENTS
     if operation in _exceptions():
         return _exceptions()[operation]
     if is_read(Call(service, name)):

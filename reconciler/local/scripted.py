@@ -321,6 +321,9 @@ class ScriptedListeners:
     def addresses(self) -> Mapping[str, tuple[str, int]]:
         return {item.listener_arn: ("127.0.0.1", item.port) for item in self.table}
 
+    def authority(self) -> None:
+        """Nobody connects to them."""
+
     def reset(self) -> None:
         self.table = ()
         self.history.clear()

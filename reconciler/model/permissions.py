@@ -27,6 +27,7 @@ class Binding(Enum):
     READ_BELOW_PATH = auto()  # that path; left out where they have none
     READ_ROLE = auto()  # that path; nothing where they have none
     READ_ZONES = auto()  # nothing: the service is in no region; left out without domains
+    READ_EVENTS = auto()  # the stack's region, and the one with the events of services that are in none
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
     READ_SECRET = auto()  # names: secrets whose values are written to an API
     READ_SECRET_VALUE = auto()  # the same names, for whoever writes them

@@ -164,7 +164,7 @@ def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Itera
         return
     paths = sorted(
         path
-        for path in _paths(action)
+        for path in changed_paths(action)
         if _mode(rules, action.address, path)[0] is DriftMode.WARN and path not in _follows(action)
     )
     if paths:
@@ -179,12 +179,13 @@ def _left_alone(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
     """Differences that may be a change of the specs, and are not written all the same."""
     if action.verb in (Verb.CREATE, Verb.DELETE):
         return
-    paths = sorted(path for path in _paths(action) if _mode(rules, action.address, path)[0] is DriftMode.IGNORE)
+    paths = sorted(path for path in changed_paths(action) if _mode(rules, action.address, path)[0] is DriftMode.IGNORE)
     if paths:
         yield Note(action.address, f"`drift: ignore` covers {', '.join(paths)}: what the specs declare is not written")
 
 
-def _paths(action: Action) -> list[str]:
+def changed_paths(action: Action) -> list[str]:
+    """What may be drift of an action: fields and tags, without what a release or an event changes."""
     fields = [str(change) for change in action.changes if not (change.rolls or change.release or change.event)]
     return [*fields, *(f"tags.{key}" for key in (*action.tags.put, *action.tags.drop))]
 
@@ -215,7 +216,7 @@ def _sorted(action: Action, rules: tuple[DriftRule, ...], *, drifted: bool) -> t
             action.address, (), mode if mode is not DriftMode.IGNORE else DriftMode.WARN, reason, action.where
         )
         return (action if found.mode is DriftMode.ENFORCE else None), [found]
-    modes = {path: _mode(rules, action.address, path) for path in _paths(action)}
+    modes = {path: _mode(rules, action.address, path) for path in changed_paths(action)}
     tags = {f"tags.{key}": key for key in (*action.tags.put, *action.tags.drop)}
     drift = modes.keys() - _follows(action) if drifted else set[str]()
     held = {path for path, (mode, _) in modes.items() if mode is DriftMode.IGNORE}

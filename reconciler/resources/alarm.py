@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -48,6 +48,10 @@ class Alarm(ResourceType[AlarmSpec]):
     Spec = AlarmSpec
     terraform: ClassVar[str] = "aws_cloudwatch_metric_alarm"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::CloudWatch::Alarm", "AlarmName")
+    changed_by: ClassVar[tuple[Operation, ...]] = (
+        ("cloudwatch", "DisableAlarmActions"),
+        ("cloudwatch", "EnableAlarmActions"),
+    )
     creates: ClassVar[tuple[str, ...]] = ("PutMetricAlarm",)
     named_by: ClassVar[str | None] = "name"
     owned_as: ClassVar[str] = "alarm"

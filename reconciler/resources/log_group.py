@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -52,6 +52,7 @@ class LogGroup(ResourceType[LogGroupSpec]):
     Spec = LogGroupSpec
     terraform: ClassVar[str] = "aws_cloudwatch_log_group"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::Logs::LogGroup", "LogGroupName")
+    changed_by: ClassVar[tuple[Operation, ...]] = (("logs", "DisassociateKmsKey"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)
     owned_as: ClassVar[str] = "log-group"
     listed_by_name: ClassVar[bool] = True

@@ -17,7 +17,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules
@@ -65,6 +65,10 @@ class Role(ResourceType[RoleSpec]):
     Spec = RoleSpec
     judges: ClassVar[bool] = True
     indexed: ClassVar[bool] = False
+    changed_by: ClassVar[tuple[Operation, ...]] = (
+        ("iam", "DeleteRolePermissionsBoundary"),
+        ("iam", "UpdateRoleDescription"),
+    )
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
     owned_as: ClassVar[str] = "role"
     listed_by_name: ClassVar[bool] = True

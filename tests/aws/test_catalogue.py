@@ -64,6 +64,7 @@ class Service(Strict):
     regional: Literal[False] | None = None
     tagging_on_creation: Text | None = None
     shared: list[Text] = []
+    in_event_history: Literal[True] | None = None
     errors: list[Codes] = []
     messages: list[Message] = []
     patterns: list[Pattern] = []

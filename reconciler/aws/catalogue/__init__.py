@@ -67,7 +67,8 @@ class ServiceFacts:
 
     `tagging_on_creation` is the operation that IAM checks for tags in a creation, where the service tells that from
     other tagging by the condition key `CreateAction`. `shared` are operations that create what takes no tags and is
-    named by its content, so that it is the same for every stack and none of them owns it.
+    named by its content, so that it is the same for every stack and none of them owns it. `in_event_history`:
+    CloudTrail finds its events by the names of resources.
     """
 
     arn_namespace: str
@@ -75,6 +76,7 @@ class ServiceFacts:
     regional: bool = True
     tagging_on_creation: str = ""
     shared: frozenset[str] = frozenset()
+    in_event_history: bool = False
     codes: Mapping[str, Meaning] = field(default_factory=dict)
     message_first: frozenset[str] = frozenset()
     messages: tuple[tuple[str, Meaning], ...] = ()
@@ -106,6 +108,7 @@ def service_facts(service: str) -> ServiceFacts:
         regional=stored.get("regional", True),
         tagging_on_creation=stored.get("tagging_on_creation", ""),
         shared=frozenset(stored.get("shared", ())),
+        in_event_history=stored.get("in_event_history", False),
         codes={code: _meaning(row) for row in codes for code in row["codes"]},
         message_first=frozenset(code for row in codes if row.get("message_first") for code in row["codes"]),
         messages=tuple((row["text"], _meaning(row)) for row in stored.get("messages", ())),

@@ -279,6 +279,7 @@ class ControllerProcess:
         store: Store,
         source: ControllerSource,
     ) -> Controller:
+        from reconciler.cli.event_history import drift_recorder
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
@@ -309,9 +310,10 @@ class ControllerProcess:
         own = (self.health.on_entry, self.metrics.on_entry, source.on_entry)
         recorder = EventRecorder(signed_in.aws.clock, (*targets.events, commits.on_event, *shown, *own))
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
+        kinds = discover()
         controller = Controller(
             signed_in.aws,
-            discover(),
+            kinds,
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
@@ -329,5 +331,6 @@ class ControllerProcess:
             stop=self.stop,
             wake=self.wake,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
+            drift=drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set),
         )
         return controller

@@ -18,7 +18,7 @@ from reconciler.local.wire import READING_METHODS, Call
 US_EAST: Final = "us-east-1"
 GLOBAL: Final = frozenset({"iam", "route53", "cloudfront"})
 """Services whose events are in us-east-1 only (CloudTrail User Guide, "Global service events")."""
-EVENT_SOURCES: Final = {"application-autoscaling": "autoscaling", "servicequotas": "servicequotas"}
+EVENT_SOURCES: Final = {"application-autoscaling": "autoscaling"}
 """The first part of `eventSource`, where it is not the signing name."""
 DATA_EVENTS: Final = {
     "cloudwatch": re.compile(r"(Put|Get)Metric(Data|Statistics)"),
