@@ -134,6 +134,12 @@ GROUPS: dict[str, tuple[Row, ...]] = {
     ),
     "HTTP endpoint": (
         ("head of a request", "server.app.LARGEST_HEAD", size, "431"),
+        (
+            "head of a request that a load balancer or a proxy has signed in",
+            "server.app.LARGEST_SIGNED_HEAD",
+            size,
+            "431",
+        ),
         ("time for one request", "server.serving.REQUEST_SECONDS", seconds, "the connection is closed"),
         ("time for one response", "server.serving.RESPONSE_SECONDS", seconds, "the connection is closed"),
         ("connections at a time", "server.serving.MOST_AT_ONCE", count, "503"),

@@ -60,11 +60,12 @@ def served(
         if settings.console is not None:
             access = settings.access(person=person, port=port, renewed=lambda token: links[0](token))
             shown = console(access)
-        app = application(health, metrics, shown, loopback_only=loopback, scheme=settings.scheme)
+        largest = settings.largest_head
+        app = application(health, metrics, shown, loopback_only=loopback, scheme=settings.scheme, largest_head=largest)
     except BaseException:
         sock.close()
         raise
-    with contextlib.closing(Serving(app, sock, loopback_only=loopback)) as server:
+    with contextlib.closing(Serving(app, sock, loopback_only=loopback, largest_head=largest)) as server:
         log.info(events.LISTENING, url=server.url)
         links.append(lambda token: linked(f"{server.url}/sign-in?token={token}"))
         token = getattr(shown.access, "token", "") if shown is not None else ""

@@ -135,7 +135,7 @@ class Operators:
         return cls(frozenset(one.lower() for one in entries if "=" not in one), pairs)
 
     def role(self, name: str, claims: Mapping[str, object]) -> Role:
-        if name.lower() in self.names:
+        if name and name.lower() in self.names:
             return Role.OPERATOR
         held = {(claim, str(one)) for claim, value in claims.items() for one in _several(value)}
         return Role.OPERATOR if held & self.claims else Role.VIEWER

@@ -44,6 +44,8 @@ CONSOLE_POLICY: Final = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 LARGEST_HEAD: Final = 8 * 1024
+LARGEST_SIGNED_HEAD: Final = 64 * 1024
+"""Behind what signs people in."""
 OWN: Final = ("/healthz", "/readyz", "/metrics")
 
 
@@ -54,14 +56,17 @@ def application(
     *,
     loopback_only: bool,
     scheme: str = "http",
+    largest_head: int = LARGEST_HEAD,
 ) -> ASGIApp:
-    """`loopback_only`: it listens on a loopback address. `scheme` is that of its URLs in browsers."""
+    """`loopback_only`: it listens on a loopback address. `scheme` is that of its URLs in browsers. `largest_head` is in
+    bytes.
+    """
     routes = [] if console is None else list(console.routes())
     if health is not None and metrics is not None:
         routes += _own(health, metrics)
     app = Starlette(routes=routes, exception_handlers={404: _missing, 405: _not_allowed})
     app.router.redirect_slashes = False
-    return Guarded(app, loopback_only=loopback_only, scheme=scheme)
+    return Guarded(app, loopback_only=loopback_only, scheme=scheme, largest_head=largest_head)
 
 
 def _own(health: Health, metrics: Metrics) -> list[Route]:
@@ -99,8 +104,9 @@ async def _not_allowed(_: Request, error: Exception) -> Response:
 class Guarded:
     """Checks of every request, and headers of every response."""
 
-    def __init__(self, app: ASGIApp, *, loopback_only: bool, scheme: str) -> None:
+    def __init__(self, app: ASGIApp, *, loopback_only: bool, scheme: str, largest_head: int) -> None:
         self._app, self._loopback_only, self._scheme = app, loopback_only, scheme
+        self._largest_head = largest_head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
@@ -125,7 +131,7 @@ class Guarded:
         length = (
             len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) + 4 for k, v in scope["headers"])
         )
-        if length > LARGEST_HEAD:
+        if length > self._largest_head:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             return _json(status, {"error": status.phrase})
         if not scope["raw_path"].startswith(b"/"):

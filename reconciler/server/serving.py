@@ -140,11 +140,14 @@ def _plain(status: HTTPStatus, text: str) -> bytes:
 class Serving:
     """A running server and its `url`."""
 
-    def __init__(self, app: ASGIApp, sock: socket.socket, *, loopback_only: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, sock: socket.socket, *, loopback_only: bool, largest_head: int = LARGEST_HEAD
+    ) -> None:
         host, port = sock.getsockname()[:2]
         self.port = int(port)
         self.url = f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
         self._app, self._places, self._socket = app, Places(loopback_only=loopback_only), sock
+        self._largest_head = largest_head
         self._ready, self._loop = threading.Event(), asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -169,7 +172,7 @@ class Serving:
         config = Config(
             self._app, log_config=None, access_log=False, ws="none", lifespan="off", proxy_headers=False,
             server_header=False, date_header=False, timeout_keep_alive=IDLE_SECONDS, http=BoundedProtocol,
-            h11_max_incomplete_event_size=LARGEST_HEAD,
+            h11_max_incomplete_event_size=self._largest_head,
         )  # fmt: skip
         config.load()
         state = ServerState()

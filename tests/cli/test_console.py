@@ -230,7 +230,7 @@ def test_a_reason_that_may_not_be_kept_is_refused(stack: Stack) -> None:
         assert acts(stack).fault(reason)
 
 
-@pytest.mark.parametrize("kind", ["tree", "history", "events", "release", "logs", "charts", "simulation"])
+@pytest.mark.parametrize("kind", ["tree", "history", "events", "release", "logs", "charts"])
 def test_questions_are_answered(stack: Stack, kind: str) -> None:
     """Of what AWS has now."""
     world = open_rollouts(stack).world
@@ -247,8 +247,15 @@ def test_a_simulation_may_fail_in_a_phase(stack: Stack) -> None:
     found = questions.ask("simulation", SERVICE, {"fail": "testing"})
     assert "testing" in found.phases
     assert found.rows[-1][1].startswith("failed")
+
+
+@pytest.mark.slow
+def test_a_simulation_fails_in_no_other_phase(stack: Stack) -> None:
+    """With the words of `simulate --fail-at`; without one, nothing fails."""
+    questions = StackQuestions(lambda: stack, ObservedState, local=True)
     with pytest.raises(errors.ReconcilerError, match="no phase"):
         questions.ask("simulation", SERVICE, {"fail": "lunch"})
+    assert questions.ask("simulation", SERVICE, {}).rows[-1][1].startswith("idle")
 
 
 def test_the_controller_s_memory_is_shown_without_a_call(stack: Stack, serving: EmulatedStack) -> None:
@@ -290,6 +297,16 @@ def test_the_controller_s_memory_is_shown_without_a_call(stack: Stack, serving: 
         ("0.0.0.0:1", {"console": LOAD_BALANCER}, "--console-load-balancer"),
         ("0.0.0.0:1", {"console": PROXY, "console_header": "X-User"}, "--console-proxy"),
         ("127.0.0.1:1", {"console": TOKEN, "console_operator": ("ana",)}, "is not for"),
+        (
+            "0.0.0.0:1",
+            {
+                "console": PROXY,
+                "console_header": "X",
+                "console_proxy": ("10.0.0.1",),
+                "console_operator": ("groups=a",),
+            },
+            "no claims",
+        ),
     ],
 )
 def test_the_console_is_never_open_by_accident(listen: str | None, settings: dict[str, Any], problem: str) -> None:
@@ -317,6 +334,8 @@ def test_settings_become_the_access_that_they_name() -> None:
     assert proxy.operators.role("ana", {}) is Role.OPERATOR
     balanced = {"console": LOAD_BALANCER, "console_issuer": "https://id", "console_client": "c"}
     assert isinstance(access(**balanced, console_load_balancer=ARN), LoadBalancerAccess)
+    heads = {way: ConsoleSettings(console=way).largest_head for way in (None, TOKEN, LOAD_BALANCER, PROXY)}
+    assert heads == {None: 8192, TOKEN: 8192, LOAD_BALANCER: 65536, PROXY: 65536}
     for wrong in (
         {**balanced, "console_load_balancer": "arn:aws:iam::1:role/x"},
         {"console": PROXY, "console_header": "X User", "console_proxy": ("10.0.0.1",)},

@@ -54,6 +54,27 @@ def signed(head: dict[str, Any] | None = None, claims: dict[str, Any] | None = N
     return jwt.encode({**CLAIMS, **(claims or {})}, key, algorithm="ES256", headers={**HEAD, **(head or {})})
 
 
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"email": None, "preferred_username": "ana@x.org"}, "ana@x.org (s1)"),
+        ({"email": "", "sub": "ana@x.org"}, "ana@x.org"),
+        ({"email_verified": False}, "s1"),
+        ({"email_verified": "false"}, "s1"),
+    ],
+)
+def test_a_name_that_people_choose_lets_nobody_act(claims: dict[str, Any], name: str) -> None:
+    """Only an e-mail that the provider does not call unverified is that of an operator."""
+    viewer = Case("ana@x.org").access.viewer(Asking({HEADER: signed(claims=claims)}))
+    assert (viewer.name, viewer.role) == (name, Role.VIEWER)
+
+
+def test_a_person_in_many_groups_is_signed_in() -> None:
+    """A load balancer signs up to 11 KB of claims."""
+    groups = [f"group-{number:04}" for number in range(900)]
+    assert Case("groups=group-0899").access.viewer(Asking({HEADER: signed(claims={"groups": groups})})).may_act
+
+
 def test_the_person_is_named_by_the_claims() -> None:
     """An operator by e-mail or by claim, else one who may look."""
     for operators, role in (((), Role.VIEWER), (("ana@x.org",), Role.OPERATOR), (("groups=on-call",), Role.OPERATOR)):

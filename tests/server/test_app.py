@@ -167,6 +167,19 @@ def test_what_makes_no_sense_is_refused(case: Case, text: bytes, status: int) ->
     assert b"aaaa" not in answer
 
 
+def test_a_signed_in_request_has_a_larger_head() -> None:
+    """A load balancer adds claims, a token and cookies to it, 64 KB at most."""
+    health, head = Health(ControllerStatus, ManualClock()), b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    sock, _ = bound("127.0.0.1", 0)
+    shown = application(health, Metrics(ControllerStatus), loopback_only=True, largest_head=app.LARGEST_SIGNED_HEAD)
+    server = Serving(shown, sock, loopback_only=True, largest_head=app.LARGEST_SIGNED_HEAD)
+    with contextlib.closing(server):
+        for size, status in ((40_000, 200), (70_000, 431)):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+                client.sendall(head + b"X-Amzn-Oidc-Data: " + b"a" * size + b"\r\n\r\n")
+                assert _everything(client).startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_whoever_says_nothing_is_hung_up_on(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection has so long for all of its request, and dripping it does not make it longer."""
     monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.1)

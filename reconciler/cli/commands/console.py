@@ -19,7 +19,9 @@ from reconciler.cli.signals import ignore, stopping
 @click.command()
 @options.specs_option
 @options.store
-@click.option("--port", default=0, metavar="PORT", help="Port on 127.0.0.1. Default: a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Port on 127.0.0.1. Default: a free one."
+)
 @click.option("--open", "opens", is_flag=True, help="Open the browser.")
 @with_last_valid_stack
 def console(stack: Stack, port: int, opens: bool) -> int:

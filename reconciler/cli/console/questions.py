@@ -25,6 +25,7 @@ from reconciler.model.resource import Observed, ResourceHealth
 from reconciler.queries import events, history, logs, tree, versions
 from reconciler.queries.load_metrics import ERRORS, HEALTHY, MEDIAN, REQUESTS, SHOWN, SLOWEST, Metric, load_metrics
 from reconciler.queries.versions import ServiceState
+from reconciler.rollout.engine import Phase
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.failure_report import read_definition
 from reconciler.store.audit_trail import AuditEntry
@@ -206,12 +207,13 @@ def _simulation(spec: RolloutSpec, fail: str) -> Timeline:
     """Raises `errors.ReconcilerError` for a phase that cannot fail."""
     from reconciler.cli.commands.simulate import failing_phase, failing_phases, timeline
 
+    phases = failing_phases(spec, 1, first=False)
     try:
-        phase = failing_phase(fail, spec, 1, first=False) if fail else None
+        phase = None if not fail else Phase(fail) if fail in phases else failing_phase(fail, spec, 1, first=False)
     except click.UsageError as error:
         raise errors.ReconcilerError(error.message) from error
     rows = tuple(
         (f"+{duration.approximate(row.after)}", "   ".join(filter(None, (str(row.phase), row.what, row.because))))
         for row in timeline(spec, 1, phase, first=False)
     )
-    return Timeline(rows, failing_phases(spec, 1, first=False))
+    return Timeline(rows, phases)

@@ -57,6 +57,11 @@ class ConsoleSettings:
         for name in given:
             if name not in ("console", *own):
                 raise click.UsageError(f"{_option(name)} is not for --console {self.console}")
+        claim = next((one for one in self.console_operator if self.console == PROXY and "=" in one), None)
+        if claim is not None:
+            raise click.UsageError(
+                f"--console-operator {claim}: a proxy passes no claims; name the person as its header does"
+            )
         if self.console == TOKEN and not loopback:
             raise click.UsageError(
                 f"--console {TOKEN} is for this machine only, and {listen} can be reached from others: listen on "
@@ -85,6 +90,15 @@ class ConsoleSettings:
             )
         except ValueError as error:
             raise click.UsageError(f"--console-load-balancer: {error}") from error
+
+    @property
+    def largest_head(self) -> int:
+        """Bytes of a request's head. A load balancer adds claims, an access token and up to four cookies of 4 KB to it,
+        and passes on 64 KB at most; proxies that sign people in do the like.
+        """
+        from reconciler.server.app import LARGEST_HEAD, LARGEST_SIGNED_HEAD
+
+        return LARGEST_HEAD if self.console in (None, TOKEN) else LARGEST_SIGNED_HEAD
 
     @property
     def scheme(self) -> str:
