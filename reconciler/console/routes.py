@@ -44,6 +44,7 @@ TERMS: Final = ("of", "container", "fail")
 FOLLOWED: Final = "logs"
 """What is asked again while its page is open, every `FOLLOW_SECONDS`."""
 FOLLOW_SECONDS: Final = 5
+NOTHING_YET: Final = "Nothing has been read yet. This page continues by itself."
 
 
 @dataclass(slots=True)
@@ -278,7 +279,7 @@ class Console:
         viewer = await self._signing.run(self.access.viewer, asking)
         snapshot = await self._drawing.run(self.source.snapshot)
         if snapshot is None:
-            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "Nothing has been read yet. This page continues by itself.")
+            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, NOTHING_YET)
         return viewer, snapshot
 
     async def _draw(self, draw: Callable[..., str], *arguments: Any, **more: Any) -> bytes:
@@ -287,6 +288,8 @@ class Console:
 
 def _service_of(request: Request, snapshot: Snapshot) -> Service:
     service = snapshot.service(request.path_params["name"])
+    if service is None and not snapshot.read:
+        raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, NOTHING_YET)
     if service is None:
         raise Failed(HTTPStatus.NOT_FOUND, "The stack has no such service.", back="/")
     return service

@@ -249,7 +249,8 @@ class LogLine:
 class Snapshot:
     """`number` changes whenever anything that is shown does. `problem` is why it is older than it should be.
 
-    `speed` is that of the clock, which an emulator may accelerate. `drifts` is None where drift is not known, because
+    `read` is False until the account was read once: then nothing is known of what there is. `speed` is that of the
+    clock, which an emulator may accelerate. `drifts` is None where drift is not known, because
     only a running controller tells it from a change of the specs.
     """
 
@@ -273,6 +274,13 @@ class Snapshot:
     events: tuple[Event, ...] = ()
     acts: tuple[Act, ...] = ()
     problem: str = ""
+    read: bool = True
+
+    @property
+    def by_urgency(self) -> tuple[Service, ...]:
+        """What has failed first, then what waits for somebody, then what is in progress."""
+        order = (Tone.BAD, Tone.WAIT, Tone.BUSY)
+        return tuple(sorted(self.services, key=lambda one: order.index(one.tone) if one.tone in order else len(order)))
 
     def service(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)

@@ -279,7 +279,24 @@ def test_the_controller_s_memory_is_shown_without_a_call(stack: Stack, serving: 
     source._built_at = float("-inf")
     waiting = source.snapshot()
     assert waiting is not None
-    assert (waiting.services, "waits for the lease" in waiting.notices[0].text) == ((), True)
+    assert [(service.name, service.acts) for service in waiting.services] == [(SERVICE, ())]
+    assert (waiting.acts, waiting.taken_at, waiting.read) == ((), found.taken_at, True)
+    assert "waits for the lease" in waiting.problem
+
+
+def test_before_the_first_pass_nothing_is_said_of_the_services(stack: Stack) -> None:
+    """Neither by the process that leads, nor by one that waits for the lease, nor where the account is not readable."""
+    controller = controller_of(stack)
+    for left in (60.0, 0.0):
+        lease: Any = SimpleNamespace(left=lambda left=left: left, holder="run by ops/1", seen=None)
+        source = ControllerSource(lambda: controller, lease, HolderReport, stack.identity, "my-app", "1", "us-west-2")
+        found = source.snapshot()
+        assert found is not None
+        assert (found.read, found.services) == (False, ())
+    account = AccountSource(stack)
+    account._stale("it is not reachable")
+    assert account._newest is not None
+    assert not account._newest.read
 
 
 # -- who may see it

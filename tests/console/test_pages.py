@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.console import pages
 from reconciler.console.pages import Page
-from reconciler.console.snapshot import Snapshot
+from reconciler.console.snapshot import Snapshot, Tone
 from tests.console.fixtures import ANSWERS, NOW, SERVICE, SNAPSHOT
 
 TEMPLATES = Path(pages.__file__).parent / "templates"
@@ -161,6 +161,25 @@ def test_an_empty_stack_and_an_old_snapshot_say_so(view: str) -> None:
     page = pages.page(old, about(view), tag="t")
     assert "the account cannot be read" in page
     assert "3m ago" in page
+
+
+@pytest.mark.parametrize("view", ["overview", "plan", "drift"])
+def test_what_was_not_read_is_not_said_to_be_empty(view: str) -> None:
+    """While a process starts, waits for the lease, or cannot reach the account."""
+    page = pages.page(
+        Snapshot("", "my-app", "1", "us-west-2", NOW, problem="p", read=False, drifts=()), about(view), tag=""
+    )
+    assert "has not been read yet" in page
+    assert "The specs define no services" not in page
+    assert "No drift" not in page
+
+
+def test_what_has_failed_comes_first() -> None:
+    """Then what waits for somebody, then what is in progress; the rest keeps its order."""
+    tones = (Tone.OK, Tone.QUIET, Tone.BUSY, Tone.WAIT, Tone.BAD, Tone.OK)
+    services = tuple(replace(SERVICE, name=str(number), tone=tone) for number, tone in enumerate(tones))
+    page = pages.page(replace(SNAPSHOT, services=services), about("overview"), tag="")
+    assert re.findall(r'id="service-(\d)"', page) == ["4", "3", "2", "0", "1", "5"]
 
 
 @pytest.mark.parametrize(

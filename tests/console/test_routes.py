@@ -68,6 +68,13 @@ def test_before_the_first_snapshot_a_page_waits(client: Client) -> None:
     assert (answer.status, 'http-equiv="refresh"' in answer.body) == (503, True)
 
 
+def test_a_service_of_a_stack_that_was_not_read_is_not_missing(client: Client) -> None:
+    """Its page waits, as the others do."""
+    client.ports.shown = replace(SNAPSHOT, services=(), read=False)
+    answer = client.get("/services/web")
+    assert (answer.status, 'http-equiv="refresh"' in answer.body) == (503, True)
+
+
 @pytest.mark.parametrize(
     "path", ["/services/other", "/services/other/logs", "/services/other/promote", "/static/x", "/x"]
 )

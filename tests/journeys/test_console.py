@@ -107,6 +107,8 @@ def test_a_page_follows_is_acted_on_and_survives_a_lost_connection(browser: Any,
     served.start(served.server.port)
     page.wait_for_selector("h1:has-text('stable')")
     assert page.is_hidden("#lost")
+    served.ports.shown = replace(SNAPSHOT, number="4", services=())
+    page.wait_for_selector("text=The stack has no such service")
     assert page.problems == []
 
 

@@ -120,7 +120,7 @@ class AccountSource:
 
     def _stale(self, because: str) -> None:
         self._world, place = None, self.stack.target.place
-        known = self._newest or Snapshot("", place.stack, place.account, place.region, self.now())
+        known = self._newest or Snapshot("", place.stack, place.account, place.region, self.now(), read=False)
         self._newest = replace(known, problem=because)
 
     def _taken(self) -> Snapshot:

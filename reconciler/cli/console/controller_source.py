@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,7 @@ from reconciler.cli.output.controller_event_text import PREFIXES
 from reconciler.cli.service_status import ServiceStatus, status_of
 from reconciler.cli.task_requests import task_statuses
 from reconciler.clock import Clock, SystemClock
-from reconciler.console.snapshot import Event, Notice, Snapshot, Tone
+from reconciler.console.snapshot import Driver, Event, Notice, Snapshot, Tone
 from reconciler.controller.controller import Controller
 from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.event import Event as Recorded
@@ -33,7 +33,7 @@ from reconciler.reconcile.result import PassResult
 from reconciler.rollout.outlook import RolloutPreview
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.preview import preview_of
-from reconciler.store.holder_report import CONTROLLER, HolderReport
+from reconciler.store.holder_report import HolderReport
 from reconciler.store.lease import Lease
 
 AT_MOST_EVERY: Final = 1.0
@@ -108,9 +108,11 @@ class ControllerSource:
         self._diagnoses.close()
 
     def _taken(self) -> Snapshot | None:
-        controller, lease_held = self.controller(), self.lease.left() > 0
+        controller = self.controller()
+        if self.lease.left() <= 0:
+            return self._waiting()
         active, last, tags = controller.revisions.active, controller.last, controller.stack_requests.tags
-        notes = [] if lease_held else [Notice(Tone.WAIT, f"This process waits for the lease of {self._holder()}.")]
+        notes = []
         if controller.revisions.unreachable:
             notes.append(
                 Notice(Tone.BAD, f"The source of the specs cannot be read: {controller.revisions.unreachable}")
@@ -118,7 +120,7 @@ class ControllerSource:
         results = dict(controller.queue.results)
         services: tuple[ServiceStatus, ...] = ()
         previews: tuple[RolloutPreview, ...] = ()
-        if last is not None and lease_held:
+        if last is not None:
             looks = [(one.rollout, one.seen, one.step) for one in results.values()]
             previews = tuple(
                 preview_of(rollout, seen, step, self.now())
@@ -128,9 +130,12 @@ class ControllerSource:
             found = (self._status(result, last.plan, last.world) for result in results.values())
             services = tuple(status for status in found if status is not None)
         desired = () if active is None else active.desired_state.desired
-        return snapshot_of(
+        missing = dict(controller.queue.missing)
+        looked = bool(services or missing or active is None or not active.desired_state.deliveries)
+        driver = DriverState(DrivenBy.CONTROLLER, "", self.lease.holder.rpartition("/")[0], report=self.report())
+        found = snapshot_of(
             StackFacts(
-                self.stack, self.account, self.region, self.now(), self._driver(lease_held),
+                self.stack, self.account, self.region, self.now(), driver,
                 identity=self.identity.who,
                 local=is_loopback(self.identity.endpoint),
                 speed=controller.aws.clock.speed,
@@ -142,7 +147,7 @@ class ControllerSource:
                 notes=tuple(notes),
                 services=services,
                 diagnoses=self._diagnoses.of(services),
-                missing=dict(controller.queue.missing),
+                missing=missing,
                 tasks=() if last is None else task_statuses(desired, last.world),
                 plan=Plan(self.stack) if last is None else last.plan,
                 previews=previews,
@@ -150,14 +155,21 @@ class ControllerSource:
                 events=tuple(self._events),
             )
         )  # fmt: skip
+        return replace(found, read=last is not None and looked)
+
+    def _waiting(self) -> Snapshot:
+        """What was known when the lease was lost, without what could be asked for: another process knows better."""
+        known = self._newest or Snapshot("", self.stack, self.account, self.region, self.now(), read=False)
+        return replace(
+            known,
+            driver=Driver(Tone.BUSY, f"controller: {self._holder()}"),
+            services=tuple(replace(service, acts=()) for service in known.services),
+            acts=(),
+            problem=f"this process does not drive the stack, and waits for the lease of {self._holder()}",
+        )
 
     def _holder(self) -> str:
         return "another process" if self.lease.seen is None else self.lease.seen.holder.rpartition("/")[0]
-
-    def _driver(self, lease_held: bool) -> DriverState:
-        if lease_held:
-            return DriverState(DrivenBy.CONTROLLER, "", self.lease.holder.rpartition("/")[0], report=self.report())
-        return DriverState(DrivenBy.COMMAND, "", self._holder(), report=HolderReport(CONTROLLER))
 
     def _status(self, result: StepResult, plan: Plan, world: ObservedState) -> ServiceStatus | None:
         if result.seen is None or result.step is None:

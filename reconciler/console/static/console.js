@@ -38,9 +38,9 @@
   document.addEventListener("htmx:configRequest", (event) => { if (tag) event.detail.headers["If-None-Match"] = '"' + tag + '"'; });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const status = event.detail.xhr.status;
-    if (status === 401 || status === 403) { location.reload(); return; }
-    if (status !== 200 && status !== 304) return;
-    lost.hidden = true;
+    if (status === 401 || status === 403 || status === 404) { location.reload(); return; }
+    lost.hidden = status === 200 || status === 304;
+    if (!lost.hidden) return;
     const selected = String(document.getSelection());
     if (selected && status === 200) { event.detail.shouldSwap = false; return; }  // somebody copies from the page
     if (status === 200) tag = (event.detail.xhr.getResponseHeader("ETag") || "").replace(/"/g, "");
@@ -54,7 +54,6 @@
     count();
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => { lost.hidden = false; });
-  document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status >= 500) lost.hidden = false; });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && content && window.htmx && content.hasAttribute("hx-get")) count(); });
 
   const pages = { o: "/", p: "/plan", d: "/drift", t: "/tree", e: "/events" };
