@@ -52,9 +52,7 @@ class Prepared:
 
         if self.request.verb is not RequestVerb.ROLLBACK:
             return ()
-        definitions = self.session.world.found.get("task-definition", ())
-        wanted = self.rollout.delivery.task_definition
-        return not_taken_back(next((one for one in definitions if one.address == wanted), None))
+        return not_taken_back(self.session.world, self.rollout.delivery.task_definition)
 
     def write(self) -> None:
         from reconciler.rollout.actions import WriteState

@@ -32,7 +32,8 @@ class ServiceStatus:
     last day, as far as the store knows.
     `deferred` follows the release. `pending` are changes to the service and its scaling that are not made yet, such as
     a count that was changed in the account. `held` is a count that is held in place of the specs'.
-    `forecast` is that of a rollout in progress.
+    `forecast` is that of a rollout in progress. `image` is that of the container that is released, with its tag where
+    that is known. `not_taken_back` is what a rollback leaves as it is, because tasks read its latest version.
     """
 
     rollout: ServiceRollout
@@ -45,6 +46,8 @@ class ServiceStatus:
     held: HeldCount | None = None
     stops: tuple[TaskStop, ...] = ()
     forecast: Forecast | None = None
+    image: str = ""
+    not_taken_back: tuple[str, ...] = ()
 
 
 def service_status(
@@ -107,4 +110,20 @@ def status_of(
     recent = tuple(one for one in stops if one.at >= now - RECENT)
     begun = observed.marks.times_of(step.release) is not None
     forecast = forecast_of(rollout, observed, now) if begun else None
-    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held, recent, forecast)
+    return ServiceStatus(
+        rollout, observed, step, verbs, warnings, deferred, pending, held, recent, forecast,
+        image=_image(rollout, world),
+        not_taken_back=input_notes.not_taken_back(world, rollout.delivery.task_definition),
+    )  # fmt: skip
+
+
+def _image(rollout: ServiceRollout, world: ObservedState) -> str:
+    """`my-app:v1`, or `my-app@sha256:4f1c2ab…` where no tag is known."""
+    address, container = rollout.delivery.task_definition, rollout.subject.release.container
+    definition = next((one for one in world.found.get("task-definition", ()) if one.address == address), None)
+    if definition is None or container not in definition.spec.containers:
+        return ""
+    image = str(definition.spec.containers[container].image)
+    tagged = (str(one.facts["tag_uri"]) for one in world.found.get("image", ()) if one.id == image)
+    name, _, digest = next(tagged, image).rpartition("/")[2].partition("@")
+    return f"{name}@{digest[:19]}" if digest else name

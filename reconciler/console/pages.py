@@ -102,7 +102,16 @@ def bare(template: str, **more: Any) -> str:
 def tag(snapshot: Snapshot, about: Page, *more: object) -> str:
     """The ETag of a page: equal for viewers who see the same, and new once the times on it are."""
     seconds = int(about.now.timestamp() // (COARSE.total_seconds() * snapshot.speed))
-    parts = [snapshot.number, snapshot.problem, snapshot.read, about.template, about.path, about.may_act, seconds, *more]
+    parts = [
+        snapshot.number,
+        snapshot.problem,
+        snapshot.read,
+        about.template,
+        about.path,
+        about.may_act,
+        seconds,
+        *more,
+    ]
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:24]
 
 

@@ -200,7 +200,6 @@ class Console:
         more = {
             "service": service, "act": act, "problem": problem, "csrf": self._tokens.token(viewer), "tag": "",
             "reason": form.get("reason", ""), "by": form.get("by", ""), "back": _back(service),
-            "release": form.get("release") or ("" if service is None else service.release),
         }  # fmt: skip
         return html(await self._draw(pages.page, snapshot, about, **more), status=status)
 
@@ -214,6 +213,12 @@ class Console:
         if not self._acts.allows(viewer.key):
             raise Failed(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests a minute; try again in a moment.", back=back)
         service, act = _act_of(request, viewer, snapshot)
+        seen = form.get("release", "")
+        if seen != act.release:
+            because = (
+                f"This was about release {seen or 'none'}, and is about {act.release} now. Read again what it does."
+            )
+            return await self._draw_form(request, viewer, snapshot, service, act, form, because, HTTPStatus.CONFLICT)
         order, problem = self._order(service, act, viewer, form)
         if order is None:
             return await self._draw_form(request, viewer, snapshot, service, act, form, problem, HTTPStatus.BAD_REQUEST)
@@ -234,7 +239,7 @@ class Console:
         """The order, or what is wrong with the form."""
         reason = form.get("reason", "").strip()
         problem = "Give a reason." if not reason else self.acts.fault(reason)
-        name, release = ("", "") if service is None else (service.name, form.get("release", ""))
+        name, release = "" if service is None else service.name, act.release
         order = Order(act.verb, name, release, reason, viewer.name)
         if problem or not act.takes_time:
             return (None, problem) if problem else (order, "")

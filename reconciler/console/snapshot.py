@@ -46,6 +46,7 @@ class Act:
     """A request that would be accepted now. `consequence` says what it does before anybody asks for it.
 
     `takes_time`: it needs a duration. `danger`: it takes a version out of production, or stops one on its way there.
+    `release` is what it is about, and about no later one; "" for the service or the stack as a whole.
     """
 
     verb: str
@@ -53,6 +54,7 @@ class Act:
     consequence: str
     takes_time: bool = False
     danger: bool = False
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)

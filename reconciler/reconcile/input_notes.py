@@ -61,12 +61,11 @@ def _lost_of(definition: Observed[Any], labelled: Mapping[str, frozenset[str]]) 
                 )
 
 
-def not_taken_back(definition: Observed[Any] | None) -> tuple[str, ...]:
-    """What a rollback of a service leaves as it is: its tasks read the latest version of it."""
-    if definition is None:
-        return ()
+def not_taken_back(world: ObservedState, only: Address) -> tuple[str, ...]:
+    """What a rollback of a service leaves as it is: tasks of the definition `only` read the latest version of it."""
     found = []
-    for container in definition.spec.containers.values():
-        found += [name for name, value in container.secrets.items() if not input_version.read(str(value)).pinned]
-        found += list(container.versions or ())
+    for definition in world.found.get(TaskDefinition.kind, ()):
+        for container in definition.spec.containers.values() if definition.address == only else ():
+            found += [name for name, value in container.secrets.items() if not input_version.read(str(value)).pinned]
+            found += list(container.versions or ())
     return tuple(dict.fromkeys(found))

@@ -65,6 +65,7 @@ def test_a_rollout_is_a_line_of_phases_with_its_versions_beside_each_other() -> 
     assert (blue.label, blue.production, blue.test, blue.zones) == ("blue", 100, 0, (("a", 2),))
     assert (green.label, green.production, green.test, green.release) == ("green", 0, 100, "41ab07")
     assert [act.verb for act in service.acts] == ["promote", "rollback", "abort", "hold", "extend"]
+    assert {act.release for act in service.acts} == {service.release}
     assert (service.tone, service.commit) == (Tone.WAIT, "4f1c2ab")
 
 
@@ -118,12 +119,23 @@ def test_every_request_says_what_it_does(verb: RequestVerb, name: str) -> None:
     assert text.endswith(".")
 
 
+def test_a_retry_is_about_the_release_that_failed() -> None:
+    """And not about another one that the specs declare by then; what is about the service is about no release."""
+    status = replace(status_in("failed"), verbs=(RequestVerb.RETRY, RequestVerb.SUSPEND))
+    assert [act.release for act in acts_of(status, paused=False)] == [status.observed.wanted[:6], ""]
+
+
 def test_consequences_name_the_releases() -> None:
     """Which one comes, which one stays, and for how long."""
     assert consequence(RequestVerb.PROMOTE, status_in("gate")) == (
         "Production :80 moves to 41ab07 in 2 steps. "
         "Afterwards, release 9f2c1e keeps running for 1h and is ready for a rollback."
     )
+    status = replace(status_in("at rest"), not_taken_back=("KEY", "s3://bucket/env"))
+    assert consequence(RequestVerb.ROLLBACK, status).endswith(
+        "Not taken back, because tasks read the latest version: KEY, s3://bucket/env."
+    )
+    assert "Not taken back" not in consequence(RequestVerb.PROMOTE, status)
     assert RequestVerb.RESTART not in {act.verb for act in acts_of(status_in("gate"), paused=False)}
     assert [act.verb for act in stack_acts("", driven=True)] == ["reconcile", "suspend"]
 
@@ -157,6 +169,7 @@ def test_the_account_is_read_as_status_does(stack: Stack) -> None:
     assert found is not None
     (service,) = found.services
     assert (service.name, service.status, service.running, service.desired) == (SERVICE, "stable", 1, 1)
+    assert service.image == "my-app-frontend:v1"
     assert service.versions[0].production == 100
     assert found.plan.rows == ()
     assert found.drifts is None
@@ -210,15 +223,22 @@ def test_a_request_is_the_tag_of_the_command_in_the_person_s_name(stack: Stack, 
     assert (request.verb, request.by, request.why) == (RequestVerb.SUSPEND, "ana@x.org", "migration")
 
 
-REFUSALS = [("promote", "no-rollout"), ("retry", "not-quarantined"), ("extend", "no-deadline")]
+REFUSALS = [
+    ("promote", "", "no-rollout"),
+    ("retry", "", "not-quarantined"),
+    ("retry", "ffffff", "other-release"),
+    ("extend", "", "no-deadline"),
+]
 
 
-@pytest.mark.parametrize(("verb", "code"), REFUSALS)
-def test_a_refusal_is_that_of_the_command(stack: Stack, serving: EmulatedStack, verb: str, code: str) -> None:
+@pytest.mark.parametrize(("verb", "release", "code"), REFUSALS)
+def test_a_refusal_is_that_of_the_command(
+    stack: Stack, serving: EmulatedStack, verb: str, release: str, code: str
+) -> None:
     """By its code, and nothing is written."""
     serving.transport.sent.clear()
     with pytest.raises(errors.Refused) as refusal:
-        acts(stack).perform(Order(verb, SERVICE, "", "now", "ana", timedelta(hours=1)))
+        acts(stack).perform(Order(verb, SERVICE, release, "now", "ana", timedelta(hours=1)))
     assert refusal.value.code == code
     assert serving.transport.sent["TagResource"] == 0
 

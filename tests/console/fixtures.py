@@ -55,8 +55,9 @@ SERVICE = Service(
     forecast="all of production in ≈ 2h1m", expected_at=NOW + timedelta(hours=2),
     failure=Failure("service/web release 8d02c1 failed", (("cause", ("exit 1",)), ("last log", ("OperationalError",)))),
     notes=(Notice(Tone.BAD, "a note"),),
-    acts=(Act("promote", "Promote", "Production :80 moves to 41ab07."), Act("abort", "Abort", "It stops.", danger=True),
-          Act("extend", "Extend", "The deadline moves.", takes_time=True)),
+    acts=(Act("promote", "Promote", "Production :80 moves to 41ab07.", release="41ab07"),
+          Act("abort", "Abort", "It stops.", danger=True, release="41ab07"),
+          Act("extend", "Extend", "The deadline moves.", takes_time=True, release="41ab07")),
     request="promote was requested by ana",
 )  # fmt: skip
 SNAPSHOT = Snapshot(

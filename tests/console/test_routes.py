@@ -27,8 +27,11 @@ def client() -> Client:
     return Client()
 
 
+RELEASE = "41ab07"
+
+
 def form(client: Client, **fields: str) -> str:
-    return urlencode({"csrf": client.csrf(), "reason": "looks good", "release": "41ab07", **fields})
+    return urlencode({"csrf": client.csrf(), "reason": "looks good", "release": RELEASE, **fields})
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -103,7 +106,7 @@ def test_an_act_is_written_in_the_name_of_the_person(client: Client) -> None:
 
 def test_an_act_of_the_stack_is_written(client: Client) -> None:
     """About no service."""
-    assert client.post("/stack/reconcile", form(client)).headers["location"] == "/?requested"
+    assert client.post("/stack/reconcile", form(client, release="")).headers["location"] == "/?requested"
     assert client.ports.orders[0].service == ""
 
 
@@ -148,6 +151,15 @@ def test_a_viewer_may_not_act() -> None:
     assert client.get("/services/web/promote").status == 403
     assert client.post("/services/web/promote", form(client)).status == 403
     assert client.ports.orders == []
+
+
+@pytest.mark.parametrize("seen", ["9f2c1e", ""])
+def test_a_form_about_another_release_is_refused(client: Client, seen: str) -> None:
+    """The release has changed since it was opened: it is shown again, with what it would do now."""
+    answer = client.post("/services/web/promote", form(client, release=seen))
+    assert (answer.status, client.ports.orders) == (409, [])
+    assert 'role="alert"' in answer.body
+    assert f'name="release" value="{RELEASE}"' in answer.body
 
 
 # -- attacks

@@ -89,5 +89,6 @@ def test_a_pinned_version_without_a_label_is_warned_of() -> None:
 
 def test_what_a_rollback_does_not_take_back() -> None:
     have = Observed(AT, "arn:web:1", spec(f"{SECRET}#1", file=f"{FILE}#abc"))
-    assert input_notes.not_taken_back(have) == ("KEY", FILE)
-    assert input_notes.not_taken_back(Observed(AT, "arn:web:1", spec(ONE))) == ()
+    assert input_notes.not_taken_back(ObservedState({"task-definition": (have,)}), AT) == ("KEY", FILE)
+    assert input_notes.not_taken_back(world(spec(ONE)), AT) == ()
+    assert input_notes.not_taken_back(ObservedState(), AT) == ()

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 OFFERED: Final = tuple(verb for verb in RequestVerb if verb is not RequestVerb.RESTART)
 DANGEROUS: Final = frozenset({RequestVerb.ROLLBACK, RequestVerb.ABORT, RequestVerb.FINISH})
-ABOUT_WHAT_IS_SHOWN: Final = frozenset(OFFERED) - OF_THE_SERVICE - {RequestVerb.RETRY}
-"""Requests about the release that the person saw, and about no later one."""
 RECONCILE, SUSPEND, RESUME = "reconcile", "suspend", "resume"
 
 
@@ -41,9 +39,16 @@ def acts_of(status: ServiceStatus, *, paused: bool) -> tuple[Act, ...]:
             consequence(verb, status),
             takes_time=verb is RequestVerb.EXTEND,
             danger=verb in DANGEROUS,
+            release=_release(verb, status),
         )
         for verb in verbs
     )
+
+
+def _release(verb: RequestVerb, status: ServiceStatus) -> str:
+    if verb in OF_THE_SERVICE:
+        return ""
+    return short(status.observed.wanted if verb is RequestVerb.RETRY else status.step.release)
 
 
 def consequence(verb: RequestVerb, status: ServiceStatus) -> str:
@@ -54,6 +59,9 @@ def consequence(verb: RequestVerb, status: ServiceStatus) -> str:
     others = [one.release for one in observed.alive if one.release != step.release]
     before = f"release {short(others[-1])}" if others else "the previous version"
     promoted = step.phase in PROMOTED
+    left = ""
+    if status.not_taken_back:
+        left = f" Not taken back, because tasks read the latest version: {', '.join(status.not_taken_back)}."
     lifted = "It is not rolled out again before a retry or a new version."
     match verb:
         case RequestVerb.PROMOTE:
@@ -63,10 +71,11 @@ def consequence(verb: RequestVerb, status: ServiceStatus) -> str:
             return f"Production {production} moves to {release} {way}.{stays}"
         case RequestVerb.ROLLBACK if promoted and others:
             goes = f"Production {production} returns to {before}, which is still running, at once."
-            return f"{goes} {release} is quarantined. {lifted}"
+            return f"{goes} {release} is quarantined. {lifted}{left}"
         case RequestVerb.ROLLBACK:
             starts = "Where its tasks do not run any more, they are started first."
-            return f"The previous version is brought back into production. {starts} {release} is quarantined. {lifted}"
+            back = f"The previous version is brought back into production. {starts}"
+            return f"{back} {release} is quarantined. {lifted}{left}"
         case RequestVerb.ABORT:
             stops = f"The rollout of {release} stops, and its tasks are removed."
             return f"{stops} Production stays with {before}, or returns to it. {release} is quarantined. {lifted}"
@@ -127,7 +136,7 @@ class StackActs:
         from reconciler.cli.prepared_requests import prepare
 
         verb = RequestVerb(order.verb)
-        release = order.release if verb in ABOUT_WHAT_IS_SHOWN and order.release else None
+        release = order.release or None  # what the person saw, and no later one
         session = self.session()
         prepared = prepare(
             session, verb, service=order.service, release=release, why=order.reason, who=order.person, by=order.by

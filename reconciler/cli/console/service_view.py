@@ -73,6 +73,7 @@ def service_view(
         where=spec.where,
         release=short(step.release),
         commit=known.commit[:7] if step.release == known.id else "",
+        image=status.image if step.release == known.id else "",
         wanted=short(observed.wanted),
         until=step.until,
         waits_for=step.waits_for.value,
