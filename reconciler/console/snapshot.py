@@ -178,7 +178,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A resource that was changed outside the specs. `since` is when this process first saw it."""
+    """A resource that was changed outside the specs. `since` is when that was first seen, `who` who made it or why that
+    is not known.
+    """
 
     address: str
     fields: tuple[str, ...]
@@ -187,6 +189,7 @@ class Drift:
     reason: str = ""
     where: str = ""
     since: datetime | None = None
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,8 @@ class Snapshot:
 
     `read` is False until the account was read once: then nothing is known of what there is. `speed` is that of the
     clock, which an emulator may accelerate. `drifts` is None where drift is not known, because
-    only a running controller tells it from a change of the specs.
+    only a running controller tells it from a change of the specs. `past_drifts` is what the drift journal keeps, the
+    newest first.
     """
 
     number: str
@@ -277,6 +281,7 @@ class Snapshot:
     acts: tuple[Act, ...] = ()
     problem: str = ""
     read: bool = True
+    past_drifts: tuple[Drift, ...] = ()
 
     @property
     def by_urgency(self) -> tuple[Service, ...]:

@@ -42,7 +42,7 @@ from reconciler.rollout.actions import RolloutAction, SetWeights, UpdateHealthCh
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.standing import TEST
-from reconciler.store.drift_journal import DriftEntry, DriftJournal, Finding, settled
+from reconciler.store.drift_journal import DriftEntry, DriftJournal, Finding, merged, settled
 
 LOOKS: Final = tuple(timedelta(minutes=minutes) for minutes in (0, 0.5, 2, 5, 10, 15, 20))
 """Times after drift was found at which CloudTrail is asked: it shows most calls within five minutes, and says that it
@@ -50,6 +50,7 @@ may take fifteen."""
 AT_ONCE: Final = 10
 """Differences that are looked up in one turn; the others follow in the next."""
 MOST_PENDING: Final = 100
+MOST_RECENT: Final = 50
 MOST_HEARD: Final = 2000
 """Writes of others that are remembered from the events of a queue."""
 ID_LENGTH: Final = 500
@@ -72,9 +73,10 @@ class DriftRecorder:
     """`own` is the ARN of this process. `journal` is that of the store, if there is one now. Without a `client`,
     CloudTrail is not asked.
 
-    `beside` runs the look-ups; `wake` is called when there are answers. `_due` are the entries without one, by id, with
-    their questions; `_before` is what the pass before this one has seen, `_corrected` when drift was last corrected.
-    All of it belongs to the thread of the controller; `_answers` are handed over to it.
+    `beside` runs the look-ups; `wake` is called when there are answers. `recent` are the newest entries, the oldest
+    first, and is replaced as a whole, for other threads. `_due` are the entries without an answer, by id, with their
+    questions; `_before` is what the pass before this one has seen, `_corrected` when drift was last corrected. All of
+    it belongs to the thread of the controller; `_answers` are handed over to it.
     """
 
     aws: AwsClient
@@ -88,6 +90,7 @@ class DriftRecorder:
         target=work, name="attribution", daemon=True
     ).start()
     wake: Callable[[], object] = lambda: None
+    recent: tuple[DriftEntry, ...] = field(init=False, default=())
     _due: dict[str, tuple[DriftEntry, Question]] = field(init=False, default_factory=dict)
     _unwritten: dict[str, DriftEntry] = field(init=False, default_factory=dict)
     _heard: deque[ApiWrite] = field(init=False, default_factory=lambda: deque(maxlen=MOST_HEARD))
@@ -205,6 +208,7 @@ class DriftRecorder:
             log.warning(events.ATTRIBUTION_FAILED, because=str(error))
             return
         self._resumed = True
+        self._remember(entries)
         for entry in entries:
             if entry.finding is Finding.PENDING and entry.id not in self._due:
                 found = _stored(entry, self.kinds)
@@ -264,7 +268,11 @@ class DriftRecorder:
         what = ", ".join(paths) or "deleted"
         self.recorder.emit(events.DRIFT_ATTRIBUTED, str(address), f"{what}: {found}", found.details)
 
+    def _remember(self, entries: Iterable[DriftEntry]) -> None:
+        self.recent = tuple(merged(self.recent, entries))[-MOST_RECENT:]
+
     def _keep(self, entry: DriftEntry) -> None:
+        self._remember((entry,))
         self._unwritten[entry.id] = entry
         while len(self._unwritten) > MOST_PENDING:
             del self._unwritten[next(iter(self._unwritten))]

@@ -32,9 +32,13 @@ from reconciler.console.access import ProxyAccess, Role, TokenAccess
 from reconciler.console.load_balancer import LoadBalancerAccess
 from reconciler.console.ports import Order
 from reconciler.console.snapshot import Snapshot, Tone
+from reconciler.model.author import Author
 from reconciler.model.observed_state import ObservedState
+from reconciler.model.resource import Address
+from reconciler.reconcile.drift import Drift
 from reconciler.rollout import state_tags
 from reconciler.rollout.requests import RequestVerb
+from reconciler.store.drift_journal import DriftEntry, Finding
 from reconciler.store.holder_report import HolderReport
 from tests.cli.cli_runner import _save, onstage
 from tests.cli.test_status_views import GATE, GATED, NOBODY, NOW, RUNS, VIEWS, status_in
@@ -138,6 +142,24 @@ def test_consequences_name_the_releases() -> None:
     assert "Not taken back" not in consequence(RequestVerb.PROMOTE, status)
     assert RequestVerb.RESTART not in {act.verb for act in acts_of(status_in("gate"), paused=False)}
     assert [act.verb for act in stack_acts("", driven=True)] == ["reconcile", "suspend"]
+
+
+def test_drift_is_shown_with_who_made_it() -> None:
+    """That of now, by its newest entry in the drift journal, and what was found before."""
+    author = Author("ana\u202e", NOW, "AuthorizeSecurityGroupIngress", "e1")
+    drift = Drift(Address("security-group-rules", "lb"), ("ingress",))
+    about = DriftEntry("1", NOW, str(drift.address), drift.paths, "corrected", Finding.FOUND, (author,))
+    pending = replace(about, id="2", finding=Finding.PENDING, authors=())
+    other = replace(about, id="3", paths=(), authors=(replace(author, name="bo"),))
+    facts = StackFacts("my-app", "1", "r", NOW, RUNS, drifts=((drift, NOW),), drift_entries=(pending, about, other))
+    shown = snapshot_of(facts)
+    assert shown.drifts is not None
+    assert shown.drifts[0].who.startswith("by ana")
+    assert [one.who.split()[1] for one in shown.past_drifts[:1]] == ["bo"]
+    assert [one.who for one in shown.past_drifts[2:]] == ["who changed it is not known yet"]
+    unknown = snapshot_of(replace(facts, drift_entries=())).drifts
+    assert unknown is not None
+    assert unknown[0].who == ""
 
 
 # -- the account

@@ -65,9 +65,10 @@ SNAPSHOT = Snapshot(
     Driver(Tone.OK, "controller: run by ops", NOW, NOW), (Notice(Tone.WAIT, "a notice"),), (SERVICE,),
     (Task("task/migrate", Tone.BUSY, "running", NOW),), (Notice(Tone.WAIT, "service/new: not deployed yet"),),
     Plan("Plan: 1 to update.", (ROW,), (ROW,), (Notice(Tone.WAIT, "w"),), (Notice(Tone.BAD, "r"),), "7be1f0c2"),
-    (Drift("security-group/lb", ("ingress",), "corrected", Tone.BUSY, "why", "net.yaml:1", NOW),),
+    (Drift("security-group/lb", ("ingress",), "corrected", Tone.BUSY, "why", "net.yaml:1", NOW, "by bo"),),
     (Event(NOW, "rollout", "promoted", "service/web", 3),),
     (Act("reconcile", "Reconcile now", "The controller looks at everything."),),
+    past_drifts=(Drift("service/web", ("deployment",), "drift corrected", Tone.QUIET, since=NOW, who="by cy"),),
 )  # fmt: skip
 ANSWERS: Mapping[str, Any] = {
     "tree": (Node("vpc/net", "vpc-1", "10.0.0.0/16", Tone.OK, "b", "https://x.invalid/", (Node("subnet/a"),)),),

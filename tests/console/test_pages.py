@@ -67,7 +67,7 @@ def test_everything_is_shown() -> None:
         ),
         "service": ("41ab07", "9f2c1e", "scaled up", "41s", "≈ 1h", "OperationalError", "Promote", "a note", ":9000"),
         "plan": ("listener/web", "port", "Deferred", "7be1f0c"),
-        "drift": ("security-group/lb", "corrected", "ingress"),
+        "drift": ("security-group/lb", "corrected", "ingress", "by bo", "by cy"),
         "events": ("promoted", "×3"),
         "tree": ("vpc/net", "subnet/a"),
         "asked history": ("live", "web:42", "v2"),

@@ -178,6 +178,11 @@ def test_late_events_complete_the_entry() -> None:
     recording.turn()
     assert recording.told == [events.DRIFT_REPAIRED, events.DRIFT_ATTRIBUTED]
     assert recording.entry.finding is Finding.FOUND
+    assert recording.recorder.recent == (recording.entry,)
+    recording.restart()
+    assert recording.recorder.recent == ()
+    recording.turn()
+    assert recording.recorder.recent == (recording.entry,)
 
 
 def test_a_restart_goes_on() -> None:

@@ -163,6 +163,7 @@ class AccountSource:
                 scheduled=self._scheduled,
                 plan=plan,
                 previews=previews,
+                drift_entries=self._journals.drift,
                 events=tuple(requests),
             )
         )  # fmt: skip

@@ -152,6 +152,7 @@ class ControllerSource:
                 plan=Plan(self.stack) if last is None else last.plan,
                 previews=previews,
                 drifts=tuple(self._since.items()) if last is not None else None,
+                drift_entries=controller.drift.recent,
                 events=tuple(self._events),
             )
         )  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.cli.console.acts import acts_of, stack_acts
-from reconciler.cli.console.plan_view import drift_view, plan_view
+from reconciler.cli.console.plan_view import drift_view, past_drift_view, plan_view
 from reconciler.cli.console.service_view import service_view
 from reconciler.cli.driver_state import DrivenBy, DriverState, nobody_text
 from reconciler.cli.output.scheduled_text import scheduled_text
@@ -23,13 +23,17 @@ from reconciler.queries.scheduled_runs import ScheduledTask
 from reconciler.reconcile.drift import Drift
 from reconciler.rollout.outlook import RolloutPreview
 from reconciler.rollout_driver.targets import NotReady
+from reconciler.store.drift_journal import DriftEntry
 
 TASKS = {"failed": Tone.BAD, "read-only": Tone.BAD, "running": Tone.BUSY, "succeeded": Tone.OK}
+
+MOST_DRIFT = 50
 
 
 @dataclass(frozen=True, slots=True)
 class StackFacts:
-    """`drifts` with the time at which each was first seen, None where it is not known. `applied` is the revision that a
+    """`drifts` with the time at which each was first seen, None where it is not known. `drift_entries` are those of the
+    drift journal, the oldest first. `applied` is the revision that a
     controller has applied last as a whole, `revision` the one in force here.
     """
 
@@ -57,6 +61,7 @@ class StackFacts:
     plan: Plan = field(default_factory=lambda: Plan(""))
     previews: tuple[RolloutPreview, ...] = ()
     drifts: tuple[tuple[Drift, datetime], ...] | None = None
+    drift_entries: tuple[DriftEntry, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -76,7 +81,8 @@ def snapshot_of(facts: StackFacts) -> Snapshot:
         tasks=(*map(_task, facts.tasks), *map(_scheduled, facts.scheduled)),
         absent=tuple(Notice(Tone.WAIT, f"{address}: {lack}") for address, lack in facts.missing.items()),
         plan=plan_view(facts.plan, facts.previews),
-        drifts=None if facts.drifts is None else tuple(drift_view(*one) for one in facts.drifts),
+        drifts=None if facts.drifts is None else tuple(drift_view(*one, facts.drift_entries) for one in facts.drifts),
+        past_drifts=tuple(past_drift_view(one) for one in reversed(facts.drift_entries[-MOST_DRIFT:])),
         events=facts.events,
         acts=stack_acts(facts.suspended_by, driven=driven) if facts.services and not facts.unreadable else (),
     )  # fmt: skip

@@ -9,6 +9,8 @@ from reconciler.cli.output import plan_text
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
 from reconciler.console.snapshot import Drift, FieldChange, Notice, Plan, PlanRow, Tone
+from reconciler.controller.pass_events import CORRECTED
+from reconciler.diagnosis.observations import plain
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Verb
 from reconciler.model.plan import Plan as PlanOfPass
@@ -16,6 +18,7 @@ from reconciler.model.resource import Address
 from reconciler.reconcile.drift import Drift as Drifted
 from reconciler.reconcile.drift import DriftMode
 from reconciler.rollout.outlook import RolloutPreview
+from reconciler.store.drift_journal import DriftEntry
 
 LOOK = Look()
 MODES = {
@@ -87,9 +90,17 @@ def field_change(change: Change, names: Mapping[str, Address]) -> FieldChange:
     return FieldChange(mark, path(change, names), old or "", new or "", remark)
 
 
-def drift_view(drift: Drifted, since: datetime) -> Drift:
+def drift_view(drift: Drifted, since: datetime, entries: Sequence[DriftEntry] = ()) -> Drift:
+    """`entries` of the drift journal say who made it."""
     mode, tone = MODES[drift.mode]
     if drift.contested:
         mode, tone = "not corrected any more: the correction keeps being reverted", Tone.BAD
     reason = "" if drift.contested else drift.reason
-    return Drift(str(drift.address), drift.paths, mode, tone, reason, drift.where, since)
+    about = (str(drift.address), drift.paths)
+    who = next((one.by for one in reversed(entries) if (one.address, one.paths) == about), "")
+    return Drift(str(drift.address), drift.paths, mode, tone, reason, drift.where, since, plain(who))
+
+
+def past_drift_view(entry: DriftEntry) -> Drift:
+    tone = Tone.QUIET if entry.outcome == CORRECTED else Tone.WAIT
+    return Drift(entry.address, entry.paths, entry.outcome, tone, since=entry.at, who=plain(entry.by))
