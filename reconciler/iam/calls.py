@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import reconciler
+from reconciler.iam import rules
 from reconciler.model.resource import Call, ServiceApi
 from reconciler.model.resource_type import ResourceType
 from reconciler.rollout.engine import Engine
@@ -56,6 +57,13 @@ def modules_in(package: str) -> tuple[str, ...]:
     """The modules of a package of the product."""
     folder = Path(reconciler.__file__).parent.joinpath(*package.split(".")[1:])
     return tuple(sorted(f"{package}.{file.stem}" for file in folder.glob("*.py") if file.stem != "__init__"))
+
+
+@cache
+def of_queries() -> Operations:
+    """What the commands read that only show something, and the console."""
+    inside = ("reconciler.queries.", "reconciler.diagnosis.", "reconciler.rollout.")
+    return frozenset(one for one in of_modules(modules_in("reconciler.queries"), inside) if rules.reads(one))
 
 
 @cache

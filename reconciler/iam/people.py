@@ -22,8 +22,6 @@ from reconciler.reconcile.observe import StackId
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.stored_state import KEYS
 
-QUERIES: Final = calls.modules_in("reconciler.queries")
-AROUND: Final = ("reconciler.queries.", "reconciler.diagnosis.", "reconciler.rollout.")
 OUTPUT: Final = frozenset({("logs", "GetLogEvents")})
 
 REQUEST: Final = frozenset({KEYS["request"]})
@@ -141,7 +139,7 @@ class _Person(Maker):
             withheld = {Binding.READ_SECRET_VALUE}
             withheld |= set() if any(need.authors for need in self.needs) else {Binding.READ_EVENTS}
             found = {one for one in found if rules.binding_of(one) not in withheld}
-        found |= {one for one in calls.of_modules(QUERIES, AROUND) if rules.reads(one) and one not in OUTPUT}
+        found |= calls.of_queries() - OUTPUT
         for need in self.needs:
             found |= need.operations | (OUTPUT if need.output else frozenset())
         return found

@@ -34,7 +34,8 @@ class Extras:
 
     `table` holds its lease; `topics` are SNS ARNs that it tells things to; `repository` is the ARN of the CodeCommit
     repository with its specs. `all_types`: whatever a later specification may ask for. `boundary` is the permissions
-    boundary that the Stack names for its roles. `doctor` is what the checks before an apply read.
+    boundary that the Stack names for its roles. `doctor` is what the checks before an apply read. `console`: it shows
+    the console, whose pages read what `tree`, `history`, `events`, `logs` and the charts do.
     """
 
     table: str | None = None
@@ -43,6 +44,7 @@ class Extras:
     all_types: bool = False
     boundary: str | None = None
     doctor: frozenset[Operation] = frozenset()
+    console: bool = False
 
 
 def document(given: Iterable[Statement]) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class Maker:
             if name in self.engines or self.extras.all_types:
                 found |= calls.of_engine(engine)
         found |= {one for one in calls.of_loop() if self.engines or self.extras.all_types or rules.reads(one)}
-        return found
+        return found | (calls.of_queries() if self.extras.console else frozenset())
 
     def _bound(self) -> dict[Binding, tuple[Operation, ...]]:
         bound: dict[Binding, list[Operation]] = defaultdict(list)

@@ -21,6 +21,7 @@ from moto import mock_aws
 
 from reconciler.aws.rate_limiter import RateLimiter
 from reconciler.aws.retry import is_read
+from reconciler.cli.output.exits import Exit
 from reconciler.clock import ManualClock
 from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.until import has_ended
@@ -279,6 +280,20 @@ UPPER = [{"Key": ownership.STACK, "Value": STACK}]
 def test_what_is_none_of_its_business_is_refused(call: Call, stack: str) -> None:
     """Without our tag, of another stack, under another name, as another role: refused."""
     assert lets(seed(), call, stack)
+
+
+def test_the_console_reads_what_its_pages_show() -> None:
+    """What scaling did is no part of operating a stack, and is allowed only where the console is served."""
+
+    def actions(policy: dict[str, Any]) -> set[str]:
+        return {one for statement in policy["Statement"] for one in statement["Action"]}
+
+    with_console = actions(printed("--console"))
+    assert actions(printed()) < with_console
+    added = with_console - actions(printed())
+    assert "cloudwatch:GetMetricData" in with_console
+    assert added == {"application-autoscaling:DescribeScalingActivities"}
+    assert run("iam-policy", SEED, "--for", "status", "--console").code == Exit.USAGE
 
 
 def test_instances_start_from_launch_templates_of_the_stack_only() -> None:

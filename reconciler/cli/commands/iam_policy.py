@@ -28,6 +28,7 @@ ANY_ACCOUNT = "*"
 @options.notify
 @click.option("--all-types", is_flag=True, help="Include all resource types, not only those in the specs.")
 @click.option("--doctor", is_flag=True, help="Include what `reconciler doctor` reads.")
+@click.option("--console", is_flag=True, help="Include what `run --console` reads for its pages.")
 @click.option("--for", "commands", metavar="COMMAND,…", help="For a person who types these, instead of the controller.")
 @options.store
 @options.color
@@ -40,6 +41,7 @@ def iam_policy(
     notify: tuple[str, ...],
     all_types: bool,
     doctor: bool,
+    console: bool,
     commands: str | None,
     store: str | None,
     color: str,
@@ -53,8 +55,10 @@ def iam_policy(
     from reconciler.cli.session import load_specs
     from reconciler.iam import document, fitted
 
-    if commands is not None and (source is not None or notify or all_types):
-        raise click.UsageError("--source, --notify and --all-types are the controller's, and --for is a person's")
+    if commands is not None and (source is not None or notify or all_types or console):
+        raise click.UsageError(
+            "--source, --notify, --all-types and --console are the controller's; --for is a person's"
+        )
     _, specs = load_specs(folder, environment, color=color)
     assert specs.stack is not None
     found, folded = fitted(
@@ -66,6 +70,7 @@ def iam_policy(
             notify=notify,
             all_types=all_types,
             doctor=doctor,
+            console=console,
             commands=_commands(commands),
         )
     )
@@ -91,6 +96,7 @@ def statements_of(
     notify: tuple[str, ...] = (),
     all_types: bool = False,
     doctor: bool = False,
+    console: bool = False,
     commands: tuple[str, ...] = (),
 ) -> tuple[Statement, ...]:
     """Policy statements for `reconciler run` with these options, or for a person's `commands`.
@@ -114,6 +120,7 @@ def statements_of(
         all_types=all_types,
         boundary=specs.stack.roles.permissions_boundary,
         doctor=operations() if doctor or any(COMMANDS[name].doctor for name in commands) else frozenset(),
+        console=console,
     )
     desired = compile_specs(specs, account=account, partition=place.partition)
     deliveries = compile_deliveries(specs)

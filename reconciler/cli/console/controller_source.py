@@ -133,7 +133,7 @@ class ControllerSource:
         missing = dict(controller.queue.missing)
         looked = bool(services or missing or active is None or not active.desired_state.deliveries)
         driver = DriverState(DrivenBy.CONTROLLER, "", self.lease.holder.rpartition("/")[0], report=self.report())
-        found = snapshot_of(
+        shown = snapshot_of(
             StackFacts(
                 self.stack, self.account, self.region, self.now(), driver,
                 identity=self.identity.who,
@@ -156,7 +156,7 @@ class ControllerSource:
                 events=tuple(self._events),
             )
         )  # fmt: skip
-        return replace(found, read=last is not None and looked)
+        return replace(shown, read=last is not None and looked)
 
     def _waiting(self) -> Snapshot:
         """What was known when the lease was lost, without what could be asked for: another process knows better."""
