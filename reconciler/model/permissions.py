@@ -32,6 +32,7 @@ class Binding(Enum):
     READ_SECRET_VALUE = auto()  # the same names, for whoever writes them
     USER_POOLS = auto()  # names: the user pools of sign-ins
     READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
+    RECEIVE = auto()  # names: the queues of events, which the controller itself receives from
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
     MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches

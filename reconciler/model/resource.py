@@ -150,6 +150,10 @@ class ServiceApi:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    @property
+    def service(self) -> str:
+        return self._name
+
     def __getattr__(self, operation: str) -> Callable[..., Call]:
         if operation.startswith("__"):
             raise AttributeError(operation)

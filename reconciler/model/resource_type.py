@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from reconciler.model import ownership
 from reconciler.model.other_tools import KnownElsewhere
@@ -30,6 +30,7 @@ from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
 if TYPE_CHECKING:
+    from reconciler.model.aws_event import AwsEvent
     from reconciler.model.diff import Change
 
 
@@ -60,13 +61,22 @@ class Replace(StrEnum):
     NEVER = "never"  # would destroy the stack or its data
 
 
+class EventType(NamedTuple):
+    """Events of one kind that AWS sends: EventBridge's `source` and `detail-type`."""
+
+    source: str
+    detail_type: str
+
+
 class Depth(IntEnum):
     """How much a pass reads.
 
     `FULL` is everything. `MEDIUM` leaves out details that take a call for each resource: those fields are `unread`.
-    `FAST` reads volatile types, and takes the rest from an earlier pass.
+    `FAST` reads volatile types, and takes the rest from an earlier pass. `NARROW` reads only what events have named; no
+    type is read at that depth.
     """
 
+    NARROW = -1
     FAST = 0
     MEDIUM = 1
     FULL = 2
@@ -198,6 +208,20 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     taken_over: ClassVar[bool] = False
     """One that leaves the specs becomes the one that has to take its place, such as a port, and is not replaced."""
+
+    event_types: ClassVar[tuple[EventType, ...]] = ()
+    """Events that AWS sends of one by itself, beyond those of API calls."""
+
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Operations, by service, that change one and that the type itself never calls: those of consoles and tools."""
+
+    def named_in(self, event: AwsEvent) -> Set[str]:
+        """Names of those that an event of `event_types` is about; empty if it changes nothing that is read of one."""
+        return event.texts
+
+    def event_names(self, found: Observed[S]) -> Set[str]:
+        """What events call `found`, beyond its id, its ARN and its `ids`."""
+        return frozenset()
 
     def excludes(self, want: S, found: S) -> str:
         """What of `want` AWS refuses for as long as `found` has it, such as `port 80`; empty if both may exist."""

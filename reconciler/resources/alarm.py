@@ -14,7 +14,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ServiceApi
-from reconciler.model.resource_type import FieldMark, ResourceType, Scope
+from reconciler.model.resource_type import EventType, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
 
 cloudwatch = ServiceApi("cloudwatch")
@@ -46,12 +46,17 @@ class AlarmSpec(resource.Spec):
 class Alarm(ResourceType[AlarmSpec]):
     kind: ClassVar[str] = "alarm"
     Spec = AlarmSpec
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("cloudwatch", "DisableAlarmActions"),
+        ("cloudwatch", "EnableAlarmActions"),
+    )
     terraform: ClassVar[str] = "aws_cloudwatch_metric_alarm"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::CloudWatch::Alarm", "AlarmName")
     creates: ClassVar[tuple[str, ...]] = ("PutMetricAlarm",)
     named_by: ClassVar[str | None] = "name"
     owned_as: ClassVar[str] = "alarm"
     listed_by_name: ClassVar[bool] = True
+    event_types: ClassVar[tuple[EventType, ...]] = (EventType("aws.cloudwatch", "CloudWatch Alarm State Change"),)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("cloudwatch", "PutMetricAlarm"): Binding.MAKE_BY_NAME}, tagging="TagResource"
     )

@@ -63,6 +63,7 @@ class ClusterSpec(resource.Spec):
 class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (("ecs", "UpdateClusterSettings"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateCluster",)
     owned_as: ClassVar[str] = "cluster"
     listed_by_name: ClassVar[bool] = True

@@ -18,7 +18,7 @@ from reconciler.model.diff import Change
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
-from reconciler.model.resource_type import Replace, ResourceType, Scope
+from reconciler.model.resource_type import EventType, Replace, ResourceType, Scope
 from reconciler.resources import _gone, _tags
 from reconciler.resources._codedeploy_fields import API, DeploymentGroupSpec, read, settings
 
@@ -52,6 +52,9 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         },
         tagging="TagResource",
         passes={"role": "codedeploy.amazonaws.com"},
+    )
+    event_types: ClassVar[tuple[EventType, ...]] = (
+        EventType("aws.codedeploy", "CodeDeploy Deployment State-change Notification"),
     )
     inside: ClassVar[tuple[str, str] | None] = ("service", "service")
     observe_after: ClassVar[tuple[str, ...]] = ("target-group",)

@@ -50,6 +50,11 @@ class LogGroupSpec(resource.Spec):
 class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("logs", "DisassociateKmsKey"),
+        ("logs", "TagLogGroup"),
+        ("logs", "UntagLogGroup"),
+    )
     terraform: ClassVar[str] = "aws_cloudwatch_log_group"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::Logs::LogGroup", "LogGroupName")
     creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)

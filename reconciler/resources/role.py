@@ -63,6 +63,10 @@ class RoleSpec(resource.Spec):
 class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("iam", "DeleteRolePermissionsBoundary"),
+        ("iam", "UpdateRoleDescription"),
+    )
     judges: ClassVar[bool] = True
     indexed: ClassVar[bool] = False
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)

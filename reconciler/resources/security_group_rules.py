@@ -106,6 +106,7 @@ def _most(spec: SecurityGroupRulesSpec) -> int:
 
 class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (("ec2", "ModifySecurityGroupRules"),)
     quotas: ClassVar[tuple[Quota, ...]] = (
         Quota("vpc", "Inbound or outbound rules per security group", 60, "L-0EA8095F", amount=_most),
     )

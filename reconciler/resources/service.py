@@ -10,18 +10,19 @@ It is one module because every method reads the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import member_values, members, service_connect
+from reconciler.model.aws_event import AwsEvent
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.quota import Quota
 from reconciler.model.resource import Calls, Desired, Observed, Path
-from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
+from reconciler.model.resource_type import Depth, EventType, Replace, ResourceType, Scope
 from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import TagRules
 from reconciler.resources import (
@@ -78,6 +79,11 @@ def _services_beside(cluster: str) -> Calls[int]:
 
 class Service(ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
+    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("ecs", "CreateTaskSet"),
+        ("ecs", "UpdateServicePrimaryTaskSet"),
+        ("ecs", "UpdateTaskSet"),
+    )
     quotas: ClassVar[tuple[Quota, ...]] = (
         Quota(
             "ecs",
@@ -108,6 +114,11 @@ class Service(ResourceType[ServiceSpec]):
         linked_role="ecs.amazonaws.com",
         passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),
     )
+    event_types: ClassVar[tuple[EventType, ...]] = (
+        _ecs.TASK_STATE,
+        EventType("aws.ecs", "ECS Deployment State Change"),
+        EventType("aws.ecs", "ECS Service Action"),
+    )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
     depends_on: ClassVar[tuple[str, ...]] = (
@@ -124,6 +135,12 @@ class Service(ResourceType[ServiceSpec]):
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_delete: ClassVar[bool] = True
+
+    def named_in(self, event: AwsEvent) -> Set[str]:
+        """Of an event of a task, its service: only that it has stopped changes what is read of one."""
+        if event.type == _ecs.TASK_STATE:
+            return _ecs.service_of_stopped(event)
+        return frozenset(event.resources)
 
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
