@@ -23,6 +23,7 @@ from reconciler import errors, events
 from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
+from reconciler.controller.event_feed import EventFeed, EventSource, NoEvents
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -70,6 +71,7 @@ class Controller:
         wake: threading.Event | None = None,
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
+        source: EventSource | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.reports, self.observer, self.begin = reports, observer or Observer(), begin
@@ -79,6 +81,7 @@ class Controller:
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
         self.timer = PassTimer(aws.clock, rhythm or Intervals())
+        self.feed = EventFeed(kinds, self.timer, recorder, source or NoEvents())
         self.policy = DriftPolicy()
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
@@ -145,6 +148,7 @@ class Controller:
         """Do everything that is due now."""
         self.wake.clear()
         self._fetch()
+        self.feed.hear(self.queue, self.world)
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
             self._pass(active)
@@ -171,10 +175,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision = self.revisions.active.revision
-            self.queue.driver.failure_reporter = FailureReporter(
-                self.revisions.active.wanted, revision.id, revision.subject
-            )
+            wanted, revision = self.revisions.active.wanted, self.revisions.active.revision
+            self.queue.driver.failure_reporter = FailureReporter(wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
@@ -183,9 +185,8 @@ class Controller:
     def _withheld(self, active: ActiveRevision, world: ObservedState) -> str:
         """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""
         if self.revisions.restored and not owned_ids(world, active.desired_state.place.stack, {}):
-            return self._waits(
-                f"nothing of the stack exists, which {active.revision} would create: it was only restored"
-            )
+            because = f"nothing of the stack exists, which {active.revision} would create: it was only restored"
+            return self._waits(because)
         self._pending = False
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
@@ -240,7 +241,7 @@ class Controller:
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn,
+                stale=stale or report.depth is Depth.NARROW, withheld=withheld, withdrawn=self.revisions.withdrawn,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
@@ -248,9 +249,8 @@ class Controller:
         """Apply the plan, unless the stack is suspended."""
         self.policy.pending = frozenset(one.action.address for one in report.plan.deferred)
         if report.suspended:
-            self.recorder.emit_once(
-                "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.tags.suspended}"
-            )
+            because = f"stack suspended by {self.stack_requests.tags.suspended}"
+            self.recorder.emit_once("suspended", events.SUSPENDED, because)
             self.timer.requeue()
         else:
             self.recorder.resolve("suspended", events.RESUMED, self.stack_requests.tags.resumed or "stack resumed")
@@ -265,12 +265,14 @@ class Controller:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number += 1
-        desired_state = active.desired_state
+        desired_state, before = active.desired_state, self.world
         world = observe(
             self.aws, self.kinds, desired_state.place, desired_state.desired,
-            depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
+            depth=depth, expectations=self._expectations, before=before, leaving=desired_state.leaving,
+            named=self.feed.named(depth, now, before, self.stack_requests.service), part=self.timer.part(depth, now),
         )  # fmt: skip
         self.timer.looked(depth, now)
+        self.feed.observed(before, world, self.queue, wanted=desired_state.wanted)
         self.aws.mine.add(*sorted(owned_ids(world, desired_state.place.stack, desired_state.wanted)))
         self.stack_requests.read(world, desired_state.place.stack, active.wanted)
         tags = self.stack_requests.tags

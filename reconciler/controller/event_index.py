@@ -19,9 +19,9 @@ from reconciler.aws.ownership_guard import aliases
 from reconciler.iam import calls
 from reconciler.iam.rules import reads
 from reconciler.model.aws_event import AwsEvent, source_of
+from reconciler.model.named_by_events import EventType
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Observed
-from reconciler.model.resource_type import EventType
 from reconciler.model.type_registry import ResourceTypes
 
 Named = Mapping[str, frozenset[str]]

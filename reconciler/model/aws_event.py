@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler.model.named_by_events import EventType
 from reconciler.model.resource import ServiceApi
-from reconciler.model.resource_type import EventType, ResourceType
+from reconciler.model.resource_type import ResourceType
 
 API_CALL: Final = "AWS API Call via CloudTrail"
 """The detail type of an API call that a trail has logged."""

@@ -19,9 +19,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reconciler.model import ownership
+from reconciler.model.named_by_events import NamedByEvents
 from reconciler.model.other_tools import KnownElsewhere
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.quota import Quota
@@ -30,7 +31,6 @@ from reconciler.model.tagging import TagRules
 from reconciler.model.usage import Usage
 
 if TYPE_CHECKING:
-    from reconciler.model.aws_event import AwsEvent
     from reconciler.model.diff import Change
 
 
@@ -61,19 +61,11 @@ class Replace(StrEnum):
     NEVER = "never"  # would destroy the stack or its data
 
 
-class EventType(NamedTuple):
-    """Events of one kind that AWS sends: EventBridge's `source` and `detail-type`."""
-
-    source: str
-    detail_type: str
-
-
 class Depth(IntEnum):
     """How much a pass reads.
 
     `FULL` is everything. `MEDIUM` leaves out details that take a call for each resource: those fields are `unread`.
-    `FAST` reads volatile types, and takes the rest from an earlier pass. `NARROW` reads only what events have named; no
-    type is read at that depth.
+    `FAST` reads volatile types, and takes the rest from an earlier pass. `NARROW` reads only what events have named.
     """
 
     NARROW = -1
@@ -118,7 +110,7 @@ class Scope:
         return tuple(found for found in self.seen.get(kind, ()) if ownership.owner(found.tags) == self.stack)
 
 
-class ResourceType(KnownElsewhere[S], ABC):
+class ResourceType(KnownElsewhere[S], NamedByEvents[S], ABC):
     """One AWS resource type."""
 
     kind: ClassVar[str]
@@ -208,20 +200,6 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     taken_over: ClassVar[bool] = False
     """One that leaves the specs becomes the one that has to take its place, such as a port, and is not replaced."""
-
-    event_types: ClassVar[tuple[EventType, ...]] = ()
-    """Events that AWS sends of one by itself, beyond those of API calls."""
-
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Operations, by service, that change one and that the type itself never calls: those of consoles and tools."""
-
-    def named_in(self, event: AwsEvent) -> Set[str]:
-        """Names of those that an event of `event_types` is about; empty if it changes nothing that is read of one."""
-        return event.texts
-
-    def event_names(self, found: Observed[S]) -> Set[str]:
-        """What events call `found`, beyond its id, its ARN and its `ids`."""
-        return frozenset()
 
     def excludes(self, want: S, found: S) -> str:
         """What of `want` AWS refuses for as long as `found` has it, such as `port 80`; empty if both may exist."""
@@ -328,16 +306,13 @@ class ResourceType(KnownElsewhere[S], ABC):
         """
 
     def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found` with the fields that `observe` left `unread`, at one call for each resource.
-        A full pass calls it, and types that build on this one do not wait for it."""
+        """`found` with the fields that `observe` left `unread`, at one call for each resource. Nothing waits for it."""
         yield Batch.of(())
         return list(found)
 
     def observe_runs(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack.
-
-        A fast pass takes it over for as long as nothing has changed since the previous pass.
-        """
+        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack. A fast
+        pass takes it over for as long as nothing has changed since the previous pass."""
         yield Batch.of(())
         return list(found)
 

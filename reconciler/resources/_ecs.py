@@ -8,8 +8,9 @@ from typing import Annotated, Any, TypeVar
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.aws_event import AwsEvent
+from reconciler.model.named_by_events import EventType
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, ServiceApi
-from reconciler.model.resource_type import EventType, FieldMark, Scope
+from reconciler.model.resource_type import FieldMark, Scope
 from reconciler.resources import _tags
 
 T = TypeVar("T")
@@ -51,6 +52,11 @@ def service_of_stopped(event: AwsEvent) -> frozenset[str]:
         return frozenset()
     kind, _, name = group.partition(":")
     return frozenset({f"{cluster.replace(':cluster/', ':service/', 1)}/{name}"}) if kind == "service" else frozenset()
+
+
+def activity(cluster: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The numbers of tasks and services in a cluster (ECS API Reference, Cluster)."""
+    return tuple(cluster.get(name) for name in ("runningTasksCount", "pendingTasksCount", "activeServicesCount"))
 
 
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:

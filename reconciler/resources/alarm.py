@@ -12,9 +12,10 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.named_by_events import EventType
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ServiceApi
-from reconciler.model.resource_type import EventType, FieldMark, ResourceType, Scope
+from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
 
 cloudwatch = ServiceApi("cloudwatch")

@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import codedeploy_names, members
 from reconciler.model.diff import Change
+from reconciler.model.named_by_events import EventType
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
-from reconciler.model.resource_type import EventType, Replace, ResourceType, Scope
+from reconciler.model.resource_type import Replace, ResourceType, Scope
 from reconciler.resources import _gone, _tags
 from reconciler.resources._codedeploy_fields import API, DeploymentGroupSpec, read, settings
 

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from reconciler.model import image_tags, resource
 from reconciler.model.aws_event import AwsEvent
 from reconciler.model.looked_up_type import LookedUpType
+from reconciler.model.named_by_events import EventType
 from reconciler.model.resource import Address, Calls, Desired, Observed, ResourceHealth, ServiceApi
-from reconciler.model.resource_type import Depth, EventType, Scope
+from reconciler.model.resource_type import Depth, Scope
 from reconciler.resources import _gone
 
 ecr = ServiceApi("ecr")

@@ -15,9 +15,10 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.aws_event import AwsEvent
 from reconciler.model.looked_up_type import LookedUpType
+from reconciler.model.named_by_events import EventType
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ResourceHealth, ServiceApi
-from reconciler.model.resource_type import EventType, Scope
+from reconciler.model.resource_type import Scope
 
 ssm = ServiceApi("ssm")
 cloudformation = ServiceApi("cloudformation")

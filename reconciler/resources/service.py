@@ -18,11 +18,12 @@ from reconciler import errors
 from reconciler.model import member_values, members, service_connect
 from reconciler.model.aws_event import AwsEvent
 from reconciler.model.diff import Change
+from reconciler.model.named_by_events import EventType
 from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.quota import Quota
 from reconciler.model.resource import Calls, Desired, Observed, Path
-from reconciler.model.resource_type import Depth, EventType, Replace, ResourceType, Scope
+from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
 from reconciler.model.service_description import with_task_sets
 from reconciler.model.tagging import TagRules
 from reconciler.resources import (

@@ -24,10 +24,11 @@ from reconciler.model import formats, ownership, resource
 from reconciler.model.aws_event import AwsEvent
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.named_by_events import EventType
 from reconciler.model.new_roles import refused_as_new
 from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
-from reconciler.model.resource_type import EventType, FieldMark, ResourceType, Scope
+from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules, escaped, tag_value, unescaped
 from reconciler.resources import _ecs, _gone, _task_runs
 from reconciler.resources._ecs import Network, Strategy, ecs

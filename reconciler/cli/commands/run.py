@@ -1,4 +1,7 @@
-"""Run the controller, which keeps AWS in sync with the specs."""
+"""Run the controller, which keeps AWS in sync with the specs.
+
+It is one module because it puts the whole process together.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from reconciler.cli.session import SignedIn
     from reconciler.controller.accepted_revision import AcceptedRevision
     from reconciler.controller.controller import Controller
+    from reconciler.controller.event_feed import EventSource
+    from reconciler.controller.event_listener import EventListener
     from reconciler.controller.status import ControllerStatus
     from reconciler.notifications.notifier import Notifier
     from reconciler.reconcile.result import PassResult
@@ -224,11 +229,24 @@ class ControllerProcess:
             verified=self.source.verified,
         )
         report = LeaseReport(lambda: controller)
-        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store)
+        listener = self._listener(signed_in, stack, inside)
+        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store, listener)
         lease.report = report
         self._status = lambda: status.of(controller, lease, notifiers)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
+
+    def _listener(self, signed_in: SignedIn, stack: str, inside: contextlib.ExitStack) -> EventListener:
+        """With a client of its own: a call that waits for events is no sign of life of the controller."""
+        from reconciler.aws.client import AwsClient
+        from reconciler.controller.event_listener import EventListener
+        from reconciler.model.type_registry import discover
+
+        aws, requests = AwsClient(signed_in.transport, clock=signed_in.aws.clock), signed_in.aws.requests
+        listener = EventListener(
+            aws, discover(), signed_in.identity, stack, mine=requests.__contains__, wake=self.wake.set
+        )
+        return inside.enter_context(listener)
 
     def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
         from reconciler.notifications import notifier
@@ -247,6 +265,7 @@ class ControllerProcess:
         accepted: AcceptedRevision,
         on_pass: Callable[[PassResult], None],
         store: Store,
+        source: EventSource,
     ) -> Controller:
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
@@ -283,6 +302,7 @@ class ControllerProcess:
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,
             wake=self.wake,
+            source=source,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
         )
         return controller

@@ -34,6 +34,7 @@ SIGNS = {
     events.SAFETY_BREACHED: ("bad", "red"),
     events.READ_ONLY: ("bad", "red"),
     events.SOURCE_UNREACHABLE: ("warn", "yellow"),
+    events.EVENTS_DISTRUSTED: ("warn", "yellow"),
     events.SUSPENDED: ("wait", "yellow"),
     events.TASK_STOPPED: ("bad", "red"),
 }
