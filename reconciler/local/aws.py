@@ -9,26 +9,23 @@ moto's state belongs to the process, so there is one AWS emulator in it at a tim
 
 from __future__ import annotations
 
-import queue
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 
 from reconciler.clock import Clock
-from reconciler.local import metering, regions, strict, wire
+from reconciler.local import long_polling, regions, strict, wire
 from reconciler.local.codedeploy import hooks
 from reconciler.local.constraints import check as check_constraints
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
-from reconciler.local.inside import Usage
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
-from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner, Traffic
+from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.refusal import LostAnswer, Refusal
+from reconciler.local.reports import Reports
 from reconciler.local.rest import MOVED_BY_TASKS, STEADY
-from reconciler.local.scheduler import tasks
 from reconciler.local.stale import StaleReads
 from reconciler.local.timings import Timings
 from reconciler.local.wire import Call, Request, Response
@@ -68,7 +65,6 @@ class LaptopAws:
         self._seed = seed
         self._ports = (runner, probe, balancing)
         self._lock = threading.RLock()
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._closing = False
         self._failure: Exception | None = None
@@ -79,8 +75,9 @@ class LaptopAws:
             account, timings or Timings(), checks or Checks(), self.faults, self._ports, speed=clock.speed
         )
         self.regions.reset(seed, clock.now())
+        self._reports = Reports(self.regions, self._wake)
         for port in self._ports:
-            port.bind(self)
+            port.bind(self._reports)
 
     @property
     def world(self) -> World:
@@ -94,6 +91,8 @@ class LaptopAws:
 
     def handle_call(self, call: Call) -> Response:
         """The answer to a request that has been recognised already."""
+        if long_polling.may_wait(call) and call.region in regions.names():
+            self._wait_for_message(call)
         with self._lock:
             if self._failure is not None:
                 raise RuntimeError("the local AWS emulator's clockwork has stopped") from self._failure
@@ -105,6 +104,17 @@ class LaptopAws:
             finally:
                 self._run()
                 self._wake.set()
+
+    def _wait_for_message(self, call: Call) -> None:
+        """Until there is one to receive or the time is over. Other calls go on meanwhile."""
+        with long_polling.LongPoll(call) as poll:
+            while not self._closing:
+                with self._lock:
+                    self._run()
+                    seconds = poll.remaining(self.regions.world(call.region), self.wake_at)
+                if seconds <= 0:
+                    return
+                self.clock.wait(poll.arrived, seconds)
 
     def _with_faults(self, call: Call) -> Response:
         reads = call.reads()
@@ -193,15 +203,9 @@ class LaptopAws:
 
     def _drain(self) -> bool:
         """Take in what the ports have reported."""
-        any_at_all = False
-        while True:
-            try:
-                report = self._inbox.get_nowait()
-            except queue.Empty:
-                return any_at_all
-            any_at_all = True
-            self._changes += 1
-            report()
+        taken = self._reports.take_in()
+        self._changes += taken
+        return taken > 0
 
     @property
     def wake_at(self) -> datetime | None:
@@ -274,8 +278,7 @@ class LaptopAws:
         with self._lock:
             for port in self._ports:
                 port.reset()
-            while not self._inbox.empty():
-                self._inbox.get_nowait()
+            self._reports.forget()
             self.faults.clear()
             self._stale.clear()
             self.calls.clear()
@@ -289,58 +292,3 @@ class LaptopAws:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # ---- what the ports report (`ports.ControlPlane`) ----------------------------------------------------------------
-
-    def _report(self, action: Callable[[], None]) -> None:
-        self._inbox.put(action)
-        self._wake.set()
-
-    def _report_task(self, task_id: str, action: Callable[[World], None]) -> None:
-        def report() -> None:
-            if world := self.regions.of_task(task_id):
-                action(world)
-
-        self._report(report)
-
-    def on_started(self, task_id: str, address: str, ports: Mapping[int, int]) -> None:
-        self._report_task(task_id, lambda world: tasks.started(world, task_id, address, ports))
-
-    def on_failed_to_start(self, task_id: str, stopped_reason: str) -> None:
-        self._report_task(task_id, lambda world: tasks.failed_to_start(world, task_id, stopped_reason))
-
-    def on_exit(self, task_id: str, container: str, exit_code: int, reason: str = "") -> None:
-        self._report_task(task_id, lambda world: tasks.exited(world, task_id, container, exit_code, reason))
-
-    def on_container_health(self, task_id: str, container: str, healthy: bool) -> None:
-        self._report_task(task_id, lambda world: tasks.container_health(world, task_id, container, healthy))
-
-    def on_targets_changed(self, group_arn: str) -> None:
-        self._report(lambda: self._targets_changed(group_arn))
-
-    def _targets_changed(self, group_arn: str) -> None:
-        world = self.regions.of_group(group_arn)
-        if world is None:
-            return
-        tasks.drained(world, group_arn)
-        for service in world.ecs.services.values():
-            entries = [entry for one in service.deployments for entry in one.launch.load_balancers]
-            if any(entry["targetGroupArn"] == group_arn for entry in entries):
-                world.touch(service)
-
-    def on_usage(self, usage: Mapping[str, Usage]) -> None:
-        self._report(lambda: self._measured(lambda world: metering.usage(world, usage)))
-
-    def on_traffic(self, traffic: Sequence[Traffic]) -> None:
-        self._report(lambda: self._measured(lambda world: metering.traffic(world, traffic)))
-
-    def _measured(self, take: Callable[[World], None]) -> None:
-        """Tasks and balancers of every region are measured at once: each world takes what is its own."""
-        for world in self.regions:
-            take(world)
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        self._report(lambda: self.regions.timers.after(seconds, action))
-
-    def write_logs(self, region: str, group: str, stream: str, lines: tuple[tuple[int, str], ...]) -> None:
-        self._report(lambda: self.regions.world(region).rest.put_logs(group, stream, lines))

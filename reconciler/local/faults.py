@@ -27,6 +27,10 @@ FaultKind = Literal[
     "no_capacity",  # Fargate has no room for the task
     "spot_interruption",  # AWS takes the task's Spot capacity back
     "retirement",  # AWS retires the task's host
+    "event_loss",  # an event never arrives
+    "event_delay",  # an event arrives `after` seconds later
+    "event_duplicate",  # an event arrives again, `after` seconds after it has arrived
+    "event_disorder",  # an event arrives up to `after` seconds later, by chance: events overtake each other
 ]
 CALL_FAULTS = frozenset({"throttle", "error", "error_after", "lost", "unreachable", "denied", "stale"})
 TASK_FAULTS = frozenset(
@@ -34,12 +38,17 @@ TASK_FAULTS = frozenset(
 )
 
 
+EVENT_FAULTS = frozenset({"event_loss", "event_delay", "event_duplicate", "event_disorder"})
+KINDS = CALL_FAULTS | TASK_FAULTS | EVENT_FAULTS
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`service` and `operation` are patterns over boto3's client names and AWS's operations; for task faults `service`
-    is the ECS service's name or the task's family, `image` a pattern over its images. `provider` is a pattern over the
-    capacity provider of `no_capacity` and of what takes tasks away, FARGATE for a launch type. `count` None: until
-    removed.
+    is the ECS service's name or the task's family, `image` a pattern over its images. For faults of events `service` is
+    the event's source, with or without `aws.`, and `operation` its detail type or the API call that it reports.
+    `provider` is a pattern over the capacity provider of `no_capacity` and of what takes tasks away, FARGATE for a
+    launch type. `count` None: until removed.
     """
 
     kind: FaultKind
@@ -57,10 +66,8 @@ class Fault:
     id: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in CALL_FAULTS | TASK_FAULTS:
-            raise ValueError(
-                f"there is no fault {self.kind!r}; there are {', '.join(sorted(CALL_FAULTS | TASK_FAULTS))}"
-            )
+        if self.kind not in KINDS:
+            raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(sorted(KINDS))}")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"a probability is between 0 and 1, not {self.probability}")
 
@@ -102,6 +109,16 @@ class Faults:
                 and fnmatch.fnmatchcase(service, fault.service)
                 and fnmatch.fnmatchcase(operation, fault.operation)
                 and (fault.reads if reads else fault.writes and fault.kind != "stale")
+            )
+        )
+
+    def for_event(self, kind: FaultKind, source: str, detail_type: str, event_name: str = "") -> Fault | None:
+        """The fault of this kind that hits an event."""
+        return self._take(
+            lambda fault: (
+                fault.kind == kind
+                and any(fnmatch.fnmatchcase(name, fault.service) for name in (source, source.removeprefix("aws.")))
+                and any(fnmatch.fnmatchcase(name, fault.operation) for name in (detail_type, event_name))
             )
         )
 

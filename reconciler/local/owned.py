@@ -9,6 +9,8 @@ from reconciler.local.cloudwatch import api as cloudwatch
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import api as ecs
 from reconciler.local.elb import api as elb
+from reconciler.local.eventbridge import api as eventbridge
+from reconciler.local.sqs import api as sqs
 from reconciler.local.strict import members
 from reconciler.local.world import Operation
 
@@ -19,12 +21,14 @@ OWNED: dict[str, Mapping[str, Operation]] = {
     "codedeploy": codedeploy.OPERATIONS,
     "ecs": ecs.OPERATIONS,
     "elbv2": elb.OPERATIONS,
+    "events": eventbridge.OPERATIONS,
     "iam": policy_simulation.OPERATIONS,
     "logs": members.LOGS,
     "resourcegroupstaggingapi": tagging.OPERATIONS,
     "service-quotas": quotas.OPERATIONS,
+    "sqs": sqs.OPERATIONS,
 }
-SHARED = frozenset({"cloudwatch", "iam", "logs"})
+SHARED = frozenset({"cloudwatch", "events", "iam", "logs"})
 """Services of which some operations are ours and the others moto's: dashboards have nothing to do with metrics and
 alarms."""
 CONSTRAINT_ERRORS = {
@@ -32,6 +36,7 @@ CONSTRAINT_ERRORS = {
     "cloudwatch": "ValidationError",
     "ecs": "InvalidParameterException",
     "elbv2": "ValidationError",
+    "events": "ValidationException",
     "resourcegroupstaggingapi": "InvalidParameterException",
 }
 """What each service calls a violation of its own model's limits; CodeDeploy has a code for each member."""

@@ -75,6 +75,7 @@ KEPT_LINES = 50_000
 HOSTS = {"s3": "s3.amazonaws.com", "iam": "iam.amazonaws.com"}
 TARGETS = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
+    "events": "AWSEvents",
     "logs": "Logs_20140328",
     "secretsmanager": "secretsmanager",
     "ssm": "AmazonSSM",

@@ -10,8 +10,11 @@ from reconciler.local.cloudwatch import alarms
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import tags as ecs_tags
 from reconciler.local.elb import tags as elb_tags
+from reconciler.local.eventbridge import rules
 from reconciler.local.paging import page
 from reconciler.local.refusal import Refusal
+from reconciler.local.sqs import queues
+from reconciler.local.sqs.attributes import named
 from reconciler.local.world import Operation, Params, World
 
 PAGE_SIZE = 100
@@ -60,6 +63,10 @@ def ours(world: World) -> Iterator[Tagged]:
         yield Tagged(arn, "codedeploy:deploymentgroup", group.tags)
     for alarm in world.cloudwatch.alarms.values():
         yield Tagged(alarm.arn, "cloudwatch:alarm", alarm.tags)
+    for queue in world.sqs.queues.values():
+        yield Tagged(queue.arn, "sqs:queue", queue.tags)
+    for rule in world.events.rules.values():
+        yield Tagged(rule.arn, "events:rule", rule.tags)
     for target in world.scaling.values():
         yield Tagged(target.arn, "application-autoscaling:scalable-target", target.tags)
 
@@ -167,6 +174,13 @@ def _tags(world: World, arn: str) -> dict[str, str] | None:
             return codedeploy.tags(world, arn)
         case "cloudwatch" if ":alarm:" in arn:
             return alarms.tags(world, arn)
+        case "events" if ":rule/" in arn:
+            return rules.tags(world, arn)
+        case "sqs":
+            found = named(world, arn)
+            if found is None:
+                raise queues.missing()
+            return found.tags
         case _:
             return None
 

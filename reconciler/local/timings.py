@@ -47,6 +47,8 @@ class Timings:
     iam_propagation: float = 0.0
     """How long other services cannot assume a new role."""
     nat_gateway_provisioning: float = 0.0
+    event_delivery: float = 0.2
+    """From what happens to the event of it in a target's queue."""
     certificate_validation: float = 3.0
     """Between the record of a certificate and the certificate."""
 
@@ -61,6 +63,7 @@ class Timings:
             task_interface=0,
             steady_after=0,
             deployment_stage=0,
+            event_delivery=0,
             certificate_validation=0,
         )
 
@@ -82,5 +85,6 @@ class Timings:
             network_shift=600,
             iam_propagation=10,
             nat_gateway_provisioning=90,
+            event_delivery=0.5,
             certificate_validation=180,
         )

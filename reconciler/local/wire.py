@@ -39,6 +39,21 @@ CLIENT_NAMES = {
 SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 HOST = re.compile(r"^(?:api\.)?(?P<service>[a-z0-9-]+)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com")
 CBOR_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)$")
+QUERY_CODES = {
+    "sqs": {
+        "BatchEntryIdsNotDistinct": "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong": "AWS.SimpleQueueService.BatchRequestTooLong",
+        "EmptyBatchRequest": "AWS.SimpleQueueService.EmptyBatchRequest",
+        "MessageNotInflight": "AWS.SimpleQueueService.MessageNotInflight",
+        "PurgeQueueInProgress": "AWS.SimpleQueueService.PurgeQueueInProgress",
+        "QueueDeletedRecently": "AWS.SimpleQueueService.QueueDeletedRecently",
+        "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueNameExists": "QueueAlreadyExists",
+        "TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+        "UnsupportedOperation": "AWS.SimpleQueueService.UnsupportedOperation",
+    }
+}
+"""What clients show as the code of an error, of services that spoke the query protocol before JSON."""
 LARGEST_BODY = 64 * 1024 * 1024
 READING_METHODS = frozenset({"GET", "HEAD"})
 READS = ("Describe", "List", "Get", "BatchGet", "Query", "Scan", "Head", "Search", "Filter", "Simulate", "Lookup")
@@ -209,7 +224,10 @@ def refuse(call: Call, refusal: Refusal, request_id: str) -> Response:
             return Response(refusal.status, _cbor_headers(request_id), body)
         case "json":
             body = orjson.dumps({"__type": refusal.code, "message": refusal.message, **refusal.extra})
-            return Response(refusal.status, _headers("application/x-amz-json-1.1", request_id), body)
+            headers = _headers("application/x-amz-json-1.1", request_id)
+            if query_code := QUERY_CODES.get(call.service, {}).get(refusal.code):
+                headers["x-amzn-query-error"] = f"{query_code};Sender"
+            return Response(refusal.status, headers, body)
         case "ec2":
             body = wire_query.write_ec2_error(refusal.code, refusal.message, request_id)
             return Response(refusal.status, _headers("text/xml", request_id), body)

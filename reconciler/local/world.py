@@ -15,11 +15,13 @@ from reconciler.local.cloudwatch.state import CloudWatchState
 from reconciler.local.codedeploy.state import CodeDeployState
 from reconciler.local.ecs.state import EcsState, Service, ServiceKey
 from reconciler.local.elb.state import ElbState
+from reconciler.local.eventbridge.state import EventBridgeState
 from reconciler.local.faults import Faults
 from reconciler.local.ids import Ids
 from reconciler.local.network import Network
 from reconciler.local.ports import ListenerRoutes, LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.rest import Rest
+from reconciler.local.sqs.state import SqsState
 from reconciler.local.timers import Timers
 from reconciler.local.timings import Timings
 
@@ -58,6 +60,8 @@ class World:
     elb: ElbState = field(default_factory=ElbState)
     codedeploy: CodeDeployState = field(default_factory=CodeDeployState)
     cloudwatch: CloudWatchState = field(default_factory=CloudWatchState)
+    events: EventBridgeState = field(default_factory=EventBridgeState)
+    sqs: SqsState = field(default_factory=SqsState)
     scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
     roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created; all regions'
     listeners: dict[str, tuple[ListenerRoutes, ...]] = field(default_factory=dict)  # region → its table; all regions'

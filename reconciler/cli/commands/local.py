@@ -139,20 +139,21 @@ def function(name: str | None, answer: str | None, clear: bool, endpoint: str) -
 
 @local.command()
 @click.argument("kind", required=False)
-@click.option("--service", default="*", help="Pattern of AWS services (for calls) or of ECS service names (for tasks).")
-@click.option("--operation", default="*", help="Pattern of AWS operations.")
+@click.option("--service", default="*", help="Pattern of AWS services (for calls and events) or ECS services.")
+@click.option("--operation", default="*", help="Pattern of AWS operations, or of the detail types of events.")
 @click.option("--image", default="*", help="Pattern of images.")
 @click.option("--provider", default="*", help="Pattern of capacity providers, for no_capacity and spot_interruption.")
 @click.option("--count", type=int, help="How many times. Default: until cleared.")
 @click.option("--probability", default=1.0)
-@click.option("--after", default=0.0, metavar="SECONDS", help="Delay, for crash and slow_start.")
+@click.option("--after", default=0.0, metavar="SECONDS", help="Delay, for crash, slow_start and events.")
 @click.option("--clear", is_flag=True, help="Remove all faults.")
 @click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
 def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
     """Inject a fault of KIND, or list the active faults.
 
     KIND is one of: throttle, error, error_after, lost, unreachable, denied, stale, image_missing, crash,
-    never_healthy, slow_start, no_capacity, spot_interruption, retirement.
+    never_healthy, slow_start, no_capacity, spot_interruption, retirement, event_loss, event_delay, event_duplicate,
+    event_disorder.
     """
     if clear:
         ask(endpoint, "faults", method="DELETE")

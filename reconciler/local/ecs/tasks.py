@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.local.ecs import launch, show
+from reconciler.local.ecs import launch, show_task
 from reconciler.local.ecs.definition_rules import check_size, cpu_units, mebibytes
 from reconciler.local.ecs.lookup import (
     active_definition,
@@ -47,7 +47,7 @@ def run_task(world: World, params: Params) -> Params:
                 "The clientToken was used before with other parameters.",
                 extra={"resourceIds": [item.arn for item in first]},
             )
-        return {"tasks": [show.task(world, item, tags=True) for item in first], "failures": []}
+        return {"tasks": [show_task.task(world, item, tags=True) for item in first], "failures": []}
     definition = active_definition(world, params["taskDefinition"])
     wanted = launch.from_params(world, owner, params)
     if not launch.hosted(wanted):
@@ -79,7 +79,7 @@ def run_task(world: World, params: Params) -> Params:
         )
     if made:
         remember(world, "RunTask", params, made)
-    return {"tasks": [show.task(world, item, tags=True) for item in made], "failures": failures}
+    return {"tasks": [show_task.task(world, item, tags=True) for item in made], "failures": failures}
 
 
 def _overrides(overrides: Params, definition: Params) -> Params:
@@ -111,7 +111,7 @@ def describe_tasks(world: World, params: Params) -> Params:
             arn = name if name.startswith("arn:") else world.arn("ecs", f"task/{owner.name}/{name}")
             failures.append({"arn": arn, "reason": "MISSING"})
         else:
-            rows.append(show.task(world, found, tags=tags))
+            rows.append(show_task.task(world, found, tags=tags))
     return {"tasks": rows, "failures": failures}
 
 
@@ -147,7 +147,7 @@ def stop_task(world: World, params: Params) -> Params:
     if found is None:
         raise invalid("The referenced task was not found.")
     life.stop(world, found, "UserInitiated", params.get("reason") or "Task stopped by user")
-    return {"task": show.task(world, found, tags=False)}
+    return {"task": show_task.task(world, found, tags=False)}
 
 
 def update_task_protection(world: World, params: Params) -> Params:

@@ -1,13 +1,15 @@
 """Service events, in the words of the ECS developer guide, "Viewing service event messages", and state changes of
-deployments and their hooks, as EventBridge would deliver them.
+tasks, services, deployments and hooks, as EventBridge delivers them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from reconciler.local.ecs.state import Deployment, Hook, Rollout, Service, Task
+from reconciler.local.ecs import show_task
+from reconciler.local.ecs.state import Deployment, Hook, Params, Rollout, Service, Task
+from reconciler.local.eventbridge import bus
 from reconciler.local.world import World
 
 
@@ -47,14 +49,50 @@ def unhealthy(world: World, service: Service, deployment: Deployment, task: Task
     add(world, service, text, deployment)
 
 
-def complain(world: World, service: Service, deployment: Deployment, text: str) -> None:
-    """Say once why it does not get on; AWS suppresses the repetitions."""
-    if deployment.complained != text:
-        deployment.complained = text
-        add(world, service, text, deployment)
+def complain(world: World, service: Service, deployment: Deployment, text: str) -> bool:
+    """Say once why it does not get on; AWS suppresses the repetitions. Whether it was said now."""
+    if deployment.complained == text:
+        return False
+    deployment.complained = text
+    add(world, service, text, deployment)
+    return True
 
 
 # ---- state changes --------------------------------------------------------------------------------------------------
+
+
+SOURCE: Final = "aws.ecs"
+LEVELS: Final[Mapping[str, str]] = {
+    "SERVICE_STEADY_STATE": "INFO",
+    "TASKSET_STEADY_STATE": "INFO",
+    "SERVICE_TASK_START_IMPAIRED": "WARN",
+    "SERVICE_TASK_PLACEMENT_FAILURE": "ERROR",
+}
+
+
+def task_changed(world: World, task: Task) -> None:
+    """ECS developer guide, "Amazon ECS task state change events"."""
+    bus.tell(world, SOURCE, "ECS Task State Change", [task.arn], lambda: _task(world, task))
+
+
+def _task(world: World, task: Task) -> Params:
+    """A task as DescribeTasks answers it, without its tags; network interfaces are attachments of the type `eni`."""
+    shown = show_task.task(world, task, tags=False)
+    del shown["tags"]
+    attachments = [{**one, "type": "eni"} for one in shown["attachments"]]
+    return {**shown, "attachments": attachments, "updatedAt": world.now}
+
+
+def service_action(world: World, service: Service, name: str, **detail: Any) -> None:
+    """ECS developer guide, "Amazon ECS service action events"."""
+    told = {
+        "eventType": LEVELS[name],
+        "eventName": name,
+        "clusterArn": world.arn("ecs", f"cluster/{service.cluster}"),
+        **detail,
+        "createdAt": world.now,
+    }
+    bus.tell(world, SOURCE, "ECS Service Action", [service.arn], lambda: told)
 
 
 def hook_changed(world: World, service: Service, rollout: Rollout, hook: Hook) -> None:
@@ -84,19 +122,9 @@ def deployment_changed(world: World, service: Service, deployment: Deployment, n
     _tell(world, "ECS Deployment State Change", service.arn, detail)
 
 
-def _tell(world: World, kind: str, resource: str, detail: dict[str, Any]) -> None:
-    """As EventBridge would deliver it; the AWS emulator keeps it for whoever asks."""
+def _tell(world: World, kind: str, resource: str, detail: Params) -> None:
+    """The AWS emulator keeps it also for whoever asks."""
     failed = detail["eventName"].endswith(("_FAILED", "_TIMED_OUT"))
-    world.ecs.state_changes.append(
-        {
-            "version": "0",
-            "id": world.ids.uuid(),
-            "detail-type": kind,
-            "source": "aws.ecs",
-            "account": world.account,
-            "time": world.now,
-            "region": world.region,
-            "resources": [resource],
-            "detail": {"eventType": "ERROR" if failed else "INFO", **detail},
-        }
-    )
+    told = bus.event(world, SOURCE, kind, [resource], {"eventType": "ERROR" if failed else "INFO", **detail})
+    world.ecs.state_changes.append(told)
+    bus.put(world, told)

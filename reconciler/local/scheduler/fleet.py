@@ -76,8 +76,8 @@ def _count_end(world: World, service: Service, deployment: Deployment, task: Tas
     deployment.failed_tasks += 1
     deployment.breaker += 1
     hold(world, service, deployment)
-    if deployment.failures >= STRUGGLES_AFTER:
-        events.complain(world, service, deployment, STRUGGLING)
+    if deployment.failures >= STRUGGLES_AFTER and events.complain(world, service, deployment, STRUGGLING):
+        events.service_action(world, service, "SERVICE_TASK_START_IMPAIRED")
 
 
 def hold(world: World, service: Service, deployment: Deployment) -> None:
@@ -93,12 +93,14 @@ def start(world: World, service: Service, deployment: Deployment, count: int) ->
         return
     cluster = world.ecs.clusters[service.cluster]
     if not hosted(deployment.launch):
-        events.complain(world, service, deployment, NO_INSTANCES)
+        if events.complain(world, service, deployment, NO_INSTANCES):
+            events.service_action(world, service, "SERVICE_TASK_PLACEMENT_FAILURE")
         return
     made = []
     for _ in range(count):
         if not room(world, service.name, deployment.launch, deployment.tasks):
-            events.complain(world, service, deployment, NO_CAPACITY)
+            if events.complain(world, service, deployment, NO_CAPACITY):
+                events.service_action(world, service, "SERVICE_TASK_PLACEMENT_FAILURE", reason="RESOURCE:FARGATE")
             deployment.failed_tasks += 1  # API reference, Deployment: "can't launch the task"
             deployment.breaker += 1
             hold(world, service, deployment)

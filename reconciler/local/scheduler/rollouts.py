@@ -165,4 +165,5 @@ def settled(world: World, service: Service, steady: bool) -> None:
     """The event that everybody waits for, once each time the service gets there."""
     if steady and not service.steady:
         events.add(world, service, "has reached a steady state.")
+        events.service_action(world, service, "SERVICE_STEADY_STATE")
     service.steady = steady

@@ -40,3 +40,4 @@ def _judge(world: World, service: Service, deployment: Deployment) -> None:
     task_set.stability, task_set.stability_at, deployment.updated_at = state, world.now, world.now
     if steady and deployment.status != "DRAINING":
         events.add(world, service, "has reached a steady state.", deployment)
+        events.service_action(world, service, "TASKSET_STEADY_STATE", taskSetArns=[task_set.arn])

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from reconciler.local.ecs.state import Cluster, Container, Deployment, Launch, Params, ServiceKey, Task, TaskDefinition
 from reconciler.local.network import AddressesExhausted
-from reconciler.local.scheduler import environment, registration
+from reconciler.local.scheduler import environment, events, registration
 from reconciler.local.world import World
 
 ESSENTIAL_EXIT = "Essential container in task exited"
@@ -68,6 +68,7 @@ def create(
     world.ecs.tasks[task_id] = task
     if launch.network:
         _open_interface(world, task, launch.network)
+    events.task_changed(world, task)
     world.after(world.timings.task_provisioning, lambda: _provisioned(world, task))
     return task
 
@@ -106,8 +107,8 @@ def _emptiest(world: World, task: Task, subnets: list[str]) -> str:
 def _provisioned(world: World, task: Task) -> None:
     if not task.wanted or task.last_status != "PROVISIONING":
         return
-    move(task, "PENDING")
     task.connected_at = task.pull_started_at = world.now
+    move(world, task, "PENDING")
     try:
         environment.check_roles(world, task)
         environment.check_network(world, task)
@@ -140,9 +141,11 @@ def _launch(world: World, task: Task) -> None:
     world.runner.start(ready)
 
 
-def move(task: Task, status: str) -> None:
+def move(world: World, task: Task, status: str) -> None:
+    """What goes with the status has to be set before: the event of the change shows it."""
     task.last_status = status
     task.version += 1
+    events.task_changed(world, task)
 
 
 # ---- what the runner reports ----------------------------------------------------------------------------------------
@@ -158,10 +161,10 @@ def started(world: World, task_id: str, address: str, ports: Mapping[int, int]) 
             container.last_status = "RUNNING"
     if not task.wanted:
         return
-    move(task, "ACTIVATING")
+    move(world, task, "ACTIVATING")
     registration.register(world, task)
-    move(task, "RUNNING")
     task.started_at = world.now
+    move(world, task, "RUNNING")
     images = tuple(item.image for item in task.containers)
     if fault := world.faults.for_task("crash", environment.fault_names(task), images):
         world.after(fault.after, lambda: world.runner.kill(task.id, fault.exit_code))
@@ -235,7 +238,7 @@ def stop(world: World, task: Task, code: str, reason: str) -> None:
     task.desired_status = "STOPPED"
     task.stop_code, task.stopped_reason, task.stopping_at = code, reason, world.now
     if task.registered:
-        move(task, "DEACTIVATING")
+        move(world, task, "DEACTIVATING")
         registration.deregister(world, task)
         if task.ended:
             _deprovision(world, task)
@@ -252,7 +255,7 @@ def _end_when_drained(world: World, task: Task) -> None:
 
 
 def _end(world: World, task: Task) -> None:
-    move(task, "STOPPING")
+    move(world, task, "STOPPING")
     if task.ended or not task.launched:
         for container in task.containers:
             container.last_status = "STOPPED"
@@ -266,14 +269,14 @@ def _deprovision(world: World, task: Task) -> None:
     if task.last_status in ("DEPROVISIONING", "STOPPED"):
         return
     task.execution_stopped_at = task.execution_stopped_at or world.now
-    move(task, "DEPROVISIONING")
+    move(world, task, "DEPROVISIONING")
     world.after(world.timings.task_deprovisioning, lambda: _stopped(world, task))
     _touch(world, task)
 
 
 def _stopped(world: World, task: Task) -> None:
-    move(task, "STOPPED")
     task.stopped_at = world.now
+    move(world, task, "STOPPED")
     if interface := task.interface:
         world.after(world.timings.task_interface, lambda: world.network.close_interface(interface.id))
     world.after(world.timings.task_kept, lambda: _forget(world, task))

@@ -1,0 +1,1 @@
+"""EventBridge: rules on event buses, their patterns, and delivery to queues."""

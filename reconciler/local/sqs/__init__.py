@@ -1,0 +1,1 @@
+"""Simple Queue Service: standard queues on the emulator's clock."""
