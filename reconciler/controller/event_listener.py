@@ -45,6 +45,8 @@ AT_ONCE: Final = 10
 """Messages that ReceiveMessage gives and DeleteMessageBatch takes."""
 CHECK_SECONDS: Final = 600.0
 """Interval between two checks of the rule and of the trail."""
+RECHECK_SECONDS: Final = 120.0
+"""The same while one of them failed."""
 RETRY_SECONDS: Final = 30.0
 """Time until a queue that could not be received is tried again."""
 REMEMBERED: Final = 10_000
@@ -133,29 +135,31 @@ class EventListener:
                 self._news.clear()
                 self._aws.clock.wait(self._news, None)
                 continue
-            self.turn()
-            if self._distrusted and not self._stop.is_set():
+            if not self.turn():
                 self._aws.clock.wait(self._stop, RETRY_SECONDS)
 
-    def turn(self) -> None:
-        """Receive messages once, for at most `POLL_SECONDS`, and check the delivery if that is due."""
+    def turn(self) -> bool:
+        """Receive messages once, for at most `POLL_SECONDS`, and check the delivery if that is due.
+
+        Returns whether the queue has answered.
+        """
         queue = self._queue
         if queue is None:
-            return
+            return False
         try:
             fault = self._aws.run(self._check(queue)) if self._due() else self._distrusted
-            messages = self._aws.run(_receive(queue.id, 0 if fault else POLL_SECONDS))
+            messages = self._aws.run(_receive(queue.id, POLL_SECONDS))
             if messages:
                 self._aws.run(_delete(queue.id, [one for one in messages if self._handled(one)]))
         except errors.ReconcilerError as error:
-            self._checked_at = float("-inf")
             self._trust(str(error))
-        else:
-            self._trust(fault)
+            return False
+        self._trust(fault)
+        return True
 
     def _due(self) -> bool:
         now = self._aws.clock.monotonic()
-        if not self._distrusted and now - self._checked_at < CHECK_SECONDS:
+        if now - self._checked_at < (RECHECK_SECONDS if self._distrusted else CHECK_SECONDS):
             return False
         self._checked_at = now
         return True

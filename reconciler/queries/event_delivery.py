@@ -48,11 +48,13 @@ def undelivered(rule: str, queue: str) -> Calls[str]:
 
 
 def _logs_writes(selected: Mapping[str, Any]) -> bool:
-    basic = any(
-        one.get("IncludeManagementEvents", True) and one.get("ReadWriteType", "All") != "ReadOnly"
-        for one in selected.get("EventSelectors") or ()
+    """A trail without selectors logs all management events (CloudTrail API Reference, PutEventSelectors)."""
+    basic, advanced = (selected.get(name) or () for name in ("EventSelectors", "AdvancedEventSelectors"))
+    if not basic and not advanced:
+        return True
+    return any(_selects_writes(one) for one in advanced) or any(
+        one.get("IncludeManagementEvents", True) and one.get("ReadWriteType", "All") != "ReadOnly" for one in basic
     )
-    return basic or any(_selects_writes(one) for one in selected.get("AdvancedEventSelectors") or ())
 
 
 def _selects_writes(selector: Mapping[str, Any]) -> bool:
