@@ -63,7 +63,7 @@ class Listening(Running):
         while clock.monotonic() < end:
             self.listener.turn()
             self.loop.round()
-            self.stage.laptop.advance(max(0.05, min(self.loop.pause(), 1.0, end - clock.monotonic())))
+            self.stage.laptop.advance(max(0.05, min(self.loop.pause(), end - clock.monotonic())))
 
     def send(self, *events: dict[str, Any] | str) -> None:
         sqs = self.stage.laptop.client("sqs")
@@ -87,6 +87,8 @@ def listening(to: Path) -> Iterator[Listening]:
     try:
         folder = Path(shutil.copytree(SEED, to))
         (folder / "stack.yaml").write_text(f"{(SEED / 'stack.yaml').read_text(encoding='utf-8')}events: {{}}\n")
+        registry = (SEED / "registry.yaml").read_text(encoding="utf-8")
+        (folder / "registry.yaml").write_text(registry.replace("immutable_tags: true", "immutable_tags: false"))
         with emulated_stack(terms=SHORT, folder=folder) as stage:
             logging_trail(stage)
             stage.serving()
