@@ -17,8 +17,10 @@ from types import TracebackType
 
 from reconciler.clock import Clock
 from reconciler.local import long_polling, regions, strict, wire
+from reconciler.local.cloudtrail import recording
 from reconciler.local.codedeploy import hooks
 from reconciler.local.constraints import check as check_constraints
+from reconciler.local.eventbridge import sources
 from reconciler.local.fault_answers import refused_by, server_error
 from reconciler.local.faults import Fault, Faults
 from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
@@ -121,7 +123,9 @@ class LaptopAws:
         fault = self.faults.for_call(call.service, call.operation, reads=reads)
         refusal = refused_by(fault, call, self.account) if fault else None
         if refusal is not None:
-            return wire.refuse(call, refusal, self._request_id())
+            refused = wire.refuse(call, refusal, self._request_id())
+            recording.note(self.regions, call, refused)
+            return refused
         if fault is not None and fault.kind == "unreachable":
             raise LostAnswer(f"{call.service}:{call.operation} was not carried out")
         watched = self.faults.watches_staleness() or (fault is not None and fault.kind == "stale")
@@ -132,6 +136,7 @@ class LaptopAws:
         if watched and not reads:
             self._stale.before_write(self._answer)
         response = self._answer(call)
+        recording.note(self.regions, call, response)
         if watched and reads:
             self._stale.answered(call, response)
         if fault is not None and fault.kind == "lost":
@@ -150,7 +155,10 @@ class LaptopAws:
             prepared = strict.before(world, call)
             if isinstance(prepared, Response):
                 return prepared
-            return strict.after(world, call, world.rest.dispatch(prepared))
+            tell = sources.before(world, call)
+            response = strict.after(world, call, world.rest.dispatch(prepared))
+            tell(response)
+            return response
         except Refusal as refusal:
             return wire.refuse(call, refusal, self._request_id())
 

@@ -30,6 +30,7 @@ FaultKind = Literal[
     "event_loss",  # an event never arrives
     "event_delay",  # an event arrives `after` seconds later
     "event_duplicate",  # an event arrives again, `after` seconds after it has arrived
+    "lookup_delay",  # LookupEvents shows a call `after` seconds later
     "event_disorder",  # an event arrives up to `after` seconds later, by chance: events overtake each other
 ]
 CALL_FAULTS = frozenset({"throttle", "error", "error_after", "lost", "unreachable", "denied", "stale"})
@@ -38,7 +39,7 @@ TASK_FAULTS = frozenset(
 )
 
 
-EVENT_FAULTS = frozenset({"event_loss", "event_delay", "event_duplicate", "event_disorder"})
+EVENT_FAULTS = frozenset({"event_loss", "event_delay", "event_duplicate", "event_disorder", "lookup_delay"})
 KINDS = CALL_FAULTS | TASK_FAULTS | EVENT_FAULTS
 
 
@@ -114,6 +115,8 @@ class Faults:
 
     def for_event(self, kind: FaultKind, source: str, detail_type: str, event_name: str = "") -> Fault | None:
         """The fault of this kind that hits an event."""
+        if not self._active:
+            return None
         return self._take(
             lambda fault: (
                 fault.kind == kind

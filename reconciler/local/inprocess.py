@@ -15,7 +15,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
@@ -122,6 +122,38 @@ class _Shared:
 
 _shared = _Shared()
 
+USER_AGENTS: Final = {
+    "cli": "aws-cli/2.31.0 md/awscrt#0.27.6 ua/2.1 os/linux lang/python#3.13.7 cfg/retry-mode#standard",
+    "console": "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
+    "sdk": "Boto3/1.40.40 md/Botocore#1.40.40 ua/2.1 os/linux lang/python#3.13.7 cfg/retry-mode#standard",
+    "terraform": "APN/1.0 HashiCorp/1.0 Terraform/1.13.3 terraform-provider-aws/6.14.1 aws-sdk-go-v2/1.39.2 os/linux",
+}
+"""What calls of each tool say of themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody with credentials, a program and an address of their own."""
+
+    session: boto3.Session
+    access_key: str
+    secret_key: str
+    user_agent: str
+    address: str
+
+    def client(self, service: str, *, region: str | None = None) -> Any:
+        """A client that makes one attempt."""
+        config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, signature_version=_SCOPE)
+        keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}
+        made: Any = self.session.client(service, region_name=region, config=config, **keys)  # type: ignore[call-overload]  # its overloads want a literal
+        made.meta.events.register_first("before-send.*", self._introduce)
+        return made
+
+    def _introduce(self, request: AWSPreparedRequest, **_: Any) -> None:
+        """Last of all: botocore composes the user agent anew when it signs."""
+        request.headers["User-Agent"] = self.user_agent
+        request.headers["X-Forwarded-For"] = self.address
+
 
 @dataclass(slots=True)
 class Laptop:
@@ -137,6 +169,23 @@ class Laptop:
     def client(self, service: str, *, attempts: int = 1, region: str | None = None) -> Any:
         """A client that makes one attempt unless told, so that a fault is seen as it is."""
         return _shared.client(region or self.aws.region, service, attempts)
+
+    def by_hand(self, user: str, tool: str = "cli", address: str = "127.0.0.1") -> Caller:
+        """An IAM user, created where it does not exist, who changes something past the product.
+
+        `tool` is one of `USER_AGENTS`: what CloudTrail says of the program.
+        """
+        iam = self.client("iam")
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_user(UserName=user)
+        keys = iam.create_access_key(UserName=user)["AccessKey"]
+        return Caller(self.session, keys["AccessKeyId"], keys["SecretAccessKey"], USER_AGENTS[tool], address)
+
+    def assumed(self, role_arn: str, session_name: str, tool: str = "cli", address: str = "127.0.0.1") -> Caller:
+        """A session of a role."""
+        answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name)
+        keys = answer["Credentials"]
+        return Caller(self.session, keys["AccessKeyId"], keys["SecretAccessKey"], USER_AGENTS[tool], address)
 
     def advance(self, seconds: float) -> None:
         """Time passes, and everything that is due in it happens in its order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.local import autoscaling, policy_simulation, quotas, tagging
+from reconciler.local.cloudtrail import lookup
 from reconciler.local.cloudwatch import api as cloudwatch
 from reconciler.local.codedeploy import api as codedeploy
 from reconciler.local.ecs import api as ecs
@@ -17,6 +18,7 @@ from reconciler.local.world import Operation
 OWNED: dict[str, Mapping[str, Operation]] = {
     "application-autoscaling": autoscaling.OPERATIONS,
     "cloudformation": {},  # there are no stacks here, and moto's own would be half of one
+    "cloudtrail": lookup.OPERATIONS,
     "cloudwatch": cloudwatch.OPERATIONS,
     "codedeploy": codedeploy.OPERATIONS,
     "ecs": ecs.OPERATIONS,
@@ -28,7 +30,7 @@ OWNED: dict[str, Mapping[str, Operation]] = {
     "service-quotas": quotas.OPERATIONS,
     "sqs": sqs.OPERATIONS,
 }
-SHARED = frozenset({"cloudwatch", "events", "iam", "logs"})
+SHARED = frozenset({"cloudtrail", "cloudwatch", "events", "iam", "logs"})
 """Services of which some operations are ours and the others moto's: dashboards have nothing to do with metrics and
 alarms."""
 CONSTRAINT_ERRORS = {

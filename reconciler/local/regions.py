@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from botocore.loaders import create_loader
 
+from reconciler.local.cloudtrail.state import History
 from reconciler.local.faults import Faults
 from reconciler.local.ids import Ids
 from reconciler.local.network import Network
@@ -90,6 +91,7 @@ class Regions:
         self._roles_since: dict[str, datetime] = {}
         self._listeners: dict[str, tuple[ListenerRoutes, ...]] = {}
         self.functions: dict[str, str] = {}
+        self.history = History(seed)
         self._public_addresses = itertools.count(1)
         self._changes += 1
 
@@ -121,8 +123,13 @@ class Regions:
                 roles_since=self._roles_since,
                 listeners=self._listeners,
                 functions=self.functions,
+                history=self.history,
             )
         return self._worlds[region]
+
+    def known(self, region: str) -> World | None:
+        """The region's world, if anything was heard of it."""
+        return self._worlds.get(US_EAST if region == GLOBAL else region)
 
     def world_named(self, region: str) -> World | None:
         """The world of a region that somebody names in an ARN or a setting; None for one that there is not."""

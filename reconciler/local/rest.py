@@ -82,7 +82,7 @@ TARGETS = {
     "tagging": "ResourceGroupsTaggingAPI_20170126",
 }
 
-GLOBAL = frozenset({"iam", "route53", "s3"})
+GLOBAL = frozenset({"iam", "route53", "s3", "sts"})
 """Services of which moto has one state for all regions."""
 STEADY = frozenset({"ec2", "ecr", "iam", "logs", "scheduler", "ssm"})
 """Services in which time and the scheduler change nothing but what `MOVED_BY_TASKS` show."""

@@ -49,6 +49,10 @@ class Timings:
     nat_gateway_provisioning: float = 0.0
     event_delivery: float = 0.2
     """From what happens to the event of it in a target's queue."""
+    api_event_delivery: float = 1.0
+    """The same of an API call, whose event comes by way of CloudTrail."""
+    lookup_delay: float = 5.0
+    """From an API call until LookupEvents shows it."""
     certificate_validation: float = 3.0
     """Between the record of a certificate and the certificate."""
 
@@ -64,6 +68,8 @@ class Timings:
             steady_after=0,
             deployment_stage=0,
             event_delivery=0,
+            api_event_delivery=0,
+            lookup_delay=0,
             certificate_validation=0,
         )
 
@@ -86,5 +92,7 @@ class Timings:
             iam_propagation=10,
             nat_gateway_provisioning=90,
             event_delivery=0.5,
+            api_event_delivery=60,
+            lookup_delay=300,
             certificate_validation=180,
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reconciler.local.cloudtrail.state import History
 from reconciler.local.cloudwatch.state import CloudWatchState
 from reconciler.local.codedeploy.state import CodeDeployState
 from reconciler.local.ecs.state import EcsState, Service, ServiceKey
@@ -62,6 +63,7 @@ class World:
     cloudwatch: CloudWatchState = field(default_factory=CloudWatchState)
     events: EventBridgeState = field(default_factory=EventBridgeState)
     sqs: SqsState = field(default_factory=SqsState)
+    history: History = field(default_factory=History)  # the calls of the account; all regions'
     scaling: dict[str, Any] = field(default_factory=dict)  # application auto scaling: kind → key → item
     roles_since: dict[str, datetime] = field(default_factory=dict)  # role name → when it was created; all regions'
     listeners: dict[str, tuple[ListenerRoutes, ...]] = field(default_factory=dict)  # region → its table; all regions'

@@ -27,7 +27,7 @@ from reconciler.aws.client import AwsClient, Transport
 from reconciler.aws.retry import is_read
 from reconciler.aws.session import Boto
 from reconciler.controller.until import RolloutSummary, has_begun, has_ended
-from reconciler.local.inprocess import Laptop, laptop_session
+from reconciler.local.inprocess import Caller, Laptop, laptop_session
 from reconciler.model.guard import Guard
 from reconciler.model.planner import Consent
 from reconciler.model.resource import Address, Call
@@ -179,6 +179,10 @@ class EmulatedStack:
         assert not self.apply(has_ended).went_wrong
         self.seen.clear()
         self.transport.sent.clear()
+
+    def by_hand(self, user: str = "alice", tool: str = "console") -> Caller:
+        """Somebody who changes the account past the product: `by_hand().client("ec2")`."""
+        return self.laptop.by_hand(user, tool)
 
     def push(self, tag: str, repository: str = SERVICE, content: str = "") -> None:
         """Push an image; `content` makes it another one than the tag's first."""

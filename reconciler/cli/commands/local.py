@@ -153,7 +153,7 @@ def fault(kind: str | None, clear: bool, endpoint: str, **fields: Any) -> int:
 
     KIND is one of: throttle, error, error_after, lost, unreachable, denied, stale, image_missing, crash,
     never_healthy, slow_start, no_capacity, spot_interruption, retirement, event_loss, event_delay, event_duplicate,
-    event_disorder.
+    event_disorder, lookup_delay.
     """
     if clear:
         ask(endpoint, "faults", method="DELETE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.local.cloudwatch import composite, queries, statistics
+from reconciler.local.cloudwatch import composite, events, queries, statistics
 from reconciler.local.cloudwatch.evaluation import COMPARISONS, TREATMENTS
 from reconciler.local.cloudwatch.state import Alarm, Params
 from reconciler.local.paging import page
@@ -191,7 +191,7 @@ def in_alarm(world: World, names: Iterable[str]) -> list[str]:
 
 def move(world: World, alarm: Alarm, state: str, reason: str, data: str = "") -> bool:
     """The alarm's new state; True where it is another one than before."""
-    changed = state != alarm.state
+    changed, before = state != alarm.state, events.state_of(alarm)
     if changed:
         alarm.transitioned_at = world.now
         alarm.history.append(
@@ -206,6 +206,8 @@ def move(world: World, alarm: Alarm, state: str, reason: str, data: str = "") ->
     if changed or reason != alarm.reason:
         alarm.updated_at = world.now
     alarm.state, alarm.reason, alarm.reason_data = state, reason, data
+    if changed:
+        events.state_changed(world, alarm, before)
     return changed
 
 

@@ -6,6 +6,7 @@ import copy
 
 import orjson
 
+from reconciler.local.codedeploy import events
 from reconciler.local.codedeploy.configs import ALL_AT_ONCE
 from reconciler.local.codedeploy.state import AppSpec, Group, Params, Release
 from reconciler.local.ecs.state import Deployment, Service
@@ -63,6 +64,7 @@ def end(world: World, item: Release, status: str, cause: str, error: tuple[str, 
 def _close(world: World, item: Release, status: str) -> None:
     item.status, item.completed_at, item.since = status, world.now, world.now
     item.stopping = False
+    events.state_changed(world, item)
     if owner := group_of(world, item):
         owner.last_attempted = summary(item)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from reconciler.local.codedeploy import hooks, preflight, reroute, traffic, watch
+from reconciler.local.codedeploy import events, hooks, preflight, reroute, traffic, watch
 from reconciler.local.codedeploy.ends import end, fail, succeed
 from reconciler.local.codedeploy.state import EVENTS, LifecycleEvent, Params, Release
 from reconciler.local.ecs import launch
@@ -45,6 +45,7 @@ def _start(world: World, item: Release) -> None:
     if item.over or item.stopping:
         return
     item.status, item.started_at = "InProgress", world.now
+    events.state_changed(world, item)
     if item.rolls_back:
         reroute.begin(world, item)
     elif problem := preflight.problem(world, item):
@@ -90,6 +91,7 @@ def _enter(world: World, item: Release, step: str) -> None:
             _moved(world, item, lambda: traffic.shift_test(world, item, item.green_group))
         case "Ready":
             item.status = "Ready"
+            events.state_changed(world, item)
             world.after(60.0 * ready_option(item)["waitTimeInMinutes"], lambda: _not_continued(world, item))
         case "AllowTraffic":
             item.shift_step, item.desired = 0, world.ecs.services[item.service].desired_count

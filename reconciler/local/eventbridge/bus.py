@@ -46,11 +46,14 @@ def event(world: World, source: str, kind: str, resources: Iterable[str], detail
     }
 
 
-def put(world: World, told: Params, bus: str = DEFAULT_BUS, *, after: float | None = None) -> None:
-    """Deliver an event, as late, as often and in such an order as the faults say."""
+def put(world: World, told: Params, bus: str = DEFAULT_BUS, *, after: float | None = None, nulls: bool = False) -> None:
+    """Deliver an event, as late, as often and in such an order as the faults say.
+
+    `nulls`: members that are None are written as null, and not left out.
+    """
     if not world.events.rules:
         return
-    text = orjson.dumps(plain({**told, "time": moment(told["time"], milliseconds=False)}))
+    text = orjson.dumps(plain({**told, "time": moment(told["time"], milliseconds=False)}, nulls=nulls))
     names = told["source"], told["detail-type"], str(told["detail"].get("eventName", ""))
     if world.faults.for_event("event_loss", *names):
         return
@@ -76,12 +79,12 @@ def _arrive(world: World, bus: str, text: bytes) -> None:
                 deliver(world, rule, target, arrived)
 
 
-def plain(value: Any) -> Any:
-    """A value as it is in JSON: without members that are None, and with moments as AWS writes them."""
+def plain(value: Any, *, nulls: bool = False) -> Any:
+    """A value as it is in JSON: with moments as AWS writes them."""
     if isinstance(value, Mapping):
-        return {name: plain(one) for name, one in value.items() if one is not None}
+        return {name: plain(one, nulls=nulls) for name, one in value.items() if nulls or one is not None}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(one, nulls=nulls) for one in value]
     return moment(value) if isinstance(value, datetime) else value
 
 

@@ -1,0 +1,1 @@
+"""CloudTrail: who has called what, as events and as the event history."""
