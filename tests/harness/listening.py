@@ -80,19 +80,30 @@ class Listening(Running):
         return dict(self.stage.transport.sent)
 
 
+def with_queue(to: Path) -> Path:
+    """The seed's specs in `to`, with a queue, and with tags of images that may be pushed again."""
+    folder = Path(shutil.copytree(SEED, to))
+    (folder / "stack.yaml").write_text(f"{(SEED / 'stack.yaml').read_text(encoding='utf-8')}events: {{}}\n")
+    registry = (SEED / "registry.yaml").read_text(encoding="utf-8")
+    (folder / "registry.yaml").write_text(registry.replace("immutable_tags: true", "immutable_tags: false"))
+    return folder
+
+
 @contextmanager
-def listening(to: Path) -> Iterator[Listening]:
+def listening(to: Path, **fields: Any) -> Iterator[Listening]:
     """v1 is in place, and the controller trusts its queue. Its specs are in `to`, which must not exist yet."""
-    poll, event_listener.POLL_SECONDS = event_listener.POLL_SECONDS, 0  # type: ignore[misc]  # time passes by rounds
+    with without_waiting(), emulated_stack(terms=SHORT, folder=with_queue(to), **fields) as stage:
+        logging_trail(stage)
+        stage.serving()
+        yield started(stage)
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """The queue answers at once: time passes by rounds of the controller."""
+    poll, event_listener.POLL_SECONDS = event_listener.POLL_SECONDS, 0  # type: ignore[misc]
     try:
-        folder = Path(shutil.copytree(SEED, to))
-        (folder / "stack.yaml").write_text(f"{(SEED / 'stack.yaml').read_text(encoding='utf-8')}events: {{}}\n")
-        registry = (SEED / "registry.yaml").read_text(encoding="utf-8")
-        (folder / "registry.yaml").write_text(registry.replace("immutable_tags: true", "immutable_tags: false"))
-        with emulated_stack(terms=SHORT, folder=folder) as stage:
-            logging_trail(stage)
-            stage.serving()
-            yield started(stage)
+        yield
     finally:
         event_listener.POLL_SECONDS = poll  # type: ignore[misc]
 
