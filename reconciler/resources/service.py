@@ -1,24 +1,22 @@
 """An ECS service: how many tasks of which revision run where, and which target groups reach them.
 
-A name is free again only once the earlier service has drained, which takes as long as its tasks may finish their
-requests. Until then it is observed as being deleted. Under the EXTERNAL controller tasks, network and target groups
-belong to task sets; ECS takes none of them for the service and shows those of the primary task set in their place.
-What its answer leaves out is not compared.
+A name is free again only once the earlier service has drained, which takes as long as its tasks may finish requests.
+Until then it is observed as being deleted. Under the EXTERNAL controller tasks, network and target groups belong to
+task sets; ECS takes none of them for the service and shows those of the primary task set in their place. What its
+answer leaves out is not compared.
 
 It is one module because every method reads the same answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from reconciler import errors
 from reconciler.model import member_values, members, service_connect
-from reconciler.model.aws_event import AwsEvent
 from reconciler.model.diff import Change
-from reconciler.model.named_by_events import EventType
 from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Permissions
 from reconciler.model.quota import Quota
@@ -39,6 +37,7 @@ from reconciler.resources._ecs import ecs
 from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_deployment import load_balancers as paired_load_balancers
 from reconciler.resources._service_deployment import written as deployment_configuration
+from reconciler.resources._service_events import ServiceEvents
 from reconciler.resources._service_fields import (
     API,
     MEMBERS,
@@ -74,17 +73,12 @@ TO_ECS: Final = ("infrastructure_role", "volume_role", "deployment.hooks.role", 
 
 
 def _services_beside(cluster: str) -> Calls[int]:
-    answer = yield ecs.describe_clusters(clusters=[cluster])
-    return sum(int(item.get("activeServicesCount", 0)) for item in answer["clusters"])
+    clusters = (yield ecs.describe_clusters(clusters=[cluster]))["clusters"]
+    return sum(int(item.get("activeServicesCount", 0)) for item in clusters)
 
 
-class Service(ResourceType[ServiceSpec]):
+class Service(ServiceEvents[ServiceSpec], ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("ecs", "CreateTaskSet"),
-        ("ecs", "UpdateServicePrimaryTaskSet"),
-        ("ecs", "UpdateTaskSet"),
-    )
     quotas: ClassVar[tuple[Quota, ...]] = (
         Quota(
             "ecs",
@@ -115,11 +109,6 @@ class Service(ResourceType[ServiceSpec]):
         linked_role="ecs.amazonaws.com",
         passes=dict.fromkeys(TO_ECS, "ecs.amazonaws.com"),
     )
-    event_types: ClassVar[tuple[EventType, ...]] = (
-        _ecs.TASK_STATE,
-        EventType("aws.ecs", "ECS Deployment State Change"),
-        EventType("aws.ecs", "ECS Service Action"),
-    )
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     # Tasks start at once, and need a way to their images, their secrets and their target groups.
     depends_on: ClassVar[tuple[str, ...]] = (
@@ -136,12 +125,6 @@ class Service(ResourceType[ServiceSpec]):
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_delete: ClassVar[bool] = True
-
-    def named_in(self, event: AwsEvent) -> Set[str]:
-        """Of an event of a task, its service: only that it has stopped changes what is read of one."""
-        if event.type == _ecs.TASK_STATE:
-            return _ecs.service_of_stopped(event)
-        return frozenset(event.resources)
 
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
