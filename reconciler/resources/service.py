@@ -1,9 +1,9 @@
 """An ECS service: how many tasks of which revision run where, and which target groups reach them.
 
-A name is free again only once the earlier service has drained, which takes as long as its tasks may finish requests.
-Until then it is observed as being deleted. Under the EXTERNAL controller tasks, network and target groups belong to
-task sets; ECS takes none of them for the service and shows those of the primary task set in their place. What its
-answer leaves out is not compared.
+A name is free again only once the earlier service has drained, which takes as long as its tasks may finish their
+requests. Until then it is observed as being deleted. Under the EXTERNAL controller tasks, network and target groups
+belong to task sets; ECS takes none of them for the service and shows those of the primary task set in their place.
+What its answer leaves out is not compared.
 
 It is one module because every method reads the same answer.
 """
@@ -135,9 +135,8 @@ class Service(ServiceEvents[ServiceSpec], ResourceType[ServiceSpec]):
     def grown(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec]) -> Desired[ServiceSpec]:
         """Everything but a lower desired count."""
         was, count = old.spec.desired_count, new.spec.desired_count
-        if was is None or count is None or count >= was:
-            return new
-        return replace(new, spec=new.spec.model_copy(update={"desired_count": was}))
+        lowered = was is not None and count is not None and count < was
+        return replace(new, spec=new.spec.model_copy(update={"desired_count": was})) if lowered else new
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         """ECS completes a deployment once its tasks are healthy in every target group of the service. Of a pair between
