@@ -8,6 +8,8 @@ The exception is a type that the endpoint does not serve, and of which neither t
 previous pass know anything: an emulator without Application Auto Scaling is enough for a stack without it. A stack that
 is destroyed does without such a type even where it may be served, and its answer cannot be understood, unless the tag
 index may lack it.
+
+It is one module because an observation is one value that its steps fill in.
 """
 
 from __future__ import annotations
