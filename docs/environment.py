@@ -28,6 +28,11 @@ MEANINGS = {
     "RECONCILER_GIT_KNOWN_HOSTS": "File with the public keys of SSH hosts. Without it: SSH's own.",
     "RECONCILER_NOTIFY": "Further targets of notifications for `run`, separated by spaces, in addition to `--notify`.",
     "RECONCILER_WEBHOOK_SECRET": "Key with which notifications to `webhook:` targets are signed.",
+    "RECONCILER_GITHUB_TOKEN": "Token with which commit statuses and deployments are sent to `github:` targets.",
+    "RECONCILER_GITHUB_TOKEN_FILE": "File that holds it instead, read for each request: a token that expires is "
+    "replaced there.",
+    "RECONCILER_GITLAB_TOKEN": "Token with which commit statuses and deployments are sent to `gitlab:` targets.",
+    "RECONCILER_GITLAB_TOKEN_FILE": "File that holds it instead, read for each request.",
     "AWS_ENDPOINT_URL": "The emulator that `reconciler local` commands talk to, like `--endpoint`; "
     "for all other commands, as for boto3.",
     "AWS_REGION": "The region of `import`, if neither `--region` nor `AWS_DEFAULT_REGION` nor the profile names it.",

@@ -116,6 +116,9 @@ GROUPS: dict[str, tuple[Row, ...]] = {
     "Notifications": (
         ("time for one webhook", "notifications.webhook_client.SECONDS", seconds, "the attempt failed"),
         ("head of the response", "notifications.webhook_client.LARGEST_HEAD", size, "the rest is not read"),
+        ("response of GitHub or GitLab", "notifications.webhook_client.LARGEST_BODY", size, "the attempt failed"),
+        ("statuses of a commit, in pages", "notifications.forge.MOST_PAGES", count, "the others are sent again"),
+        ("commit statuses that wait", "notifications.commit_notifier.MOST_WAITING", count, "the oldest is dropped"),
         ("notifications that wait", "notifications.notifier.MOST_WAITING", count, "the oldest is dropped and counted"),
     ),
     "HTTP endpoint": (

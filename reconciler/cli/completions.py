@@ -26,6 +26,13 @@ def workload_images(context: click.Context, _: click.Parameter, incomplete: str)
     return _beginning((f"{name}=" for name in _names(_folder(context), {"Service", "Task"})), incomplete)
 
 
+def addresses(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Services and tasks by name, and by address."""
+    workloads = {kind.lower(): list(_names(_folder(context), {kind})) for kind in ("Service", "Task")}
+    named = [f"{kind}/{name}" for kind, names in workloads.items() for name in names]
+    return _beginning([*named, *(name for names in workloads.values() for name in names)], incomplete)
+
+
 def environments(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     folder = _folder(context)
     found = [] if folder is None else [path.name for path in (folder / "environments").glob("*/")]

@@ -68,6 +68,7 @@ def execute(
         task_patience=_task_patience(timeout, speed) if wait else 0.0,
         image_patience=speed * resources if wait else None,
         deferred_too=wait,
+        services=approved.only,
         settled=lambda: _report_settled(stack, controller, goal, output),
     )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.cli.session import Stack
     from reconciler.clock import Clock
-    from reconciler.store.base import Store
+    from reconciler.store.base import Record, Store
     from reconciler.store.lease import Lease
 
 CONTEND_SECONDS = 1.0
@@ -162,4 +162,9 @@ def _acquired(lease: Lease, clock: Clock, stack: str) -> bool:
 
 
 def _holder_of(lease: Lease) -> str:
-    return "another process" if lease.seen is None else lease.seen.holder.rpartition("/")[0]
+    return "another process" if lease.seen is None else holder_of(lease.seen)
+
+
+def holder_of(record: Record) -> str:
+    """Who holds the lease, without the part that makes it unique."""
+    return record.holder.rpartition("/")[0]

@@ -47,6 +47,7 @@ class Operator:
     zone: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
+    notify_link: str = ""
     inside: bool = False
     """Whether its documents are part of the specs that it reconciles."""
     renamed: bool = False
@@ -208,6 +209,8 @@ def _command(operator: Operator) -> list[str]:
         command += ["--environment", operator.environment]
     for one in operator.notify:
         command += ["--notify", one]
+    if operator.notify_link:
+        command += ["--notify-link", operator.notify_link]
     return command
 
 

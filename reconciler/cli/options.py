@@ -205,7 +205,30 @@ def notify(function: F) -> F:
         "--notify",
         multiple=True,
         metavar="TARGET",
-        help="Send notifications to slack:URL, webhook:URL or sns:ARN. Repeatable.",
+        help="Send notifications to slack:URL, webhook:URL or sns:ARN, and commit statuses to github:OWNER/REPO or "
+        "gitlab:GROUP/PROJECT. Repeatable.",
+    )(function)
+
+
+def notify_link(function: F) -> F:
+    return click.option(
+        "--notify-link",
+        metavar="URL",
+        default="",
+        help="Where commit statuses lead, with {stack}, {environment}, {service} and {commit} filled in. "
+        "Default: the service in the AWS console.",
+    )(function)
+
+
+def only(function: F) -> F:
+    """Restriction to some resources."""
+    return click.option(
+        "--only",
+        multiple=True,
+        metavar="ADDRESS",
+        shell_complete=completions.addresses,
+        help="Restrict the plan to ADDRESS, a pattern such as 'listener-rule/*', or a service or task by its name, "
+        "with what it needs. Repeatable.",
     )(function)
 
 

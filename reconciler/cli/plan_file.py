@@ -36,6 +36,7 @@ class PlanFile:
     made_by: str
     allow_replace: tuple[str, ...] = ()
     max_delete: int | None = None
+    only: tuple[str, ...] = ()
 
 
 def document(stack: Stack, plan: Plan) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def document(stack: Stack, plan: Plan) -> dict[str, Any]:
         specs=stack.specs.digest,
         allow_replace=list(stack.allow_replace),
         max_delete=stack.max_delete,
+        only=list(stack.target.only),
     )
 
 
@@ -97,6 +99,7 @@ def read(path: Path) -> PlanFile:
             made_by=loaded["made_by"],
             allow_replace=tuple(loaded["allow_replace"]),
             max_delete=loaded["max_delete"],
+            only=tuple(loaded.get("only", ())),
         )
     except OSError as error:
         raise errors.ReconcilerError(f"cannot read {path}: {error.strerror}") from error
@@ -110,7 +113,7 @@ def _well_typed(loaded: Mapping[str, Any]) -> bool:
         all(isinstance(loaded[name], str) for name in texts)
         and isinstance(loaded["environment"], str | None)
         and isinstance(loaded["max_delete"], int | None)
-        and all(isinstance(one, str) for one in loaded["allow_replace"])
+        and all(isinstance(one, str) for one in (*loaded["allow_replace"], *loaded.get("only", ())))
     )
 
 

@@ -50,7 +50,7 @@ LOOK_SECONDS: Final = 15.0
 
 
 class Controller:
-    """Controller of one stack. `reports` receive each pass, `observer` each step of the work.
+    """Controller of one stack. `reports` receive each pass, `results` each rollout step, `observer` all of the work.
 
     `begin` binds the fence to the epoch; raising ends this leadership term. Whoever sets `stop` sets `wake` as well.
     """
@@ -64,6 +64,7 @@ class Controller:
         smoke: SmokeTests,
         *,
         reports: tuple[Callable[[PassResult], None], ...] = (),
+        results: tuple[Callable[[StepResult], None], ...] = (),
         observer: Observer | None = None,
         begin: Callable[[], object] = lambda: None,
         rhythm: Intervals | None = None,
@@ -74,7 +75,7 @@ class Controller:
         source: EventSource | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
-        self.reports, self.observer, self.begin = reports, observer or Observer(), begin
+        self.reports, self.results, self.observer, self.begin = reports, results, observer or Observer(), begin
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
@@ -331,7 +332,7 @@ class Controller:
     # -- events
 
     def _on_result(self, result: StepResult) -> None:
-        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result):
+        for tell in (self._until.on_result, self.observer.on_result, self.audit.on_result, *self.results):
             tell(result)
 
     def _later(self, because: str) -> None:

@@ -237,7 +237,10 @@ class RevisionTracker:
         if isinstance(error, errors.HistoryRewritten):
             self.withdrawn = "the commit of this release was withdrawn: the history of the specs was rewritten"
             kept += f"; `reconciler reconcile --accept-history {error.revision[:7]}` accepts it"
-        self.recorder.emit_once("rejected", events.SPEC_REJECTED, f"{error.revision[:7]}: {error}{kept}")
+        details = {"commit": error.revision} if error.revision else {}
+        self.recorder.emit_once(
+            "rejected", events.SPEC_REJECTED, f"{error.revision[:7]}: {error}{kept}", details=details
+        )
 
     # -- the stored revision
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.controller.controller import Controller
+from reconciler.notifications.commit_notifier import CommitNotifier
 from reconciler.notifications.notifier import Notifier, Tally
 from reconciler.rollout.engine import Phase
 from reconciler.store.lease import Lease
@@ -35,7 +36,9 @@ class ControllerStatus:
     """Messages of that queue, by what became of them."""
 
 
-def of(loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier] = ()) -> ControllerStatus:
+def of(
+    loop: Controller, lease: Lease | None = None, notifiers: Iterable[Notifier | CommitNotifier] = ()
+) -> ControllerStatus:
     """Safe to call from any thread: mutable state is copied first, and copying a dict is atomic."""
     active = loop.revisions.active
     results, source = dict(loop.queue.results), loop.feed.source

@@ -27,7 +27,7 @@ from reconciler.local.owned import CONSTRAINT_ERRORS, OWNED, SHARED
 from reconciler.local.ports import LoadBalancing, TargetProbe, TaskRunner
 from reconciler.local.refusal import LostAnswer, Refusal
 from reconciler.local.reports import Reports
-from reconciler.local.rest import MOVED_BY_TASKS, STEADY
+from reconciler.local.rest import MOVED_BY_TASKS, MOVED_BY_TIME, STEADY
 from reconciler.local.stale import StaleReads
 from reconciler.local.timings import Timings
 from reconciler.local.wire import Call, Request, Response
@@ -201,6 +201,7 @@ class LaptopAws:
         """Moves with whatever may change what the read answers, faults of reads apart."""
         with self._lock:
             self._run()
+            self._changes += operation in MOVED_BY_TIME
             steady = service in STEADY and operation not in MOVED_BY_TASKS
             return self.regions.changes if steady else self._changes
 

@@ -157,7 +157,10 @@ class Caller:
 
 @dataclass(slots=True)
 class Laptop:
-    """An AWS emulator on a manual clock with scripted ports, and a session that talks to it."""
+    """An AWS emulator on a manual clock with scripted ports, and a session that talks to it.
+
+    Receiving from an empty queue with a wait time lets that time pass, or the part until a message arrives.
+    """
 
     aws: LaptopAws
     clock: ManualClock

@@ -90,6 +90,8 @@ MOVED_BY_TASKS = frozenset(
     {"DescribeNetworkInterfaces", "DescribeSubnets", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"}
 )
 """Reads of the `STEADY` services that show network interfaces, free addresses and logs of tasks."""
+MOVED_BY_TIME = frozenset({"LookupEvents"})
+"""Reads whose answers change without anything that is due."""
 
 
 @dataclass(slots=True)

@@ -213,7 +213,8 @@ class Plan:
     `unsettled`: resources that match the specs but are not ready, such as a service that is rolling out. `failed`:
     tasks that failed, and run again only on request. `names`: addresses by id. `allowed`: the guard's limits and what
     the user has allowed in advance, as they were when the plan was made. `new_attempts`: services whose version has
-    failed, or may fail, by what the specs declare otherwise now, and is tried again.
+    failed, or may fail, by what the specs declare otherwise now, and is tried again. `only`: the addresses to
+    which the plan is restricted, if it is, and `left_out` what it does not do for that reason.
     """
 
     stack: str
@@ -229,6 +230,8 @@ class Plan:
     unchanged: int = 0
     allowed: tuple[str, ...] = ()
     new_attempts: tuple[Address, ...] = ()
+    only: frozenset[Address] | None = None
+    left_out: tuple[Action, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.actions)

@@ -129,7 +129,7 @@ class Message:
 def notice_of(entry: Event, stack: str) -> Message | None:
     """None for an event that is not sent."""
     title = TITLES.get(entry.name)
-    details = {key: _clean(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
+    details = {key: cleaned(_one_line(entry.details[key])) for key in DETAILS if entry.details.get(key)}
     if title is None:
         return None
     if entry.name == events.ROLLOUT_PHASE:
@@ -139,12 +139,12 @@ def notice_of(entry: Event, stack: str) -> Message | None:
     return Message(
         uuid.uuid4().hex,
         entry.at.isoformat(timespec="seconds"),
-        _clean(stack),
+        cleaned(stack),
         entry.name,
         title,
-        _clean(entry.address),
-        _clean(entry.message),
-        _clean(entry.revision),
+        cleaned(entry.address),
+        cleaned(entry.message),
+        cleaned(entry.revision),
         details,
         _next(entry.name, _service(entry.address), details),
     )
@@ -185,7 +185,7 @@ def _one_line(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
     """One line, with secrets masked, without control and direction characters."""
     words = " ".join(masked(text).split())
     shown = "".join(char for char in words if not hidden(char))

@@ -32,6 +32,7 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.log import log
 from reconciler.model.event import Event
 from reconciler.model.resource import ServiceApi
+from reconciler.notifications.delivery import Undelivered
 from reconciler.notifications.message import Message, notice_of
 from reconciler.notifications.webhook_client import Answered, Place, Unreachable, place_of, post
 
@@ -55,15 +56,6 @@ BLOCK: Final = 3000
 
 _REPEATS = frozenset({events.DRIFT_FOUND, events.DRIFT_REPAIRED})
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
-
-
-class Undelivered(Exception):
-    """`again`: another attempt may succeed, after `pause` seconds if given. The message contains no URL."""
-
-    def __init__(self, because: str, *, again: bool, pause: float | None = None) -> None:
-        super().__init__(because)
-        self.again = again
-        self.pause = pause
 
 
 class Target(Protocol):
@@ -166,7 +158,10 @@ def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str
             assert transport is not None
             return Topic(rest, transport)
         case _:
-            raise errors.SpecInvalid("a notification target is slack:https://…, webhook:https://… or sns:arn:…")
+            raise errors.SpecInvalid(
+                "a notification target is slack:https://…, webhook:https://…, sns:arn:…, github:OWNER/REPO or "
+                "gitlab:GROUP/PROJECT"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Webhook client: one POST to a configured https URL, bounded in time, and never to a metadata service.
+"""Webhook client: one request to a configured https URL, bounded in time, and never to a metadata service.
 
-Such a URL contains a secret, so it appears in no message, log or `repr`. The name is resolved once, every address is
-checked, and the connection goes to the checked address. Redirects are not followed, and nothing of the response is kept
-but its status and Retry-After.
+The URL of a webhook contains a secret, so it appears in no message, log or `repr`. The name is resolved once, every
+address is checked, and the connection goes to the checked address. Redirects are not followed. Of the response to a
+webhook nothing is kept but its status and Retry-After; an API, whose secret is in a header, is read up to a limit.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Final, TypeAlias
@@ -26,6 +26,8 @@ from reconciler.exchange import Bounded, Exceeded, Exchange, resolved
 SECONDS: Final = 5.0
 """Time limit once the name is resolved: connect, TLS, send, and the head of the response."""
 LARGEST_HEAD: Final = 8 * 1024
+LARGEST_BODY: Final = 1024 * 1024
+"""Limit for the whole response of an API."""
 _PART: Final = 4096
 LONGEST_PAUSE: Final = 60.0
 """Upper limit for Retry-After."""
@@ -60,6 +62,15 @@ class Answered:
 
     status: int
     pause: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Response of an API; the names of `headers` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Unreachable(Exception):
@@ -111,20 +122,39 @@ def forbidden(address: IP) -> str:
 
 def post(place: Place, body: bytes, headers: Mapping[str, str]) -> Answered:
     """One attempt. Raises `Unreachable`."""
-    fields = {
+    with _exchange(place, LARGEST_HEAD + _PART) as connection:
+        connection.request("POST", place.target, body, _fields(place, headers))
+        return _answer(connection.sock)
+
+
+def ask(method: str, place: Place, body: bytes | None, headers: Mapping[str, str]) -> Response:
+    """One request to an API. Raises `Unreachable`."""
+    with _exchange(place, LARGEST_HEAD + LARGEST_BODY) as connection:
+        connection.request(method, place.target, body, _fields(place, headers))
+        response = connection.getresponse()
+        named = {name.lower(): text for name, text in response.headers.items()}
+        return Response(response.status, named, response.data)
+
+
+def _fields(place: Place, headers: Mapping[str, str]) -> dict[str, str]:
+    return {
         "Host": place.authority,
         "User-Agent": f"reconciler/{__version__}",
         "Content-Type": "application/json",
         "Connection": "close",
         **headers,
     }
+
+
+@contextmanager
+def _exchange(place: Place, most: int) -> Iterator[HTTPConnection]:
+    """A connection for one request and its response of at most so many bytes. Raises `Unreachable`."""
     try:
         with (
-            Exchange(SECONDS, LARGEST_HEAD + _PART) as exchange,
+            Exchange(SECONDS, most) as exchange,
             closing(_connected(place, _addresses(place), exchange)) as connection,
         ):
-            connection.request("POST", place.target, body, fields)
-            return _answer(connection.sock)
+            yield connection
     except Exceeded as error:
         raise Unreachable(str(error)) from None
     except ssl.SSLCertVerificationError as error:

@@ -1,6 +1,7 @@
 """Plan filters: which actions of a plan are executed now, and what happens to the others.
 
-    planner ─► drift policy ─► deferral ─► tasks first ─► read-only ─► agreement ─► suspension and guard ─► order
+    planner ─► drift policy ─► deferral ─► tasks first ─► read-only ─► selection ─► agreement
+            ─► suspension and guard ─► order
 
 Every command that plans uses all of them, so that `diff` shows what `apply` and `run` do. Ownership comes before: the
 planner refuses resources with the tags of another stack, and the client checks each write once more. A filter is a pure
@@ -20,6 +21,7 @@ from reconciler.model.ownership import TagChange
 from reconciler.model.plan import Action, DeferralCode, Deferred, Plan, Refusal, RefusalCode, Verb
 from reconciler.model.resource import Address, Desired
 from reconciler.model.type_registry import ResourceTypes
+from reconciler.reconcile import selection
 from reconciler.reconcile.deferral import deferral
 from reconciler.reconcile.drift import Drift, DriftPolicy, DriftRule
 from reconciler.reconcile.engine_changes import refused
@@ -39,7 +41,7 @@ class Context:
 
     `agreed` is the approved plan, and `written` the signatures of the actions executed since; None if no approval is
     needed. `suspended_by` is who suspended the stack, `unreadable` why its requests cannot be read. `leaving`: the
-    whole stack is to be deleted.
+    whole stack is to be deleted. `only` are the patterns of what is to be done, if not all of it is.
     """
 
     world: ObservedState
@@ -55,6 +57,7 @@ class Context:
     suspended_by: str = ""
     unreadable: str = ""
     leaving: bool = False
+    only: tuple[str, ...] = ()
 
 
 def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
@@ -65,7 +68,8 @@ def filtered(draft: Plan, context: Context) -> tuple[Plan, tuple[Drift, ...]]:
         plan = deferral(plan, context.world, context.desired, context.kinds, context.deliveries)
         plan = tasks_first(plan, context.world, context.desired, context.kinds, context.deliveries)
     plan = read_only(plan, context.world, context.deliveries, leaving=context.leaving)
-    plan = limits(agreement(plan, context), context)
+    plan = selection.narrowed(plan, context)
+    plan = selection.concerned(limits(agreement(plan, context), context))
     return ordering.ordered(plan, context.desired.values(), context.kinds), drifts
 
 

@@ -33,7 +33,8 @@ from reconciler.rollout.spec import RolloutSpec
 class DesiredState:
     """The desired state of a stack. `leaving`: everything is to be deleted, and `desired` only says where to look.
 
-    `deliveries` are the services to roll out once their dependencies exist. `rules` are the drift rules.
+    `deliveries` are the services to roll out once their dependencies exist. `rules` are the drift rules. `only`: the
+    patterns of what is to be done, if not all of it is (reconcile/selection.py).
     """
 
     place: StackId
@@ -43,6 +44,7 @@ class DesiredState:
     leaving: bool = False
     deliveries: tuple[RolloutSpec, ...] = ()
     rules: tuple[DriftRule, ...] = ()
+    only: tuple[str, ...] = ()
 
     def current(self, world: ObservedState) -> DesiredState:
         """What is wanted of it while just what is in `world` exists."""
@@ -95,7 +97,7 @@ def planned(
     wanted, world = held_counts.with_held(declared, world, at), held_counts.with_limits(declared, world)
     context = Context(
         world, wanted, kinds, desired_state.deliveries, desired_state.guard, desired_state.rules,
-        leaving=desired_state.leaving,
+        leaving=desired_state.leaving, only=desired_state.only,
         **{"suspended_by": tags.suspended, "unreadable": tags.unreadable, **known},
     )  # fmt: skip
     serving = _serving(desired_state.deliveries, world, kinds)
@@ -112,11 +114,13 @@ def planned(
 
 def _allowed(desired_state: DesiredState) -> tuple[str, ...]:
     guard, consent = desired_state.guard, desired_state.consent
+    only = [f"only {pattern}" for pattern in sorted(set(desired_state.only))]
     return (
         f"max-delete {guard.max_delete}",
         f"max-delete-percent {guard.max_delete_percent}",
         f"delete-images {consent.delete_images}",
         *(f"replace {address}" for address in sorted(map(str, consent.replace))),
+        *only,
     )
 
 

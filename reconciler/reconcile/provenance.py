@@ -12,11 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.plan import Action, Plan
+from reconciler.model.resource import Calls, ServiceApi
 from reconciler.model.tagging import unescaped, with_text
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.resources.task_definition import AUDIT, COMMIT
 from reconciler.rollout.requests import ANY, Request, intent_of
 from reconciler.store.audit_trail import AuditEntry
+
+ecs = ServiceApi("ecs")
 
 
 def with_commit(plan: Plan, kinds: ResourceTypes, commit: str, subject: str) -> Plan:
@@ -38,6 +41,12 @@ def commit_of(tags: Mapping[str, str]) -> tuple[str, str]:
     """The commit and the start of its subject; both empty where a revision does not say."""
     commit, _, subject = tags.get(COMMIT, "").partition(" ")
     return commit, unescaped(subject)
+
+
+def read_commit(revision: str) -> Calls[str]:
+    """The commit of a revision, `family:number`. Raises `errors.AwsError`."""
+    answer = yield ecs.describe_task_definition(taskDefinition=revision, include=["TAGS"])
+    return commit_of({tag["key"]: tag.get("value", "") for tag in answer.get("tags") or ()})[0]
 
 
 def audit_tag(entry: AuditEntry, tags: Mapping[str, str]) -> dict[str, str]:

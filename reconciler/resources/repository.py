@@ -195,8 +195,7 @@ class Repository(ResourceType[RepositorySpec]):
         except errors.Gone:
             return
         except errors.Protected as refusal:
-            answer = yield ecr.list_images(repositoryName=old.id)
-            count = len({image["imageDigest"] for image in answer["imageIds"]})
+            count = yield from _images(old.id)
             raise errors.Protected(
                 f"the repository {old.id} still holds {count} image{'s' * (count != 1)}, which would be lost with it",
                 call=refusal.call,
@@ -210,6 +209,22 @@ class Repository(ResourceType[RepositorySpec]):
             yield ecr.untag_resource(resourceArn=old.facts["arn"], tagKeys=names)
         if put:
             yield ecr.tag_resource(resourceArn=old.facts["arn"], tags=_tags.pairs(put))
+
+
+def held_images(ids: Iterable[str]) -> Calls[dict[str, int]]:
+    """How many images are in each repository that would not be deleted because of them."""
+    found = {}
+    for id in ids:
+        try:
+            found[id] = yield from _images(id)
+        except errors.Gone:
+            continue
+    return {id: count for id, count in found.items() if count}
+
+
+def _images(id: str) -> Calls[int]:
+    answer = yield ecr.list_images(repositoryName=id)
+    return len({image["imageDigest"] for image in answer["imageIds"]})
 
 
 def _has_lifecycle(spec: RepositorySpec, tags: Mapping[str, str]) -> bool:

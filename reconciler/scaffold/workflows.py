@@ -38,6 +38,7 @@ jobs:
       - uses: actions/checkout@v4
         with:
           persist-credentials: false
+          fetch-depth: 0   # to tell drift from what the pull request changes
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
@@ -49,6 +50,7 @@ jobs:
       - uses: OWNER/reconciler@COMMIT
         with:
           folder: $folder
+          base: $${{ github.event.pull_request.base.sha }}   # what is merged was applied
 
   apply:
     if: github.event_name == 'push'
@@ -99,13 +101,15 @@ _GITLAB: Final = Template("""\
 
 $name-plan:
   extends: .$name-reconciler
+  variables:
+    GIT_DEPTH: 0   # to tell drift from what the merge request changes
   rules:
     - if: $$CI_PIPELINE_SOURCE == "merge_request_event"
       changes: ["$folder/**/*"]
   script:
     - reconciler validate $folder
     - export AWS_ROLE_ARN="$$PLAN_ROLE"
-    - code=0; reconciler diff -o markdown $folder > plan.md || code=$$?
+    - code=0; reconciler diff -o markdown --base "$$CI_MERGE_REQUEST_DIFF_BASE_SHA" $folder > plan.md || code=$$?
     - cat plan.md
     - |
       if [ -n "$${COMMENT_TOKEN:-}" ]; then

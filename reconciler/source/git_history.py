@@ -7,6 +7,7 @@ from typing import Final
 
 from dulwich.errors import NotGitRepository
 from dulwich.objects import Commit
+from dulwich.objectspec import parse_commit
 from dulwich.repo import Repo
 
 from reconciler import errors
@@ -34,6 +35,19 @@ def committed(folder: Path) -> Revision | None:
             found, _ = discovery.read(folder)
             same = {one.relative: one.data for one in reader.sources} == {one.relative: one.data for one in found}
             return revision_of(commit) if same else None
+    except (NotGitRepository, OSError, *NONSENSE, errors.RevisionRejected, errors.SourceUnreachable):
+        return None
+
+
+def at(folder: Path, commit: str) -> Fetched | None:
+    """`folder` as of a commit, by its id or the name of a branch or tag; None if the repository does not have it."""
+    place = folder.resolve()
+    try:
+        with Repo.discover(str(place)) as repository:
+            found = parse_commit(repository, commit)
+            reader = Reader(repository.object_store.__getitem__, shown_folder(folder))
+            reader.read(found.tree, _path(place, repository))
+            return Fetched(revision_of(found), tuple(reader.sources), tuple(reader.findings), shown_folder(folder))
     except (NotGitRepository, OSError, *NONSENSE, errors.RevisionRejected, errors.SourceUnreachable):
         return None
 

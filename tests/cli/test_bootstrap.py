@@ -163,6 +163,19 @@ def test_webhooks_are_passed_by_reference_and_topics_by_name(out: Path) -> None:
     assert container["command"][-2:] == ["--notify", f"sns:{topic}"]
 
 
+def test_commit_statuses_get_their_token_from_a_secret(out: Path) -> None:
+    """The repository is no secret and is in the command; without the token nothing could be sent."""
+    ran = bootstrap("--out", out, "--notify", "github:ana/shop")
+    assert (ran.code, "--github-token" in ran.err, out.exists()) == (Exit.USAGE, True, False)
+    link = "https://grafana.example.com/d?v={service}"
+    secret = "secretsmanager:my-app/github-token"
+    ran = bootstrap("--out", out, "--notify", "github:ana/shop", "--github-token", secret, "--notify-link", link)
+    assert ran.code == 0, ran.err
+    (container,) = documents(out)["Service"]["task"]["containers"].values()
+    assert container["secrets"] == {"RECONCILER_GITHUB_TOKEN": secret}
+    assert container["command"][-4:] == ["--notify", "github:ana/shop", "--notify-link", link]
+
+
 def test_what_is_there_already_is_used(out: Path) -> None:
     """A cluster, subnets and groups by their names in AWS; then nothing of the sort is made."""
     ran = bootstrap(

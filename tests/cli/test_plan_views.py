@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reconciler.cli.applied_specs import Applied
 from reconciler.cli.output.plan_github import plan_github
 from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
@@ -13,13 +14,27 @@ from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import LONGEST, SENSITIVE, sides
 from reconciler.model.diff import Change
-from reconciler.model.plan import Action, DeferralCode, Deferred, Note, Plan, Verb
-from reconciler.model.resource import Address
+from reconciler.model.plan import (
+    Action,
+    Consequence,
+    DeferralCode,
+    Deferred,
+    Note,
+    Plan,
+    Refusal,
+    RefusalCode,
+    Verb,
+)
+from reconciler.model.resource import Address, Desired
+from reconciler.reconcile.origins import Origin, Origins
+from reconciler.resources.cluster import ClusterSpec
 from reconciler.rollout.engine import Phase, RolloutStep
+from reconciler.rollout.forecast import Forecast, Part
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 from reconciler.rollout.release import Version
 from reconciler.rollout.state import ObservedService, TaskSet
 from reconciler.rollout.stored_state import StoredState
+from reconciler.source.base import Revision
 
 SERVICE = Address("service", "web")
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -165,3 +180,45 @@ def test_two_sides_that_differ_read_differently(old: object, new: object) -> Non
     assert before is not None
     assert len(before) <= LONGEST + 2
     assert sides(Change(("value",), old, new, secret=True), {}) == (SENSITIVE, SENSITIVE)
+
+
+def test_the_first_screen_of_a_comment_is_the_answer() -> None:
+    """What, where, risk and minutes, the riskiest first; what is not of this change, and the plan, are folded."""
+    count, image = Change(("desired_count",), 1, 2), Change(("containers", "web", "image"), "a", "b")
+    web = Desired(SERVICE, ClusterSpec(name="web"), where="specs/web.yaml:3")
+    update = Action(Verb.UPDATE, SERVICE, "it differs", (count, image), consequence=Consequence.NEW_TASKS, new=web)
+    delete = Action(Verb.DELETE, Address("alarm", "old"), "not in the specs", consequence=Consequence.DESTROY)
+    drift = Action(Verb.UPDATE, Address("vpc", "main"), "it differs", consequence=Consequence.IN_PLACE)
+    forecast = Forecast(((Part.START, timedelta(seconds=200)), (Part.PROMOTION, timedelta(hours=2))))
+    preview = RolloutPreview(SERVICE, Outlook.NEW, way="blue/green", forecast=forecast)
+    found = Origins(
+        Revision("4f1c2ab" + "0" * 33),
+        {SERVICE: frozenset({Origin.SPECS}), delete.address: frozenset({Origin.SPECS}),
+         drift.address: frozenset({Origin.DRIFT})},
+        {drift.address: ("tags.team",)},
+    )  # fmt: skip
+    comment = plan_markdown(Plan("shop", (update, delete, drift)), "shop", (preview,), "", Applied(found))
+    first, _, folded = comment.partition("<details")
+    assert first.splitlines() == [
+        "### `reconciler` · shop",
+        "",
+        f"{counts(Plan('shop', (update, delete, drift)), Look(), (preview,))}",
+        "",
+        "|  | what | where | risk | minutes |",
+        "| --- | --- | --- | --- | --- |",
+        "| `-` | `alarm/old` |  | **deleted** |  |",
+        "| `~` | `service/web`: `desired_count`, `containers.web.image` | `specs/web.yaml:3` | new tasks |"
+        " 3, and 120 for promotion |",
+        "",
+    ]
+    assert "<summary>Not from this change: 1 resource, as of 4f1c2ab</summary>" in folded
+    assert "| `vpc/main` | drift: the specs have not changed since 4f1c2ab, the account has |" in folded
+    assert " open>" not in comment
+
+
+def test_a_comment_says_first_why_a_plan_is_blocked() -> None:
+    """As code, which calls nobody."""
+    refusal = Refusal(RefusalCode.GUARD, None, "it deletes @team's | 12 `things`")
+    comment = plan_markdown(Plan("shop", refusals=(refusal,)), "shop", applied=Applied(because="abc is not here"))
+    assert "**Blocked** (guard): `it deletes @team's ¦ 12 'things'`" in comment.partition("<details")[0]
+    assert "Drift and changes of the specs are not distinguished: abc is not here." in comment

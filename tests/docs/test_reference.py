@@ -128,8 +128,14 @@ OF_OUR_OWN = frozenset(
     {
         "aws.response_cache.LARGEST",  # files that we wrote
         "aws.response_cache.MOST",
+        "controller.commit_reporter.MOST",
         "controller.revisions.MOST_TOLD",
         "controller.schedule.MOST_DOUBLINGS",
+        "notifications.commit_notifier.LONGEST_PAUSE",
+        "notifications.commit_notifier.MOST_REMEMBERED",
+        "notifications.forge.MOST_COMMITS",
+        "notifications.forge_api.LONGEST_PAUSE",
+        "notifications.forge_api.LONGEST_REASON",
         "notifications.message.LONGEST",
         "notifications.notifier.MOST_REMEMBERED",
         "notifications.webhook_client.LONGEST_PAUSE",

@@ -16,9 +16,9 @@ from itertools import count
 import pytest
 
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.rollout_text import WORDS
 from reconciler.rollout import state_tags
 from reconciler.rollout.engine import Phase
+from reconciler.rollout.phase_text import WORDS
 from reconciler.rollout.stored_state import Deadline, DeadlineKind
 from tests.harness.emulator import PATIENCE, SERVICE, Desk, Going, Typed, load, local_session
 

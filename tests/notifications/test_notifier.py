@@ -27,6 +27,7 @@ from reconciler.clock import ManualClock
 from reconciler.model.event import Event
 from reconciler.model.resource import Call
 from reconciler.notifications import message, webhook_client
+from reconciler.notifications.delivery import Undelivered
 from reconciler.notifications.message import Message, notice_of
 from reconciler.notifications.notifier import (
     ATTEMPTS,
@@ -36,7 +37,6 @@ from reconciler.notifications.notifier import (
     TARGETS,
     Notifier,
     Slack,
-    Undelivered,
     Webhook,
     from_environment,
     parse,

@@ -68,6 +68,7 @@ class Runner:
             "FOLDER": "specs",
             "ENVIRONMENT": "",
             "REGION": "",
+            "BASE": "",
             "DIFF": "auto",
         }
         return subprocess.run(

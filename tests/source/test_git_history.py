@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dulwich import porcelain
 
-from reconciler.source.git_history import committed, last_valid
+from reconciler.source.git_history import at, committed, last_valid
 
 STACK = "kind: Stack\nname: shop\nregion: us-west-2\n"
 
@@ -50,3 +50,22 @@ def test_specs_may_be_in_any_folder_of_the_repository(tmp_path: Path, name: str)
     known = last_valid(folder, None)
     assert known is not None
     assert known.revision.id == found.commit
+
+
+def test_specs_are_read_as_of_a_commit(tmp_path: Path) -> None:
+    """By its id or a name of it, whatever is in the folder now; a commit that is not there gives nothing."""
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    assert at(folder, "HEAD") is None  # no repository
+    with closing(porcelain.init(str(tmp_path))) as repository:
+        ids = []
+        for name in ("shop", "store"):
+            (folder / "stack.yaml").write_text(STACK.replace("shop", name))
+            porcelain.add(repository, [str(folder / "stack.yaml")])
+            ids.append(porcelain.commit(repository, b"x", author=b"ana <a@x>", committer=b"ana <a@x>", sign=False))
+    first, second = (at(folder, text) for text in (ids[0].decode(), "HEAD"))
+    assert first is not None
+    assert second is not None
+    assert first.revision.id == ids[0].decode()
+    assert [fetched.specs().stack_id for fetched in (first, second)] == ["shop", "store"]
+    assert (at(folder, "a" * 40), at(folder, "no-such-branch")) == (None, None)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.cli.plan_file import PlanFile
 
 
-_CONSENT = ("allow_replace", "max_delete")
+_CONSENT = ("allow_replace", "max_delete", "only")
 
 
 def _plan_file(function: Callable[..., int]) -> Callable[..., int]:
@@ -56,13 +56,22 @@ def _plan_file(function: Callable[..., int]) -> Callable[..., int]:
     metavar="SECONDS",
     help="Time limit for the changes, and then for rollouts; 0: one pass, without waiting.",
 )
+@options.only
 @options.consent
 @_plan_file
 @with_stack
 def apply(
-    stack: Stack, approved: PlanFile | None, output: str, auto_approve: bool, wait: bool, timeout: float | None
+    stack: Stack,
+    approved: PlanFile | None,
+    output: str,
+    auto_approve: bool,
+    wait: bool,
+    timeout: float | None,
+    only: tuple[str, ...],
 ) -> int:
     """Create, update and delete AWS resources to match the specs.
+
+    With --only, just the named resources and what they need; what is left out is listed.
 
     FOLDER may also be a plan file written by `diff --out`: exactly that plan is applied, or nothing.
 
@@ -73,33 +82,45 @@ def apply(
     Nothing is started before its image has been pushed: without --wait the rest is made, and the images to push are
     named. --wait waits 15 minutes for them and two minutes for one-off tasks to end, or as long as --timeout says.
     """
-    from reconciler.cli import plan_file
+    from reconciler.cli import plan_file, selection
+    from reconciler.cli.consent import Proposal, Question, carry_out
     from reconciler.cli.examination import examined_cheaply
-    from reconciler.cli.execute import confirm, execute, unchanged
-    from reconciler.cli.lease import held
+    from reconciler.cli.execute import execute, unchanged
     from reconciler.cli.output.findings_text import findings_text
     from reconciler.cli.output.plan_text import effective, plan_text
     from reconciler.cli.rollout_session import open_rollouts, reporting_controller
     from reconciler.rollout_driver.preview import with_attempts
 
     look = stack.err_look
-    with held(stack, "apply"):
-        controller = reporting_controller(stack)
+    selection.select(stack, only)
+    controller = reporting_controller(stack)
+
+    def propose() -> Proposal:
         report = controller.look()
-        previews = open_rollouts(stack, report.world).previews()
+        selection.check(stack, report.world)
+        previews = selection.shown(open_rollouts(stack, report.world).previews(), report.plan)
         plan = with_attempts(report.plan, previews)
         if approved is not None:
             plan_file.verify(approved, stack, plan)
-        say(look.paint(stack.banner, "bold") + "\n", look, err=True)
-        say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
-        if findings := examined_cheaply(stack, plan, report.world, previews):
-            say("\n" + findings_text(findings, look), look, err=True, nl=False)
+
+        def show() -> None:
+            say(look.paint(stack.banner, "bold") + "\n", look, err=True)
+            say(plan_text(plan, look, previews, verbose=stack.verbose), look, err=True)
+            if findings := examined_cheaply(stack, plan, report.world, previews):
+                say("\n" + findings_text(findings, look), look, err=True, nl=False)
+
         rolling = any(preview.shown if wait else preview.pending or preview.due for preview in previews)
         rolling = rolling or any(one.seen is not None and one.seen.marks.unreadable for one in previews)
-        if plan.refusals or not (plan.actions or plan.waiting or plan.deferred or plan.failed or rolling):
-            return unchanged(stack, plan, output)
-        due = any(preview.due for preview in previews) or plan.new_attempts
-        changing = effective(plan, previews) or plan.deferred or due
-        if approved is None and changing and not auto_approve:
-            confirm("Apply these changes? Type 'yes' to confirm", "yes", output, look)
-        return execute(stack, controller, plan, output=output, timeout=timeout, wait=wait)
+        due = not plan.refusals and bool(plan.actions or plan.waiting or plan.deferred or plan.failed or rolling)
+        attempts = any(preview.due for preview in previews) or plan.new_attempts
+        changing = bool(effective(plan, previews) or plan.deferred or attempts)
+        return Proposal(plan, show, due, asks=changing and approved is None)
+
+    return carry_out(
+        stack,
+        "apply",
+        propose,
+        Question("Apply these changes? Type 'yes' to confirm", "yes", output, auto_approve),
+        execute=lambda plan: execute(stack, controller, plan, output=output, timeout=timeout, wait=wait),
+        unchanged=lambda plan: unchanged(stack, plan, output),
+    )

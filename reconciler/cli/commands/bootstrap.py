@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 @click.option("--git-token", metavar="SECRET", help="Git password: ssm:/path or secretsmanager:name.")
 @click.option("--webhook-secret", metavar="SECRET", help="Signing key of webhooks: ssm:/path or secretsmanager:name.")
 @options.notify
+@options.notify_link
+@click.option("--github-token", metavar="SECRET", help="Token for github targets: ssm:/path or secretsmanager:name.")
+@click.option("--gitlab-token", metavar="SECRET", help="Token for gitlab targets: ssm:/path or secretsmanager:name.")
 @click.option("--notify-secret", metavar="SECRET", help="Targets slack:URL and webhook:URL, separated by spaces: "
               "ssm:/path or secretsmanager:name.")  # fmt: skip
 @click.option(
@@ -112,6 +115,7 @@ def bootstrap(
 def _operator(specs: Specs, environment: str | None, inside: bool, settings: dict[str, Any]) -> Operator:
     from reconciler.cli.commands.iam_policy import partition_of
     from reconciler.cli.operator_specs import Operator, account_of
+    from reconciler.notifications.commit_notifier import FORGES
     from reconciler.spec.naming import Naming
 
     stack = specs.stack
@@ -129,15 +133,20 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
     if cluster is not None and not cluster.startswith("arn:"):
         cluster = f"arn:{partition_of(stack.region)}:ecs:{stack.region}:{account}:cluster/{cluster}"
     for target in settings["notify"]:
-        if not target.startswith("sns:"):
+        kind = target.partition(":")[0]
+        if kind in FORGES and not settings[f"{kind}_token"]:
+            raise click.UsageError(f"a {kind} target needs --{kind}-token, the secret with its token")
+        if kind not in ("sns", *FORGES):
             raise click.UsageError(
-                f"the URL of a {target.partition(':')[0]} target is a secret, and the specs are committed. Store the "
+                f"the URL of a {kind} target is a secret, and the specs are committed. Store the "
                 "whole target in SSM or Secrets Manager, for example with `aws ssm put-parameter --type SecureString "
                 f"--name /{name}/notify --value …`, and pass --notify-secret ssm:/{name}/notify"
             )
     secrets = {
         "RECONCILER_GIT_TOKEN": settings["git_token"],
         "RECONCILER_WEBHOOK_SECRET": settings["webhook_secret"],
+        "RECONCILER_GITHUB_TOKEN": settings["github_token"],
+        "RECONCILER_GITLAB_TOKEN": settings["gitlab_token"],
         "RECONCILER_NOTIFY": settings["notify_secret"],
     }
     return Operator(
@@ -156,6 +165,7 @@ def _operator(specs: Specs, environment: str | None, inside: bool, settings: dic
         zone=settings["zone"],
         secrets={key: value for key, value in secrets.items() if value},
         notify=settings["notify"],
+        notify_link=settings["notify_link"],
         inside=inside,
         renamed=inside and specs.naming != Naming(),
     )

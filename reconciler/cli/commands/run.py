@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.controller.event_feed import EventSource
     from reconciler.controller.event_listener import EventListener
     from reconciler.controller.status import ControllerStatus
-    from reconciler.notifications.notifier import Notifier
+    from reconciler.notifications.targets import Targets
     from reconciler.reconcile.result import PassResult
     from reconciler.rollout.release import RolloutTarget
     from reconciler.rollout.spec import RolloutSpec
@@ -61,6 +61,7 @@ NOTIFIED_SECONDS = 2.0
 )
 @click.option("--listen", metavar="HOST:PORT", help="Serve /healthz, /readyz and /metrics.")
 @options.notify
+@options.notify_link
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else JSON.")
 @options.store
 @options.aws
@@ -76,6 +77,7 @@ def run(
     interval: float,
     listen: str | None,
     notify: tuple[str, ...],
+    notify_link: str,
     output: str | None,
     verbose: int,
     color: str,
@@ -110,7 +112,9 @@ def run(
                 folder, source, where, poll=poll, any_history=any_history, signers=allowed_signers, ready=wake.set
             )
         )
-        process = ControllerProcess(found, environment, where, interval, notify, look, level, stop, cut, wake, ends)
+        process = ControllerProcess(
+            found, environment, where, interval, notify, notify_link, look, level, stop, cut, wake, ends
+        )
         if listen is not None:
             inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
 
@@ -152,6 +156,7 @@ class ControllerProcess:
     where: Where
     interval: float
     notify: tuple[str, ...]
+    notify_link: str
     look: Look | None
     level: int
     stop: threading.Event
@@ -220,7 +225,7 @@ class ControllerProcess:
         inside.callback(store.close)
         lease = Lease(store.records, holder("run"), SystemClock())
         logs.configure(self.level, stack=stack, region=identity.region, account=identity.account)
-        notifiers = self._notifiers(unfenced, stack, inside)
+        targets = self._targets(unfenced, stack, inside)
         accepted = AcceptedRevision(
             store.copies,
             self.environment,
@@ -230,9 +235,9 @@ class ControllerProcess:
         )
         report = LeaseReport(lambda: controller)
         listener = self._listener(signed_in, stack, inside)
-        controller = self._controller(specs, signed_in, notifiers, accepted, report.on_pass, store, listener)
+        controller = self._controller(specs, signed_in, targets, accepted, report.on_pass, store, listener)
         lease.report = report
-        self._status = lambda: status.of(controller, lease, notifiers)
+        self._status = lambda: status.of(controller, lease, targets.all)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
 
@@ -248,20 +253,20 @@ class ControllerProcess:
         )
         return inside.enter_context(listener)
 
-    def _notifiers(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> list[Notifier]:
-        from reconciler.notifications import notifier
+    def _targets(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> Targets:
+        from reconciler.notifications import targets
+        from reconciler.source.directory import Directory
 
-        texts = (*self.notify, *notifier.from_environment())
-        found = [notifier.Notifier(notifier.parse(text, unfenced), stack=stack) for text in texts]
-        for one in found:
-            inside.callback(one.close, NOTIFIED_SECONDS / len(found))
+        in_git = not isinstance(self.source.inner, Directory)
+        found = targets.opened(self.notify, unfenced, stack, self.notify_link, in_git=in_git)
+        inside.callback(found.close, NOTIFIED_SECONDS)
         return found
 
     def _controller(
         self,
         specs: Specs,
         signed_in: SignedIn,
-        notifiers: Iterable[Notifier],
+        targets: Targets,
         accepted: AcceptedRevision,
         on_pass: Callable[[PassResult], None],
         store: Store,
@@ -270,6 +275,7 @@ class ControllerProcess:
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
+        from reconciler.controller.commit_reporter import CommitReporter
         from reconciler.controller.controller import Controller
         from reconciler.controller.events import EventRecorder
         from reconciler.controller.revisions import RevisionTracker
@@ -288,8 +294,10 @@ class ControllerProcess:
             self.health.beat()
             signed_in.gate.begin()
 
+        commits = CommitReporter(lambda: controller, targets.commits)
         shown = () if self.look is None else (printer(self.look),)
-        recorder = EventRecorder(signed_in.aws.clock, (*notifiers, *shown, self.health.on_entry, self.metrics.on_entry))
+        sinks = (*targets.events, commits.on_event, *shown, self.health.on_entry, self.metrics.on_entry)
+        recorder = EventRecorder(signed_in.aws.clock, sinks)
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
         controller = Controller(
             signed_in.aws,
@@ -297,7 +305,8 @@ class ControllerProcess:
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
-            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, stops.on_pass),
+            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, stops.on_pass, *commits.reports),
+            results=commits.results,
             begin=begin,
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,

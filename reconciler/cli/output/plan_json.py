@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -12,6 +12,9 @@ from reconciler.model.diff import ABSENT, Change, declared
 from reconciler.model.plan import Action, Deferred, Note, Plan, Refusal, Verb
 from reconciler.model.resource import Ref
 from reconciler.rollout.outlook import RolloutPreview
+
+if TYPE_CHECKING:
+    from reconciler.reconcile.origins import Origins
 
 FORMAT_VERSION = 1
 
@@ -34,6 +37,7 @@ def plan_document(plan: Plan, **about: Any) -> dict[str, Any]:
         "unsettled": [_note(note) for note in plan.unsettled],
         "failed": [_note(note) for note in plan.failed],
         "warnings": [_note(note) for note in plan.warnings],
+        "left_out": [{"verb": one.verb.value, "address": str(one.address)} for one in plan.left_out],
         "refusals": [refusal_document(refusal) for refusal in plan.refusals],
     }
 
@@ -56,6 +60,19 @@ def rollouts_document(previews: Iterable[RolloutPreview]) -> list[dict[str, Any]
         }
         for preview in previews
     ]
+
+
+def origins_document(origins: Origins | None) -> dict[str, Any] | None:
+    """Why the plan has each change, by the specs that were applied last; None if those are not known."""
+    if origins is None:
+        return None
+    return {
+        "applied": {"commit": origins.applied.commit, "subject": origins.applied.subject},
+        "actions": [
+            {"address": str(address), "origins": sorted(of), "drifted": list(origins.drifted.get(address, ()))}
+            for address, of in sorted(origins.of.items())
+        ],
+    }
 
 
 def dumps(document: Any) -> str:

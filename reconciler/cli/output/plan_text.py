@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
 from reconciler.rollout.outlook import Outlook, RolloutPreview
+
+if TYPE_CHECKING:
+    from reconciler.reconcile.origins import Origins
 
 SIGNS = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ROLL: "↷", Verb.ADOPT: "~"}
 COLORS = {
@@ -24,19 +28,34 @@ NAME_WIDTH = 44
 REMARK_WIDTH = 42
 
 
-def plan_text(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = (), *, verbose: int = 0) -> str:
-    """The whole plan, with `previews` of the rollouts. The last line is the summary."""
+def plan_text(
+    plan: Plan,
+    look: Look,
+    previews: Sequence[RolloutPreview] = (),
+    *,
+    verbose: int = 0,
+    origins: Origins | None = None,
+) -> str:
+    """The whole plan, with `previews` of the rollouts, and with what does not come from a change of the specs, if that
+    is known. The last line is the summary.
+    """
     lines: list[str] = []
     remaining = {preview.address: preview for preview in previews}
     for action in plan.actions:
         preview = remaining.pop(action.address, None)
         lines += _action(action, plan, look, verbose, preview)
+        if origins is not None and (elsewhere := elsewhere_text(action, origins)):
+            lines.append(look.paint(f"    {elsewhere}", "yellow"))
         lines.append("")
     for preview in remaining.values():
         if preview.shown:
             lines += [*_preview(preview, look), ""]
     if plan.deferred:
         lines += [*_deferred(plan, look), ""]
+    if plan.left_out:
+        lines.append(look.paint("Left out by --only:", "bold"))
+        lines += [look.paint(f"  {sign(action, look)} {action.address}", "dim") for action in plan.left_out]
+        lines.append("")
     for note in plan.waiting:
         lines.append(_note(look.sign("wait"), note, "waiting: "))
     for note in plan.failed:
@@ -67,7 +86,8 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         rollouts = _rollouts(previews)
         failed = f"; {len(plan.failed)} {_plural('task', len(plan.failed))} failed" if plan.failed else ""
         good = plan.unchanged - len(plan.failed)
-        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}."
+        left = f"; {len(plan.left_out)} {_plural('change', len(plan.left_out))} left out" if plan.left_out else ""
+        text = f"No changes. {good} {_plural('resource', good)} up to date{rollouts}{failed}{left}."
         return look.paint(text, "red" if failed else "yellow" if rollouts else "green")
     adopt, moves = plan.count(Verb.ADOPT), sum(action.only_moves for action in plan.actions)
     rolling = {a.address for a in actions if a.rolls or (a.verb is Verb.CREATE and a.address.kind == "service")}
@@ -86,6 +106,7 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
         f"{plan.count(Verb.DELETE)} to delete",
     ]
     deferred = f" {len(plan.deferred)} deferred." if plan.deferred else ""
+    deferred += f" {len(plan.left_out)} left out." if plan.left_out else ""
     blocked = f" {len(plan.refusals)} blocked." if plan.refusals else ""
     return look.paint(f"Plan: {', '.join(words)}.", "bold") + f"{deferred}{blocked}   digest {plan.digest[:7]}"
 
@@ -137,6 +158,21 @@ def remark(action: Action) -> str:
             return "tags differ from the specs"
         case _:
             return action.because
+
+
+def elsewhere_text(action: Action, origins: Origins) -> str:
+    """What of an action does not come from a change of the specs; "" if all of it does."""
+    short, drifted = origins.applied.short, origins.drifted.get(action.address, ())
+    found = sorted(origins.of.get(action.address, ()))
+    if "specs" in found:
+        return f"drift since {short} in {', '.join(drifted)}" if drifted else ""
+    texts = {
+        "drift": f"drift: the specs have not changed since {short}, the account has",
+        "rollout": f"the specs have not changed since {short}; the rollout of that version is not complete",
+        "release": f"the specs have not changed since {short}; the image was pushed again",
+        "earlier": f"left over: not in the specs of {short} either",
+    }
+    return texts[found[0]] if found else ""
 
 
 def _action(

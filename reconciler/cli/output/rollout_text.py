@@ -14,8 +14,9 @@ from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.version_table import color_of, version_table
 from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
-from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting, engines
+from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, TrafficShifter, Waiting
 from reconciler.rollout.forecast import Forecast
+from reconciler.rollout.phase_text import phase_text
 from reconciler.rollout.release import entrance
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
@@ -27,24 +28,6 @@ from reconciler.rollout_driver.targets import ServiceRollout
 
 BAR = 20
 ONE_DAY = timedelta(days=1)
-WORDS = {
-    Phase.IDLE: "stable",
-    Phase.PRE_DEPLOYMENT: "running the pre-deployment task",
-    Phase.INITIAL_DEPLOYMENT: "initial deployment",
-    Phase.SCALING_UP: "scaling up",
-    Phase.TESTING: "testing",
-    Phase.AWAITING_PROMOTION: "waiting for promotion",
-    Phase.SHIFTING: "shifting traffic",
-    Phase.VERIFYING: "monitoring",
-    Phase.BAKING: "baking (instant rollback available)",
-    Phase.TEARDOWN: "removing old tasks",
-    Phase.FAILED: "failed",
-    Phase.ROLLING_BACK: "rolling back",
-    Phase.ROLLED_BACK: "rolled back",
-    Phase.SUPERSEDED: "superseded",
-    Phase.BLOCKED: "blocked",
-    Phase.CHANGING_ENGINE: "changing the engine",
-}
 SIGNS = {
     RolloutHealth.HEALTHY: "ok",
     RolloutHealth.PROGRESSING: "roll",
@@ -85,7 +68,7 @@ PROMOTED = frozenset({Phase.VERIFYING, Phase.BAKING, Phase.TEARDOWN})
 
 def words_of(phase: Phase, spec: RolloutSpec) -> str:
     """The phase as text."""
-    return engines()[spec.policy.engine].phase_wording.get(phase, WORDS[phase])
+    return phase_text(phase, spec.policy.engine)
 
 
 def phrase(step: RolloutStep, spec: RolloutSpec) -> str:

@@ -18,7 +18,7 @@ from reconciler.local.wire import READING_METHODS, Call
 US_EAST: Final = "us-east-1"
 GLOBAL: Final = frozenset({"iam", "route53", "cloudfront"})
 """Services whose events are in us-east-1 only (CloudTrail User Guide, "Global service events")."""
-EVENT_SOURCES: Final = {"application-autoscaling": "autoscaling", "servicequotas": "servicequotas"}
+EVENT_SOURCES: Final = {"application-autoscaling": "autoscaling"}
 """The first part of `eventSource`, where it is not the signing name."""
 DATA_EVENTS: Final = {
     "cloudwatch": re.compile(r"(Put|Get)Metric(Data|Statistics)"),
@@ -28,16 +28,21 @@ DATA_EVENTS: Final = {
     "sqs": re.compile(r"(Send|Receive|Delete|ChangeMessageVisibility)(Message)?(Batch)?"),
 }
 """Operations that no trail logs by default."""
+CHECKS: Final = ("BatchCheck", "Test", "Validate")
+"""How operations begin that only look, besides those of `Call.reads`. All of STS counts as reading, too."""
 
 
 def is_management(call: Call) -> bool:
     if call.service == "s3":
-        return call.request.method not in READING_METHODS and not _object_key(call)
+        return call.request.method in ("PUT", "DELETE") and not _object_key(call)
     known = DATA_EVENTS.get(call.service)
     return known is None or not known.fullmatch(call.operation)
 
 
 def reads(call: Call) -> bool:
+    """Whether CloudTrail calls it read-only."""
+    if call.service == "sts" or call.operation.startswith(CHECKS):
+        return True
     return call.request.method in READING_METHODS if call.protocol == "rest" else call.reads()
 
 

@@ -36,6 +36,8 @@ def lookup_events(world: World, params: Params) -> Params:
     start, end = params.get("StartTime"), params.get("EndTime")
     if start and end and start > end:
         raise Refusal("InvalidTimeRangeException", "The start time must be before the end time.")
+    if "EventCategory" in params:
+        return {"Events": []}  # insights: there are none
     size = params.get("MaxResults", PAGE_SIZE)
     if not 1 <= size <= PAGE_SIZE:
         raise Refusal("InvalidMaxResultsException", f"MaxResults must be between 1 and {PAGE_SIZE}.")

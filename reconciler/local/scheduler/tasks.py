@@ -205,6 +205,8 @@ def container_health(world: World, task_id: str, name: str, healthy: bool) -> No
     if task is None or container is None:
         return
     container.health = "HEALTHY" if healthy else "UNHEALTHY"
+    task.version += 1
+    events.task_changed(world, task)
     if not healthy and container.essential and task.wanted and task.service:
         task.unhealthy = True
         stop(world, task, "ServiceSchedulerInitiated", "Task failed container health checks")

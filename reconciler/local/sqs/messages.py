@@ -33,7 +33,7 @@ def put(world: World, queue: Queue, body: str, sent: Mapping[str, Any] | None = 
 
 def _add(queue: Queue, message: Message) -> None:
     queue.messages[message.id] = message
-    for event in queue.waiting:
+    for event in tuple(queue.waiting):
         event.set()
 
 
@@ -211,7 +211,7 @@ def change_message_visibility(world: World, params: Params) -> Params:
     if message is None or not newest or message.visible_at <= at:
         raise Refusal("MessageNotInflight", "The specified message isn't in flight.")
     message.visible_at, message.in_flight = at + seconds, seconds > 0
-    for event in queue.waiting:
+    for event in tuple(queue.waiting):
         event.set()
     return {}
 

@@ -89,7 +89,7 @@ def delete_queue(world: World, params: Params) -> Params:
     queue = find(world, params)
     del world.sqs.queues[queue.name]
     world.sqs.deleted_at[queue.name] = now(world)
-    for event in queue.waiting:
+    for event in tuple(queue.waiting):
         event.set()
     return {}
 

@@ -10,6 +10,9 @@ import pytest
 
 from reconciler.local.faults import Fault
 from reconciler.local.inprocess import Laptop
+from reconciler.local.wire import Request
+from reconciler.model.resource import Call
+from tests.harness.emulated_stack import InProcess
 from tests.local.control_plane.stage import TRUST, refused
 from tests.local.control_plane.test_events import Listener
 
@@ -184,6 +187,16 @@ def test_a_rule_may_ask_for_reads(laptop: Laptop, trailed: Listener) -> None:
     assert calls(trailed) == ["ListClusters"]
 
 
+def test_a_role_that_is_assumed_is_a_read(laptop: Laptop, trailed: Listener) -> None:
+    """CloudTrail calls AssumeRole read-only, so that a rule is not told of it."""
+    role = laptop.client("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=json.dumps(TRUST))
+    laptop.assumed(role["Role"]["Arn"], "ci-7")
+    assert calls(trailed) == []
+    (event,) = history(laptop, "EventName", "AssumeRole")
+    assert event["ReadOnly"] == "true"
+    assert "secretAccessKey" not in event["CloudTrailEvent"]
+
+
 def test_a_trail_of_one_region_logs_no_other(laptop: Laptop) -> None:
     begin_trail(laptop, IsMultiRegionTrail=False, IncludeGlobalServiceEvents=False)
     there = Listener(laptop, region="eu-west-1")
@@ -262,6 +275,26 @@ def test_the_history_is_late_and_answers_twice_a_second(laptop: Laptop) -> None:
         client.lookup_events()
     laptop.client("cloudtrail", region="eu-west-1").lookup_events()
     assert len(history(laptop, "EventName", "CreateCluster")) == 1
+
+
+def test_the_harness_does_not_remember_an_answer_of_the_history(laptop: Laptop) -> None:
+    transport = InProcess(laptop)
+    lookup = Call("cloudtrail", "LookupEvents", {"StartTime": laptop.clock.now()})
+    assert transport.perform(lookup)["Events"] == []
+    laptop.advance(1)
+    names = [one["EventName"] for one in transport.perform(lookup)["Events"]]
+    assert names == ["LookupEvents"]
+
+
+def test_a_call_that_no_model_knows_is_recorded(laptop: Laptop) -> None:
+    """The emulator refuses it; the history has what can be said of it."""
+    scope = "Credential=A/20260101/us-west-2/nonsense/aws4_request"
+    headers = {"authorization": scope, "x-amz-target": "Nonsense.Do", "content-type": "application/x-amz-json-1.1"}
+    laptop.aws.handle(Request("POST", "/", headers, b"{"))
+    (event,) = history(laptop, "EventName", "Do")
+    detail = json.loads(event["CloudTrailEvent"])
+    assert (detail["eventSource"], detail["requestParameters"]) == ("nonsense.amazonaws.com", None)
+    assert detail["errorCode"]
 
 
 def test_what_lookup_events_does_not_take_is_refused(laptop: Laptop) -> None:

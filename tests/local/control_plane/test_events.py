@@ -238,6 +238,18 @@ def test_a_task_that_is_killed_is_told_with_each_of_its_states(stage: Stage, lap
     assert last["stoppedAt"] == last["updatedAt"]
 
 
+def test_the_health_of_a_container_is_told(stage: Stage, laptop: Laptop) -> None:
+    listener = Listener(laptop)
+    listener.rule({"detail-type": ["ECS Task State Change"], "detail": {"healthStatus": ["HEALTHY"]}})
+    check = {"command": ["CMD-SHELL", "true"], "interval": 5}
+    stage.definition(container={"healthCheck": check})
+    stage.service(desiredCount=1)
+    stage.advance(10)
+    (event,) = listener.take()
+    assert event["detail"]["containers"][0]["healthStatus"] == "HEALTHY"
+    assert event["detail"]["version"] == stage.tasks()[0]["version"]
+
+
 def test_deployments_and_steady_states_are_told(stage: Stage, laptop: Laptop) -> None:
     listener = Listener(laptop)
     listener.rule({"detail-type": ["ECS Deployment State Change", "ECS Service Action"]})
