@@ -132,7 +132,10 @@ CASES: Final[dict[str, Callable[[Listening, int], float]]] = {
 
 
 def latencies(trials: int) -> None:
-    with tempfile.TemporaryDirectory() as place, listening(Path(place) / "specs", timings=DELIVERY) as running:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        listening(Path(place) / "specs", deliver=True, timings=DELIVERY) as running,
+    ):
         chance, numbers = random.Random(0), itertools.count()
         for name, case in CASES.items():
             for queue, source in (("without", NoEvents()), ("with", running.listener)):

@@ -189,13 +189,14 @@ class AwsClient:
                 log.debug(events.AWS_RETRY, call=str(call), code=refusal.code, attempt=attempt, pause=round(pause, 2))
                 self.clock.wait(self._stop, pause)
                 continue
-            request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
+            metadata = answer.get("ResponseMetadata", {})
+            request_id = metadata.get("RequestId", "")
             log.debug(events.AWS_CALL, call=str(call), attempt=attempt, aws_request_id=request_id)
             if self.memory is not None:
                 self.memory.keep(call, answer)
             self.propagation.answered(call, answer)
             if writing:
-                self.requests.append(request_id)
+                self.requests += {request_id, metadata.get("HTTPHeaders", {}).get("x-amzn-requestid", request_id)}
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating is not None:
                     self.mine.add(*created(call, answer))

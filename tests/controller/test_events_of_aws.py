@@ -65,6 +65,19 @@ def test_a_change_by_hand_is_put_back_at_once(at_rest: Listening) -> None:
     assert first.calls <= 5
 
 
+def test_the_events_of_the_emulator_do_the_same(at_rest: Listening) -> None:
+    """The repair is an event of CloudTrail as well, and wakes nothing."""
+    at_rest.stage.laptop.aws.faults.clear()
+    at_rest.quiet()
+    opened(at_rest, 25)
+    at_rest.go(10)
+    assert not is_open(at_rest, 25)
+    at_rest.go(20)
+    counts = at_rest.listener.counts
+    assert counts["woke"] == 1
+    assert counts["own"] >= 1
+
+
 @pytest.mark.slow
 def test_without_its_event_it_is_found_by_the_next_medium_pass(at_rest: Listening) -> None:
     """A lost event costs half an hour at most."""

@@ -17,6 +17,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.aws.session import Boto, Identity
 from reconciler.controller import event_listener
 from reconciler.controller.event_listener import EventListener
+from reconciler.local.faults import Fault
 from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
 from tests.conftest import ACCOUNT, REGION
@@ -90,10 +91,13 @@ def with_queue(to: Path) -> Path:
 
 
 @contextmanager
-def listening(to: Path, **fields: Any) -> Iterator[Listening]:
-    """v1 is in place, and the controller trusts its queue. Its specs are in `to`, which must not exist yet."""
+def listening(to: Path, *, deliver: bool = False, **fields: Any) -> Iterator[Listening]:
+    """v1 is in place, and the controller trusts its queue. Its specs are in `to`, which must not exist yet. Without
+    `deliver` EventBridge loses everything, so that only what a test sends arrives."""
     with without_waiting(), emulated_stack(terms=SHORT, folder=with_queue(to), **fields) as stage:
         logging_trail(stage)
+        if not deliver:
+            stage.laptop.aws.inject(Fault("event_loss"))
         stage.serving()
         yield started(stage)
 
