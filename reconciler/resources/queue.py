@@ -63,13 +63,15 @@ class Queue(ResourceType[QueueSpec]):
             OnBehalf(
                 "FindTrails",
                 "API calls are events only where a trail logs them",
-                ("cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"),
+                ("cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"),
             ),
         ),
     )
 
     def arns(self, spec: QueueSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
-        return dict.fromkeys((Binding.MAKE_BY_NAME, Binding.RECEIVE), (("sqs", spec.name),))
+        """Dead letters are for people, and the controller receives none of them."""
+        own = (("sqs", spec.name),)
+        return {Binding.MAKE_BY_NAME: own, Binding.RECEIVE: own if spec.dead_letter is not None else ()}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[QueueSpec]]]:
         wanted = {want.spec.name: want for want in scope.wanted}

@@ -6,10 +6,15 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 import reconciler
+from reconciler.aws.catalogue import service_facts
+from reconciler.aws.retry import is_read
 from reconciler.iam import calls
+from reconciler.model.aws_event import pattern, source_of
+from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
 
 PRODUCT = Path(reconciler.__file__).parent
@@ -62,3 +67,22 @@ def test_a_creation_by_the_usual_verbs_is_said(kind: str) -> None:
     verbs = ("Create", "Allocate", "Register", "Run", "Request", "Import")
     made = {name for _, name in calls.of_kind(discover()[kind]) if name.startswith(verbs)}
     assert made - changes <= set(discover()[kind].creates)
+
+
+@pytest.mark.parametrize("kind", [name for name, found in discover().items() if found.also_written_by])
+def test_what_others_change_it_by_is_not_what_it_does_itself(kind: str) -> None:
+    """An operation of `also_written_by` exists, is a write, and is in no list because the type calls it."""
+    found = discover()[kind]
+    for service, operation in found.also_written_by:
+        assert operation in botocore.session.get_session().get_service_model(service).operation_names
+        assert not is_read(Call(service, operation))
+        assert (service, operation) not in calls.of_kind(found)
+
+
+@pytest.mark.parametrize("kind", [name for name, found in discover().items() if not found.lookup])
+def test_what_it_writes_is_an_event_of_a_source_that_the_rule_has(kind: str) -> None:
+    """Of services in a region; those in none report to us-east-1."""
+    found = discover()[kind]
+    written = {service for service, name in calls.of_kind(found) if not is_read(Call(service, name))}
+    regional = {source_of(service) for service in written if service_facts(service).regional}
+    assert regional <= {name.removeprefix("aws.") for name in pattern(discover().values())["source"]}
