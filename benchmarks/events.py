@@ -12,7 +12,7 @@ import itertools
 import random
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ def bench_stack(services: int) -> Iterator[Listening]:
             yield found
 
 
-def calls_at_rest(services: int) -> None:
+def calls_at_rest(services: int) -> Iterator[str]:
     """Calls of an hour, by the depth of their pass; those of the queue are the long polls and the checks beside."""
     with bench_stack(services) as running:
         rows = []
@@ -72,7 +72,7 @@ def calls_at_rest(services: int) -> None:
             rows.append((sum(calls for _, calls in by_depth.values()) + polls, by_depth, polls))
         for name, (total, by_depth, polls) in zip(("without", "with"), rows, strict=True):
             cells = " | ".join(f"{calls} ({passes})" for passes, calls in by_depth.values())
-            print(f"| {services} | {name} | {total} | {cells} | {polls} |", flush=True)
+            yield f"| {services} | {name} | {total} | {cells} | {polls} |"
 
 
 def until(running: Listening, condition: Callable[[], bool]) -> float:
@@ -131,7 +131,7 @@ CASES: Final[dict[str, Callable[[Listening, int], float]]] = {
 }
 
 
-def latencies(trials: int) -> None:
+def latencies(trials: int) -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory() as place,
         listening(Path(place) / "specs", deliver=True, timings=DELIVERY) as running,
@@ -145,8 +145,7 @@ def latencies(trials: int) -> None:
                 for _ in range(trials):
                     running.go(chance.uniform(120, 420))
                     times.append(case(running, next(numbers)))
-                print(f"| {name} | {queue} | {_p(times, 50):.0f} s | {_p(times, 99):.0f} s |", flush=True)
-        print(dict(running.listener.counts))
+                yield f"| {name} | {queue} | {_p(times, 50):.0f} s | {_p(times, 99):.0f} s |"
 
 
 def _p(values: list[float], percent: int) -> Any:
@@ -158,16 +157,22 @@ def main() -> None:
     parser.add_argument("--services", type=int, nargs="*", default=[1, 100, 500])
     parser.add_argument("--trials", type=int, default=20)
     given = parser.parse_args()
+    for line in lines(given.services, given.trials):
+        print(line, flush=True)
+
+
+def lines(services: Iterable[int], trials: int) -> Iterator[str]:
+    """Both tables, as Markdown."""
     raise_quotas()
     logs.configure(0)
-    print("| S | queue | calls an hour | narrow (passes) | fast | medium | full | queue, rule and trail |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
-    for services in given.services:
-        calls_at_rest(services)
-    if given.trials:
-        print(f"\nDelivery: {SERVICE_SECONDS} s for events of services, {CALL_SECONDS:.0f} s for API calls.\n")
-        print("| what | queue | p50 | p99 |\n| --- | --- | ---: | ---: |", flush=True)
-        latencies(given.trials)
+    yield "| S | queue | calls an hour | narrow (passes) | fast | medium | full | queue, rule and trail |"
+    yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield from itertools.chain.from_iterable(map(calls_at_rest, services))
+    if trials:
+        yield f"\nDelivery: {SERVICE_SECONDS} s for events of services, {CALL_SECONDS:.0f} s for API calls.\n"
+        yield "| what | queue | p50 | p99 |"
+        yield "| --- | --- | ---: | ---: |"
+        yield from latencies(trials)
 
 
 if __name__ == "__main__":
