@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: setup demo test check docs promises bench lock clean
+.PHONY: setup demo test check docs site promises bench lock clean
 
 setup: .venv/dev
 
@@ -37,6 +37,12 @@ check: .venv/dev
 docs: .venv/dev
 	$(BIN)/python -m docs.generate
 
+# the documentation as a site, in site/; dead links fail
+site: | .venv/bin/uv
+	$(BIN)/uv venv --quiet --allow-existing .venv/site
+	VIRTUAL_ENV=.venv/site $(BIN)/uv pip install --quiet --require-hashes -r requirements-site.lock
+	.venv/site/bin/zensical build --strict
+
 # every promise in full, seeds and all; writes docs/promises.md (single tests: see tests/promises/report.py)
 promises: .venv/dev
 	$(BIN)/python -m tests.promises.report
@@ -50,6 +56,7 @@ lock: | .venv/bin/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -c requirements.lock -o requirements-image.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --extra local --extra build -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --extra local --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --group site -o requirements-site.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site .cache .mypy_cache .ruff_cache .import_linter_cache

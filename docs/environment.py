@@ -33,8 +33,8 @@ MEANINGS = {
     "replaced there.",
     "RECONCILER_GITLAB_TOKEN": "Token with which commit statuses and deployments are sent to `gitlab:` targets.",
     "RECONCILER_GITLAB_TOKEN_FILE": "File that holds it instead, read for each request.",
-    "AWS_ENDPOINT_URL": "The emulator that `reconciler local` commands talk to, like `--endpoint`; "
-    "for all other commands, as for boto3.",
+    "AWS_ENDPOINT_URL": "The emulator that `reconciler local` commands talk to, like `--endpoint`, and the one that "
+    "`--local` stands for, if it is on this machine; for all other commands, as for boto3.",
     "AWS_REGION": "The region of `import`, if neither `--region` nor `AWS_DEFAULT_REGION` nor the profile names it.",
     "AWS_DATA_PATH": "Further folders with service models, as for boto3.",
     "XDG_CACHE_HOME": "Folder of caches; descriptions of task definitions are in its folder `reconciler`. "

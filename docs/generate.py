@@ -71,8 +71,17 @@ def _rules() -> str:
     return "\n".join(parts)
 
 
+def _decisions() -> str:
+    parts = ["# Decisions\n", "Why it is built this way: each with its context, the choice, and what was rejected.\n"]
+    for file in sorted((Path(__file__).parent / "decisions").glob("*.md")):
+        title = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        parts.append(f"- [{title}](../decisions/{file.name})")
+    return "\n".join(parts) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": _commands,
+    "decisions.md": _decisions,
     "environment.md": environment.page,
     "limits.md": limits.page,
     "members.md": members.page,

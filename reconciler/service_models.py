@@ -158,7 +158,7 @@ def _folders() -> Iterator[Path]:
     for path in os.environ.get("AWS_DATA_PATH", "").split(os.pathsep):
         if path:
             yield Path(path).expanduser()
-    yield Path.home() / ".aws" / "models"
+    yield Path(os.path.expanduser("~/.aws/models"))  # as it stands for a user without a home, as in botocore
     botocore = importlib.util.find_spec("botocore")
     for place in (botocore.submodule_search_locations or ()) if botocore is not None else ():
         yield Path(place) / "data"

@@ -8,6 +8,8 @@ It is one module because all of it is what a call needs of boto3's session.
 
 from __future__ import annotations
 
+import copy
+import os
 import platform
 import re
 import threading
@@ -111,6 +113,12 @@ class Boto:
         if assume_role is not None:
             self._session = self._assumed(assume_role, external_id)
 
+    def in_region(self, region: str) -> Boto:
+        """The same credentials, limits and fence in another region."""
+        other = copy.copy(self)
+        other.region, other._clients, other._sessions, other._lock = region, {}, {}, threading.Lock()
+        return other
+
     def perform(self, call: Call) -> dict[str, Any]:
         try:
             with self._exchange():
@@ -178,10 +186,12 @@ class Boto:
         try:
             answer = self.perform(Call("sts", "GetCallerIdentity"))
         except errors.Denied as error:
-            login = f"aws sso login{f' --profile {self.profile}' if self.profile else ''}"
-            raise errors.CredentialsMissing(
-                f"not signed in to AWS ({error.code}: {error.message}); try `{login}`, or set AWS_PROFILE"
-            ) from error
+            login = f"try `aws sso login{f' --profile {self.profile}' if self.profile else ''}`, or set AWS_PROFILE"
+            if is_loopback(endpoint := self.endpoint or os.environ.get("AWS_ENDPOINT_URL")):
+                login = f"pass --local for the emulator on {endpoint}, or set any credentials"
+            elif error.code == "NoCredentials":
+                login += "; for the local AWS emulator, pass --local"
+            raise errors.CredentialsMissing(f"not signed in to AWS ({error.code}: {error.message}); {login}") from error
         return Identity(
             account=answer["Account"],
             arn=answer["Arn"],
@@ -221,7 +231,7 @@ class Boto:
             return client
 
     def _made(self, session: Any, service: str, config: Config) -> Any:
-        return session.client(service, config=config, endpoint_url=self.endpoint)
+        return session.client(service, config=config, endpoint_url=self.endpoint, region_name=self.region)
 
     def _dated(self, *, response_dict: dict[str, Any], **_: Any) -> None:
         try:

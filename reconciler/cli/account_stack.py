@@ -18,17 +18,14 @@ import click
 
 from reconciler import errors
 from reconciler.cli import last_accepted, options
+from reconciler.cli.emulator_client import default_endpoint
 from reconciler.cli.lease import open_store, store_path
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.output.terminal import echo
-from reconciler.cli.session import EMULATOR, OPENING, Stack, open_stack, signed_in_stack
+from reconciler.cli.session import OPENING, Stack, open_stack, signed_in_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reconciler.model.observed_state import ObservedState
-    from reconciler.model.resource import Address
-    from reconciler.rollout.spec import RolloutSpec
     from reconciler.source.archive import Archive
     from reconciler.spec.specs import Specs
 
@@ -128,7 +125,7 @@ def _accepted(name: str, region: str, where: Where) -> Archive | None:
     from reconciler.source.archive import unpack
 
     stack = last_accepted.StackName(name, region)
-    transport = last_accepted.store_transport(stack, where, EMULATOR if where.local else None)
+    transport = last_accepted.store_transport(stack, where, default_endpoint() if where.local else None)
     identity = transport.identity()
     key = (name, identity.account, identity.region, identity.endpoint)
     path = store_path(where.store, *key)
@@ -168,6 +165,7 @@ def _found(stack: Stack) -> ObservedState:
     """
     from reconciler.model import ownership
     from reconciler.reconcile.observe import observe
+    from reconciler.rollout_driver.leaving import as_found
 
     place = stack.target.place
     world = observe(stack.aws, stack.kinds, place, ())
@@ -178,20 +176,5 @@ def _found(stack: Stack) -> ObservedState:
         because = f"nothing in {place.region} of account {place.account} has the tag {ownership.STACK}={place.stack}"
         raise errors.ReconcilerError(because)
     services = [one for one in world.found.get("service", ()) if ownership.owner(one.tags) == place.stack]
-    stack.target = replace(
-        stack.target, deliveries=tuple(_as_found(one.address, one.facts["item"]) for one in services)
-    )
+    stack.target = replace(stack.target, deliveries=tuple(as_found(one) for one in services))
     return world
-
-
-def _as_found(address: Address, item: Mapping[str, Any]) -> RolloutSpec:
-    """How the service is rolled out, as far as it shows."""
-    from reconciler.model.resource import Address
-    from reconciler.rollout.observe_engine import engine_of
-    from reconciler.rollout.spec import RolloutSpec
-    from reconciler.rollout.strategy import Promotion, Strategy
-
-    engine, policy = engine_of(item), Strategy(promotion=Promotion.MANUAL)
-    if engine is not None:
-        policy = replace(policy, engine=engine.name)
-    return RolloutSpec(address, Address("task-definition", address.name), policy)

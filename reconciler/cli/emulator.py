@@ -72,8 +72,10 @@ class Repository:
 
 
 def checked(state: Path) -> Path:
-    """The emulator's folder, created if there is none. Raises `errors.UnknownFormat`."""
+    """The emulator's folder, created if there is none, and ignored by Git. Raises `errors.UnknownFormat`."""
     state.mkdir(parents=True, exist_ok=True)
+    if not (ignored := state / ".gitignore").exists():
+        ignored.write_text("*\n", encoding="utf-8")
     file = state / "format"
     try:
         found = file.read_text(encoding="utf-8", errors="replace").strip()
@@ -107,6 +109,8 @@ def the_repository(endpoint: str, *, name: str | None = None, region: str | None
     Raises `errors.ReconcilerError` if there is none, and `click.UsageError` if there is more than one.
     """
     existing = repositories(endpoint)
+    if name is None and not existing:
+        raise errors.ReconcilerError("no repository exists yet; `reconciler apply` creates those of the specs")
     found = [one for one in existing if name in (None, one.name) and region in (None, one.region)]
     if len(found) == 1:
         return found[0]

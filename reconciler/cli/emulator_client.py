@@ -6,11 +6,12 @@ AWS, and has the machine's own clock.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -22,8 +23,15 @@ from reconciler.http_guard import CLIENT_HEADER
 if TYPE_CHECKING:
     import urllib.request
 
+EMULATOR: Final = "http://127.0.0.1:4566"
 TIMEOUT_SECONDS = 5.0
 CLIENT_HEADERS = {CLIENT_HEADER: "cli"}
+
+
+def default_endpoint() -> str:
+    """What `--local` stands for: the emulator that AWS_ENDPOINT_URL names, if it is on this machine."""
+    named = os.environ.get("AWS_ENDPOINT_URL")
+    return named if named and is_loopback(named) else EMULATOR
 
 
 def clock_of(endpoint: str | None) -> Clock:

@@ -43,12 +43,12 @@ def last_accepted(
 
     Raises `errors.ReconcilerError` with the reason why there is none.
     """
+    from reconciler.cli.emulator_client import default_endpoint
     from reconciler.cli.lease import open_store
-    from reconciler.cli.session import EMULATOR
     from reconciler.controller.accepted_revision import AcceptedRevision
 
     stack = _stack(source, environment, where, name, found)
-    transport = store_transport(stack, where, EMULATOR if where.local else None, stop)
+    transport = store_transport(stack, where, default_endpoint() if where.local else None, stop)
     identity = transport.identity()
     store = open_store(where.store, transport, stack.name, identity.account, identity.region, identity.endpoint)
     with contextlib.closing(store):

@@ -22,7 +22,7 @@ import click
 from reconciler import __version__, errors
 from reconciler.cli import commands, streams
 from reconciler.cli.output.exits import HELP, Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import broken, echo, look_of
 
 click.UsageError.exit_code = Exit.USAGE  # Click's own 2 would read as "changes pending"
 
@@ -144,5 +144,8 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _failed(text: str, code: int = Exit.FAILED) -> int:
+    columns = look_of(sys.stderr).columns
+    if columns is not None and "\n" not in text:
+        text = "\n".join(broken(text, columns))
     streams.complain(lambda: echo(text, err=True))
     return code

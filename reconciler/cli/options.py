@@ -119,7 +119,9 @@ def _with_role(context: click.Context, _: click.Parameter, value: str | None) ->
 def aws(function: F) -> F:
     """Access to AWS. Everything else comes from boto3's standard chain (AWS_PROFILE, SSO, AWS_ENDPOINT_URL …)."""
     for option in (
-        click.option("--local", is_flag=True, help="Use the local AWS emulator (reconciler local up)."),
+        click.option(
+            "--local", is_flag=True, help="Use the local AWS emulator, at AWS_ENDPOINT_URL if that is on this machine."
+        ),
         click.option(
             "--external-id",
             metavar="ID",

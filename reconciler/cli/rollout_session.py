@@ -34,9 +34,10 @@ from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout_driver.driver import RolloutDriver
 from reconciler.rollout_driver.failure_report import FailureReporter
+from reconciler.rollout_driver.leaving import every_rollout
 from reconciler.rollout_driver.preview import prospects
 from reconciler.rollout_driver.smoke_tests import Reach, SmokeTests
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, rollouts_of
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of
 from reconciler.source.base import Revision
 from reconciler.source.git_history import committed
 from reconciler.store.audit_trail import audit_trail
@@ -46,7 +47,9 @@ NO_COMMIT = Revision("")
 
 @dataclass(slots=True)
 class RolloutSession:
-    """The rollouts of a stack. `missing` are services that have none yet, `prefetched` what was read on the way.
+    """The rollouts of a stack, while its plan is refused also of services that the specs leave out.
+
+    `missing` are services that have none yet, `prefetched` what was read on the way.
 
     `restored` is the stored revision that the controller works from, and why. `unreadable` is why the requests for the
     stack cannot be read, or "". `applied` is the revision that a controller has applied last as a whole.
@@ -68,7 +71,9 @@ class RolloutSession:
 
         Raises `click.UsageError` for a name that is not in the specs, `errors.ReconcilerError` if it has no rollout.
         """
-        spec = service_spec(self.stack.target.deliveries, name)
+        specs = self.stack.target.deliveries
+        left = tuple(one.delivery for one in self.rollouts if one.address not in {spec.service for spec in specs})
+        spec = service_spec(specs if name is None and specs else (*specs, *left), name)
         for rollout in self.rollouts:
             if rollout.delivery.service == spec.service:
                 return rollout
@@ -111,7 +116,7 @@ def open_rollouts(stack: Stack, world: ObservedState | None = None) -> RolloutSe
         world = observe(stack.aws, stack.kinds, target.place, target.desired)
     stack.aws.mine.add(*sorted(owned_ids(world, target.place.stack, {})))
     plan, _ = pass_.planned(target, world, stack.kinds, at=stack.aws.clock.now())
-    rollouts, missing = rollouts_of(target.deliveries, target.desired, world, target.place.stack, plan=plan)
+    rollouts, missing = every_rollout(target, world, plan=plan)
     driver = RolloutDriver(
         stack.aws,
         SmokeTests(reach_of(stack.identity.endpoint, world)),

@@ -131,6 +131,8 @@ def send(
         what = f"{verb} {rollout.delivery.name}"
         awaited = answering(stack, what, applied=session.applied, recorded=timeout is not None, ways=AT_ONCE)
     echo(stack.banner, err=True)
+    if verb is RequestVerb.ROLLBACK and (left := _not_taken_back(session, rollout)):
+        echo(f"note: not taken back, because tasks read the latest version: {', '.join(left)}", err=True)
     state = observed.marks
     stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
     if now:
@@ -138,6 +140,13 @@ def send(
             return _execute(stack, rollout, request, deployed)
     seconds = ANSWER_SECONDS if timeout is None else timeout
     return _report(verb, rollout.delivery.name, _answer(session, rollout, request, seconds, awaited))
+
+
+def _not_taken_back(session: RolloutSession, rollout: ServiceRollout) -> tuple[str, ...]:
+    from reconciler.reconcile.input_notes import not_taken_back
+
+    definitions = session.world.found.get("task-definition", ())
+    return not_taken_back(next((one for one in definitions if one.address == rollout.delivery.task_definition), None))
 
 
 def _check_readable(verb: RequestVerb, whose: str, unreadable: str) -> None:

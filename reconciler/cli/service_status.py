@@ -49,6 +49,7 @@ class ServiceStatus:
 def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan, journals: Kept) -> ServiceStatus:
     from reconciler.cli.rollout_session import rollout_warnings, without_tasks
     from reconciler.model.plan import DeferralCode
+    from reconciler.reconcile import input_notes
     from reconciler.reconcile.followers import followers
     from reconciler.reconcile.held_counts import of_tags
     from reconciler.reconcile.lost_pairs import lost_pairs
@@ -65,8 +66,10 @@ def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan,
     target, kinds = session.stack.target, session.stack.kinds
     lost = lost_pairs(plan, session.world, target.wanted, kinds, (rollout.delivery,))
     told = tuple(note.because for note in lost if OVER_ROLLING not in step.because)
-    warnings = idle + rollout_warnings(session.stack, rollout) + told
+    told += tuple(note.because for note in input_notes.lost(session.world, rollout.delivery.task_definition))
     mine = set(followers(rollout.delivery))
+    told += tuple(f"{one.address}: {one.because}" for one in plan.warnings if one.rule and one.address in mine)
+    warnings = idle + rollout_warnings(session.stack, rollout) + told
     with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
     deferred = tuple(entry for entry in with_release if entry.action.address in mine)
     pending = tuple(action for action in plan.actions if action.address in mine and not action.only_rolls)

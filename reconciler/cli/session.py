@@ -20,7 +20,7 @@ import click
 from reconciler import errors
 from reconciler.aws.loopback import is_loopback
 from reconciler.cli import options
-from reconciler.cli.emulator_client import clock_of
+from reconciler.cli.emulator_client import clock_of, default_endpoint
 from reconciler.cli.options import Where, find_specs
 from reconciler.cli.output.terminal import Look, echo, look_of, say
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from reconciler.store.lease import Lease
 
 Around: TypeAlias = "Callable[[Transport], Transport]"
-EMULATOR: Final = "http://127.0.0.1:4566"
 OPENING: Final = ("folder", "environment", "color", "verbose", "allow_replace", "max_delete", "delete_images")
 """Options of a command that say how its stack is opened, beside those of `Where`."""
 
@@ -279,7 +278,7 @@ def sign_in(
     transport = Boto(
         specs.stack.region,
         profile=where.profile,
-        endpoint=EMULATOR if where.local else None,
+        endpoint=default_endpoint() if where.local else None,
         assume_role=where.assume_role,
         external_id=where.external_id,
         stack=specs.stack_id,

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from reconciler import errors
+from reconciler import errors, events
+from reconciler.log import log
 from reconciler.source.archive import Archive, pack, unpack
 from reconciler.source.base import Fetched, Proof
 from reconciler.store.base import Copies, Copy
@@ -56,12 +57,21 @@ class AcceptedRevision:
         if archive.environment != self._environment:
             its = "no environment" if archive.environment is None else f"the environment {archive.environment}"
             raise errors.CopyUnusable(f"{archive.revision} was accepted for {its}")
-        archive = self._verified(archive)
+        archive = replace(self._verified(archive), former=self._former(archive.former))
         self._stored, self._proof = archive.revision.id, archive.fetched.proof
         return archive
 
-    def write(self, fetched: Fetched, *, follows: str) -> None:
-        """Store a revision that follows the applied one, unless it is stored already.
+    def _former(self, archive: Archive | None) -> Archive | None:
+        """None for one that the source would refuse: then its services go on by what AWS shows of them."""
+        try:
+            return None if archive is None else self._verified(archive)
+        except errors.CopyUnusable as error:
+            log.warning(events.COPY_UNUSABLE, because=f"the revision carried out last: {error}")
+            return None
+
+    def write(self, fetched: Fetched, *, follows: str, former: Archive | None = None) -> None:
+        """Store a revision that follows the applied one, unless it is stored already, with the `former` one where there
+        is room for both.
 
         Raises `errors.CopyUnusable` if it is too large: then only its name is stored, and nothing older is restored.
 
@@ -69,8 +79,12 @@ class AcceptedRevision:
         """
         if fetched.revision.id == self._stored:
             return
-        archive = Archive(self._traced(fetched, follows), self._environment, follows)
+        if former is not None:
+            former = None if former.revision.id == fetched.revision.id else replace(former, follows="", former=None)
+        archive = Archive(self._traced(fetched, follows), self._environment, follows, former)
         data = pack(archive)
+        if former is not None and len(data) > LARGEST:
+            data = pack(replace(archive, former=None))
         fits = len(data) <= LARGEST
         if not fits:
             data = pack(archive, files=False)

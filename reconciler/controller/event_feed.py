@@ -10,7 +10,7 @@ frequent as without a queue. Once they are trusted again, a full pass reads what
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -81,31 +81,30 @@ class NoEvents:
 
 @dataclass(slots=True)
 class EventFeed:
-    """`last` is what the latest events said, for whoever attributes a change to who made it."""
-
     kinds: ResourceTypes
     timer: PassTimer
     recorder: EventRecorder
     source: EventSource = field(default_factory=NoEvents)
-    last: Wake = field(init=False, default_factory=Wake)
     _distrusted_at: float | None = field(init=False, default=None)
 
-    def hear(self, queue: RolloutQueue, world: ObservedState | None) -> None:
-        """Take over what has come, and set the intervals by whether it is all."""
+    def hear(self, queue: RolloutQueue, world: ObservedState | None) -> Sequence[Mapping[str, Any]]:
+        """Take over what has come, and set the intervals by whether it is all. Returns the CloudTrail records of API
+        calls, which say who changed what."""
         if not self.source.wanted or world is None:
             self.timer.relaxed = None
             self.recorder.clear("events")
-            return
+            return ()
         self._trust(self.source.distrusted)
         wake = self.source.take()
         if not wake.events:
-            return
-        self.last = wake
-        self.timer.notified(wake.named, again=any(event.operation is not None for event in wake.events))
+            return ()
+        records = [event.detail for event in wake.events if event.operation is not None]
+        self.timer.notified(wake.named, again=bool(records))
         ids = wake.named.get(SERVICE, frozenset())
         queue.hurry({one.address for one in world.found.get(SERVICE, ()) if one.id in ids})
         if any(kind != SERVICE and self.kinds[kind].event_types for kind in wake.named):
             queue.hurry(queue.moving)  # an alarm or a deployment that a rollout waits for
+        return records
 
     def _trust(self, because: str) -> None:
         now, trusted = self.timer.clock.monotonic(), self.timer.relaxed is not None

@@ -1,6 +1,6 @@
 """Event index: which resources of the stack an event of AWS is about. Pure.
 
-    an API call     the types that call the operation themselves, or name it (`also_written_by`), and of these the
+    an API call     the types that call the operation themselves, or name it (`changed_by`), and of these the
                     resources whose names stand in what was asked or answered
     another event   the types that have it in `event_types`, and the resources that they find in it (`named_in`)
 
@@ -45,7 +45,7 @@ class Writers:
         services: dict[str, set[str]] = defaultdict(set)
         for name, kind in kinds.items():
             own = () if kind.lookup else calls.of_kind(kind)
-            for service, operation in (*own, *kind.also_written_by):
+            for service, operation in (*own, *kind.changed_by):
                 if not reads((service, operation)):
                     by_call[source_of(service), operation].add(name)
                     services[source_of(service)].add(service_facts(service).arn_namespace)

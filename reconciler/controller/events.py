@@ -53,5 +53,8 @@ class EventRecorder:
         """The keys of ongoing conditions that begin so."""
         return tuple(key for key in self._told if key.startswith(prefix))
 
+    def is_ongoing(self, key: str) -> bool:
+        return key in self._told
+
     def clear(self, key: str) -> None:
         self._told.pop(key, None)

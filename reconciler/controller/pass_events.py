@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -12,11 +12,14 @@ from reconciler.controller.events import EventRecorder
 from reconciler.log import log
 from reconciler.model import duration
 from reconciler.model.plan import Refusal
+from reconciler.reconcile.attribution import Attribution
 from reconciler.reconcile.drift import REVERTS, Drift, DriftMode
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.result import PassResult
 
 MINUTE: Final = timedelta(minutes=1)
+CORRECTED: Final = "corrected"
+RECURRING: Final = "recurring"
 DECLINED: Final = "declined "
 """Beginning of the keys of changes that AWS has declined, before the id and the address of the resource."""
 
@@ -31,17 +34,30 @@ def record_refusals(recorder: EventRecorder, refusals: Collection[Refusal]) -> N
         recorder.resolve("blocked", events.PLAN_FREE, "plan no longer blocked")
 
 
-def record_drift(recorder: EventRecorder, drifts: Iterable[Drift]) -> None:
-    """Drift that is corrected is reported each time; drift that remains is reported once."""
+def record_drift(
+    recorder: EventRecorder, drifts: Iterable[Drift], author_of: Callable[[Drift], Attribution | None]
+) -> Iterator[tuple[Drift, str]]:
+    """Drift that is corrected is reported each time; drift that remains is reported once.
+
+    Yields what was reported, with what becomes of it.
+    """
     for one in drifts:
-        address = str(one.address)
-        if one.contested:
-            because = f"{one} was reverted {REVERTS} times; not corrected again until the specs change"
-            recorder.emit_once(f"contested {one}", events.CONTESTED, because, address)
-            continue
-        name = events.DRIFT_REPAIRED if one.mode is DriftMode.ENFORCE else events.DRIFT_FOUND
+        address, again = str(one.address), one.mode is DriftMode.ENFORCE
         reason = f" ({one.reason})" if one.reason else ""
-        recorder.emit_once(f"drift {one}", name, f"{one}{reason}", address, again=one.mode is DriftMode.ENFORCE)
+        name, outcome = (events.DRIFT_REPAIRED, CORRECTED) if again else (events.DRIFT_FOUND, "detected")
+        because = f"{one}{reason}"
+        if one.contested:
+            name, outcome = events.CONTESTED, RECURRING
+            because = f"{one} was reverted {REVERTS} times; not corrected again until the specs change"
+        key = f"{name} {because}"
+        if not again and recorder.is_ongoing(key):
+            continue
+        found = author_of(one)
+        details = {} if found is None else found.details
+        recorder.emit_once(
+            key, name, because if found is None else f"{because}, {found}", address, details, again=again
+        )
+        yield one, outcome
 
 
 def record_outcomes(recorder: EventRecorder, outcomes: Iterable[StepOutcome]) -> None:

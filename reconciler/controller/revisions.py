@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from reconciler import errors, events
 from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.events import EventRecorder
+from reconciler.controller.former_specs import FormerSpecs
 from reconciler.model.resource import Address, Desired
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.source.archive import Archive
@@ -49,7 +50,8 @@ class Revisions(Protocol):
     `recorded`: the applied revision is stored on the stack and requests are answered, by a controller but not by a
     command. `interval`: seconds between two checks while no revision is active. `withdrawn`: why the revision applied
     last is not in the history of the specs any more. `unreachable`: why the source cannot be read. `restored`: why the
-    active revision was restored from the store.
+    active revision was restored from the store. `former`: the specs that may have been carried out last, which are
+    those of the active revision unless its plan is refused.
     """
 
     active: ActiveRevision | None
@@ -65,6 +67,8 @@ class Revisions(Protocol):
     def look(self, applied: str | None, accepted: str = "") -> bool: ...
     def withheld(self, applied: str | None, accepted: str = "") -> str: ...
     def doubt(self) -> None: ...
+    def carried_out(self) -> None: ...
+    def former(self) -> tuple[DesiredState, ...]: ...
 
 
 @dataclass(slots=True)
@@ -87,6 +91,12 @@ class FixedRevision:
 
     def withheld(self, applied: str | None, accepted: str = "") -> str:
         return ""
+
+    def carried_out(self) -> None:
+        """There is no other revision."""
+
+    def former(self) -> tuple[DesiredState, ...]:
+        return ()
 
     def doubt(self) -> None:
         """The specs of a command do not change."""
@@ -121,6 +131,10 @@ class RevisionTracker:
     _fetched_active: Fetched | None = field(init=False, default=None)
     _stored: Archive | None = field(init=False, default=None)
     _stored_read: bool = field(init=False, default=False)
+    _former: FormerSpecs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._former = FormerSpecs(self._compiled, self._unusable)
 
     @property
     def interval(self) -> float:
@@ -181,6 +195,15 @@ class RevisionTracker:
             self._store(applied)
         return self._withheld
 
+    def former(self) -> tuple[DesiredState, ...]:
+        return self._former.states
+
+    def carried_out(self) -> None:
+        """The plan of the active revision is not refused."""
+        assert self.active is not None
+        assert self._fetched_active is not None
+        self._former.carried_out(Archive(self._fetched_active, self.environment), self.active.desired_state)
+
     def doubt(self) -> None:
         """Another process may have applied another revision since."""
         self._followed, self._withheld, self._stored_read = False, "", False
@@ -215,12 +238,15 @@ class RevisionTracker:
 
     def _activate(self, fetched: Fetched) -> None:
         """Raises `errors.ReconcilerError` if the specs are not valid."""
+        self.active = ActiveRevision(fetched.revision, self._compiled(fetched))
+        self._fetched_active = fetched
+        self.recorder.revision = fetched.revision.short
+
+    def _compiled(self, fetched: Fetched) -> DesiredState:
         specs = fetched.specs(self.environment)
         if not specs.ok:
             raise errors.SpecInvalid(_told(specs))
-        self.active = ActiveRevision(fetched.revision, self.compile(specs))
-        self._fetched_active = fetched
-        self.recorder.revision = fetched.revision.short
+        return self.compile(specs)
 
     def _refuse(self, error: errors.RevisionRejected, applied: str | None) -> bool:
         """Reject the newest revision. True if the stored one was restored instead."""
@@ -256,6 +282,7 @@ class RevisionTracker:
         except errors.CopyUnusable as error:
             self._unusable(error)
         self._stored_read = True
+        self._former.begin(self._stored)
         if self._stored is not None and self.active is not None and self.active.revision.id != self._stored.revision.id:
             self.handled = None  # another process has accepted it since
         return True
@@ -302,7 +329,7 @@ class RevisionTracker:
             return
         assert self._fetched_active is not None
         try:
-            self.store.write(self._fetched_active, follows=applied or "")
+            self.store.write(self._fetched_active, follows=applied or "", former=self._former.to_store(applied))
         except errors.CopyUnusable as error:
             self._unusable(error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -14,13 +14,15 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Plan
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
+from reconciler.reconcile.pass_ import DesiredState
 from reconciler.rollout import describe, read_only
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.engine_change import TakeStep
 from reconciler.rollout.fallback import SetCount
 from reconciler.rollout_driver import restarts
 from reconciler.rollout_driver.driver import RolloutDriver, StepResult, count_waiting, wake_at
-from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, restricted, rollouts_of
+from reconciler.rollout_driver.leaving import every_rollout
+from reconciler.rollout_driver.targets import NotReady, ServiceRollout, known_of, restricted
 
 OWN: Final = {errors.SafetyBreach: events.SAFETY_BREACHED, errors.Contested: events.CONTESTED}
 """The events of errors that are not AWS's."""
@@ -64,13 +66,15 @@ class RolloutQueue:
         stale: bool = False,
         withheld: str = "",
         withdrawn: str = "",
+        former: Callable[[], Sequence[DesiredState]] = tuple,
     ) -> None:
         """Update the queue after a pass that observed `world` and had `outcomes`.
 
         `plan` is that of the pass: if it is refused, nothing of it was done. `only` restricts the queue to some
         services, `target` says what each is to reach. `attempts` are those of which a quarantined release may be tried
         again, if an approved plan says so. `stale`: `world` was observed a while ago. `withheld`: why the active
-        revision must not be applied. `withdrawn`: why the releases under way are not in the specs any more.
+        revision must not be applied. `withdrawn`: why the releases under way are not in the specs any more. `former`:
+        the specs that were carried out last.
 
         A release whose dependency failed waits; what is under way continues. A service that cannot be read now existed
         a moment ago, so its rollout continues.
@@ -78,12 +82,10 @@ class RolloutQueue:
         made = {one.step.address: one.id for one in outcomes if one.id}
         undone = {one.step.address for one in outcomes if one.result is not Result.DONE}
         wrote = any(one.result is Result.DONE and not one.action.only_rolls for one in outcomes)
-        desired_state = active.desired_state
-        rollouts, missing = rollouts_of(
-            desired_state.deliveries,
-            desired_state.desired,
+        rollouts, missing = every_rollout(
+            active.desired_state,
             world,
-            desired_state.place.stack,
+            former=former,
             made=made,
             undone=undone,
             plan=plan,

@@ -37,6 +37,7 @@ class Needs:
 
     `operations` are what it writes. `tags` are the keys that it sets on services
     of the stack; `untags`: it removes them, too. `retries`: it requests another run of a task. `output`: it reads logs.
+    `authors`: it asks who has changed something.
     `exec`, `ports`: it goes into tasks. `secrets`: it writes those of the specs. `operates`: it needs all that an
     operator needs.
     """
@@ -46,6 +47,7 @@ class Needs:
     untags: bool = False
     retries: bool = False
     output: bool = False
+    authors: bool = False
     exec: bool = False
     ports: bool = False
     secrets: bool = False
@@ -58,7 +60,8 @@ _ASKS: Final = Needs(tags=REQUEST)
 COMMANDS: Final[dict[str, Needs]] = {
     **dict.fromkeys(("tree", "events", "history", "output", "export"), Needs()),
     **dict.fromkeys(("promote", "rollback", "abort", "hold", "extend", "finish", "restart"), _ASKS),
-    **dict.fromkeys(("diff", "plan", "doctor"), Needs(doctor=True)),
+    **dict.fromkeys(("diff", "plan"), Needs(doctor=True, authors=True)),
+    "doctor": Needs(doctor=True),
     **dict.fromkeys(("apply", "destroy", "run"), Needs(operates=True)),
     "status": Needs(output=True),
     "logs": Needs(output=True),
@@ -134,7 +137,9 @@ class _Person(Maker):
         found = super()._operations()
         if not any(need.operates for need in self.needs):
             found = {one for one in found if rules.reads(one) and one not in OUTPUT}
-            found = {one for one in found if rules.binding_of(one) is not Binding.READ_SECRET_VALUE}
+            withheld = {Binding.READ_SECRET_VALUE}
+            withheld |= set() if any(need.authors for need in self.needs) else {Binding.READ_EVENTS}
+            found = {one for one in found if rules.binding_of(one) not in withheld}
         found |= {one for one in calls.of_modules(QUERIES, AROUND) if rules.reads(one) and one not in OUTPUT}
         for need in self.needs:
             found |= need.operations | (OUTPUT if need.output else frozenset())

@@ -24,8 +24,13 @@ FREE: Final = frozenset({("sts", "GetCallerIdentity")})
 """What everybody may ask who has credentials at all."""
 
 
+EVENT_HISTORY: Final = ("cloudtrail", "LookupEvents")
+
+
 def binding_of(operation: Operation) -> Binding:
     service, name = operation
+    if operation == EVENT_HISTORY:
+        return Binding.READ_EVENTS
     if operation in _exceptions():
         return _exceptions()[operation]
     if is_read(Call(service, name)):
@@ -46,7 +51,8 @@ def makes(name: str) -> bool:
 
 def action(operation: Operation) -> str:
     service, name = operation
-    return f"{service_facts(service).iam_prefix}:{name}"
+    facts = service_facts(service)
+    return f"{facts.iam_prefix}:{facts.iam_actions.get(name, name)}"
 
 
 @cache

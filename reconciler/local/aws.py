@@ -259,6 +259,10 @@ class LaptopAws:
             if arn in listeners
         }
 
+    def authority(self) -> tuple[str, str] | None:
+        """The certificate that clients of secure listeners trust, and its file."""
+        return self._ports[2].authority()
+
     def hooks(self) -> list[Params]:
         """The functions of CodeDeploy's lifecycle hooks whose reports are waited for, with what they were told."""
         with self._lock:

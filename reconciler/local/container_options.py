@@ -1,8 +1,28 @@
-"""What a container may have beside its program: volumes, and a restart policy."""
+"""What a container may have beside its program: a health check, dependencies, volumes, and a restart policy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerHealthCheck:
+    """A container's own check: `command` is CMD or CMD-SHELL with its arguments; times are seconds of the clock."""
+
+    command: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 5.0
+    retries: int = 3
+    start_period: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """This container starts only once `container` has reached `condition`."""
+
+    container: str
+    condition: Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.local import programs
+from reconciler.local.container_options import ContainerHealthCheck, Dependency
 from reconciler.local.logs import Log
 from reconciler.local.nursery import Child
-from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency
+from reconciler.local.ports import ContainerLaunch
 from reconciler.local.programs import CannotStart, Prepared
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from types import TracebackType
 from reconciler.clock import Clock
 from reconciler.local import task_user
 from reconciler.local.addresses import Addresses
+from reconciler.local.authority import Authority
 from reconciler.local.background import Background
 from reconciler.local.balancer import Balancer
 from reconciler.local.nursery import Nursery
@@ -32,8 +33,9 @@ class DataPlane:
         self._nursery = Nursery()
         self._background = Background("data plane", self._nursery.let_go)
         self._scratch = Path(tempfile.mkdtemp(prefix="reconciler-"))
+        self._authority = Authority(state)
         self.probe = HealthChecks(self._background, clock)
-        self.balancing = Balancer(self.addresses, self._nursery, self._background, self.probe)
+        self.balancing = Balancer(self.addresses, self._nursery, self._background, self.probe, self._authority)
         user, self._user_note = task_user.choose(self._scratch)
         self.runner = Tasks(
             self.registry, self.addresses, self._nursery, self._background, clock, scratch=self._scratch, user=user
@@ -46,7 +48,7 @@ class DataPlane:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is not as it is on AWS, for a person."""
-        return (*self.addresses.notes, *([self._user_note] if self._user_note else []))
+        return tuple(filter(None, (*self.addresses.notes, self._user_note, self._authority.note)))
 
     def bind(self, control: ControlPlane) -> None:
         for port in self.ports:

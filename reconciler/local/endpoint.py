@@ -3,6 +3,7 @@
     /_reconciler/health    GET     it answers
     /_reconciler/faults    GET     the active faults · POST one (the fields of `faults.Fault`) · DELETE all, or ?id=…
     /_reconciler/urls      GET     where each listener can really be reached
+    /_reconciler/ca        GET     the certificate authority of the secure listeners
     /_reconciler/hooks     GET     the functions of lifecycle hooks that CodeDeploy waits for, and what they were told
     /_reconciler/functions GET     what stands in for Lambda functions · POST name → its answer · DELETE all
     /_reconciler/events    GET     state changes of ECS deployments and their hooks, as EventBridge would deliver them
@@ -114,6 +115,14 @@ class Endpoint:
                 return (200, {}) if faults.remove(query["id"]) else (404, {"error": f"there is no fault {query['id']}"})
             case "GET", "urls":
                 return 200, self.laptop.urls()
+            case "GET", "ca":
+                try:
+                    authority = self.laptop.authority()
+                except OSError as error:
+                    return 500, {"error": f"the certificate authority cannot be stored: {error}"}
+                if authority is None:
+                    return 404, {"error": "no listener of this emulator speaks TLS"}
+                return 200, dict(zip(("certificate", "path"), authority, strict=True))
             case "GET", "hooks":
                 return 200, self.laptop.hooks()
             case (("GET" | "POST" | "DELETE"), "functions"):

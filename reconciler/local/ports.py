@@ -25,10 +25,10 @@ A target, as the probe sees it:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
-from reconciler.local.container_options import Mount, RestartPolicy
+from reconciler.local.container_options import ContainerHealthCheck, Dependency, Mount, RestartPolicy
 from reconciler.local.inside import Inside, Usage
 from reconciler.local.sign_in import SignIn
 
@@ -36,25 +36,6 @@ HealthState = Literal["initial", "healthy", "unhealthy", "unhealthy.draining", "
 
 
 # ---- tasks ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerHealthCheck:
-    """A container's own check: `command` is CMD or CMD-SHELL with its arguments; times are seconds of the clock."""
-
-    command: tuple[str, ...]
-    interval: float = 30.0
-    timeout: float = 5.0
-    retries: int = 3
-    start_period: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """This container starts only once `container` has reached `condition`."""
-
-    container: str
-    condition: Literal["START", "COMPLETE", "SUCCESS", "HEALTHY"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +242,20 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """What a secure listener shows. One without `chain` is issued for its names by whoever serves the listener."""
+
+    names: tuple[str, ...]
+    chain: str = ""  # PEM, the certificate itself first
+    key: str = field(default="", repr=False)  # PEM
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerRoutes:
-    """One listener with its rules in the order in which they are tried."""
+    """One listener with its rules in the order in which they are tried.
+
+    `certificates` are those of HTTPS and TLS, the default one first, which may be listed twice.
+    """
 
     listener_arn: str
     load_balancer: str  # its name
@@ -272,6 +265,8 @@ class ListenerRoutes:
     protocol: str
     routes: tuple[Route, ...]
     idle_timeout: float = 60.0
+    certificates: tuple[ServerCertificate, ...] = ()
+    oldest_tls: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +304,9 @@ class LoadBalancing(Protocol):
 
     def addresses(self) -> Mapping[str, tuple[str, int]]:
         """Where each listener (by ARN) can really be reached: host and port. One that could not be opened is absent."""
+
+    def authority(self) -> tuple[str, str] | None:
+        """The certificate (PEM) of whoever has issued those of secure listeners, and its file; None: nobody does."""
 
     def reset(self) -> None:
         """Close every listener now."""

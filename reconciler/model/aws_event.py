@@ -145,7 +145,7 @@ def sources_of(kind: ResourceType[Any]) -> Collection[str]:
     """The services whose API changes one of a type, as CloudTrail calls them."""
     module = vars(sys.modules[type(kind).__module__])
     own = {one.service for one in module.values() if isinstance(one, ServiceApi)} if not kind.lookup else set()
-    return {source_of(one) for one in own | {service for service, _ in kind.also_written_by}}
+    return {source_of(one) for one in own | {service for service, _ in kind.changed_by}}
 
 
 def source_of(service: str) -> str:

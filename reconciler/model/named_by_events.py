@@ -19,13 +19,10 @@ class EventType(NamedTuple):
 
 
 class NamedByEvents(Generic[S]):
-    """An API call is about those that it names, if the type itself makes such a call, or says that others do."""
+    """An API call is about those that it names, if the type itself makes such a call, or has it in `changed_by`."""
 
     event_types: ClassVar[tuple[EventType, ...]] = ()
     """Events that AWS sends of one by itself, beyond those of API calls."""
-
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Operations, by service, that change one and that the type itself never calls: those of consoles and tools."""
 
     def named_in(self, event: AwsEvent) -> Set[str]:
         """Names of those that an event of `event_types` is about; empty if it changes nothing that is read of one."""

@@ -1,4 +1,5 @@
-"""What Terraform and CloudFormation call a resource: its types there, and the ids by which they import it.
+"""What other tools call a resource, and how they change it: its types in Terraform and CloudFormation, the ids by which
+they import it, and what its writes look like in CloudTrail.
 
 It is a fact of each resource type, which says so in its own file.
 """
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic
 
+from reconciler.model.permissions import Operation
 from reconciler.model.resource import Observed, S
 
 TERRAFORM: Final = "terraform"
@@ -44,7 +46,7 @@ class CloudFormationAttribute:
 
 
 class KnownElsewhere(Generic[S]):
-    """The part of a resource type that says what other tools call it.
+    """The part of a resource type that says what other tools call it, and by which calls others change it.
 
     A type says for each tool what it is there, or why it is nothing there.
     """
@@ -57,6 +59,12 @@ class KnownElsewhere(Generic[S]):
 
     not_exported: ClassVar[Mapping[str, str]] = {}
     """Tool → why it, or a part of it, cannot be imported there."""
+
+    changed_by: ClassVar[tuple[Operation, ...]] = ()
+    """Operations by which others change one, beside those that its methods yield."""
+
+    named_within: ClassVar[int] = 2
+    """How deep in the parameters of a write one may be named as its target; what is deeper is what it refers to."""
 
     def in_terraform(self, found: Observed[S]) -> Iterator[TerraformImport]:
         """What it is in Terraform; several where Terraform has parts of it as resources of their own."""

@@ -1,8 +1,8 @@
 """Notification messages: which events are sent, their titles, and the commands to run next. Pure.
 
-    drift detected, corrected, recurring · revision rejected · plan blocked, no longer blocked · rollout waiting for
-    promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · service read-only, no longer
-    read-only · request accepted · source unreachable, reachable again · stack suspended, resumed
+    drift detected, corrected, recurring, who made it · revision rejected · plan blocked, no longer blocked · rollout
+    waiting for promotion, shifting traffic, rolling back, ended · rollout call refused by AWS · service read-only, no
+    longer read-only · request accepted · source unreachable, reachable again · stack suspended, resumed
 
 All other events are in the log and in `reconciler events`. Only known texts and the fields below are sent: secrets are
 masked, and markup is escaped.
@@ -41,6 +41,15 @@ DETAILS: Final = (
     "requested_by",
     "reason",
     "commit",
+    "changed_by",
+    "role",
+    "account",
+    "source_address",
+    "tool",
+    "operation",
+    "event_id",
+    "changed_at",
+    "certain",
 )
 """The details of an event that are sent."""
 
@@ -48,6 +57,7 @@ TITLES: Final[Mapping[str, str]] = {
     events.DRIFT_FOUND: "drift detected (not corrected)",
     events.DRIFT_REPAIRED: "drift corrected",
     events.CONTESTED: "drift keeps recurring",
+    events.DRIFT_ATTRIBUTED: "author of the drift",
     events.SPEC_REJECTED: "revision rejected",
     events.PLAN_BLOCKED: "plan blocked",
     events.PLAN_FREE: "plan no longer blocked",

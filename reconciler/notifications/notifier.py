@@ -54,7 +54,7 @@ MOST_REMEMBERED: Final = 1000
 BLOCK: Final = 3000
 """Characters of a text in a block of Slack's."""
 
-_REPEATS = frozenset({events.DRIFT_FOUND, events.DRIFT_REPAIRED})
+_REPEATS = frozenset({events.DRIFT_FOUND, events.DRIFT_REPAIRED, events.DRIFT_ATTRIBUTED})
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 
 

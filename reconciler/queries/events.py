@@ -1,5 +1,5 @@
 """Events of a service: ECS's own events, scaling activities, the rollout state stored in its tags, and what is kept of
-requests and of stopped tasks.
+requests, of stopped tasks and of drift.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from reconciler.rollout.describe import release_of, revision_of
 from reconciler.rollout.state import short
 from reconciler.rollout.stored_state import StoredState
 from reconciler.store.audit_trail import AuditEntry
+from reconciler.store.drift_journal import DriftEntry
 from reconciler.store.task_stops import TaskStop, stop_text
 
 ecs = ServiceApi("ecs")
@@ -39,6 +40,7 @@ class Source(StrEnum):
     SCALING = "scaling"
     ROLLOUT = "rollout"
     TASK = "task"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def happenings(
 
 def in_order(several: Iterable[ServiceEvent]) -> tuple[ServiceEvent, ...]:
     """Newest first, each once."""
-    order = {Source.ECS: 0, Source.SCALING: 1, Source.TASK: 2, Source.ROLLOUT: 3}
+    order = {Source.ECS: 0, Source.SCALING: 1, Source.TASK: 2, Source.ROLLOUT: 3, Source.DRIFT: 4}
     found = {one.id: one for one in several}.values()
     numbered = sorted(enumerate(found), key=lambda one: (-one[1].at.timestamp(), -order[one[1].source], one[0]))
     return tuple(one for _, one in numbered)
@@ -162,6 +164,11 @@ def of_stop(stop: TaskStop) -> ServiceEvent:
     }  # fmt: skip
     known = {key: value for key, value in details.items() if value not in ("", None, [])}
     return ServiceEvent(stop.at, Source.TASK, stop_text(stop), f"stop {stop.alike} {stop.at} {stop.task}", known)
+
+
+def of_drift(entry: DriftEntry) -> ServiceEvent:
+    """With who made it, where that is known."""
+    return ServiceEvent(entry.at, Source.DRIFT, f"drift {entry.text}", f"drift {entry.id}", entry.details)
 
 
 def folded(several: Iterable[ServiceEvent]) -> tuple[EventGroup, ...]:

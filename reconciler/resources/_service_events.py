@@ -14,11 +14,6 @@ from reconciler.resources import _ecs
 class ServiceEvents(NamedByEvents[S]):
     """Deployments under EXTERNAL and CODE_DEPLOY have no events, so rollouts under way look for themselves."""
 
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("ecs", "CreateTaskSet"),
-        ("ecs", "UpdateServicePrimaryTaskSet"),
-        ("ecs", "UpdateTaskSet"),
-    )
     event_types: ClassVar[tuple[EventType, ...]] = (
         _ecs.TASK_STATE,
         EventType("aws.ecs", "ECS Deployment State Change"),

@@ -13,7 +13,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.named_by_events import EventType
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -47,12 +47,12 @@ class AlarmSpec(resource.Spec):
 class Alarm(ResourceType[AlarmSpec]):
     kind: ClassVar[str] = "alarm"
     Spec = AlarmSpec
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+    terraform: ClassVar[str] = "aws_cloudwatch_metric_alarm"
+    cloudformation: ClassVar[tuple[str, str]] = ("AWS::CloudWatch::Alarm", "AlarmName")
+    changed_by: ClassVar[tuple[Operation, ...]] = (
         ("cloudwatch", "DisableAlarmActions"),
         ("cloudwatch", "EnableAlarmActions"),
     )
-    terraform: ClassVar[str] = "aws_cloudwatch_metric_alarm"
-    cloudformation: ClassVar[tuple[str, str]] = ("AWS::CloudWatch::Alarm", "AlarmName")
     creates: ClassVar[tuple[str, ...]] = ("PutMetricAlarm",)
     named_by: ClassVar[str | None] = "name"
     owned_as: ClassVar[str] = "alarm"

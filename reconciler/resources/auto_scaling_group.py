@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CloudFormationAttribute, CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Permissions
+from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -49,6 +49,7 @@ class AutoScalingGroupSpec(resource.Spec):
 class AutoScalingGroup(ResourceType[AutoScalingGroupSpec]):
     kind: ClassVar[str] = "auto-scaling-group"
     Spec = AutoScalingGroupSpec
+    changed_by: ClassVar[tuple[Operation, ...]] = (("autoscaling", "SetDesiredCapacity"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateAutoScalingGroup",)
     named_by: ClassVar[str | None] = "name"
     indexed: ClassVar[bool] = False

@@ -18,7 +18,7 @@ from reconciler.model import member_values, members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Permissions
+from reconciler.model.permissions import Operation, Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Observed, Path, ResourceHealth
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.model.usage import Usage
@@ -63,7 +63,7 @@ class ClusterSpec(resource.Spec):
 class Cluster(ResourceType[ClusterSpec]):
     kind: ClassVar[str] = "cluster"
     Spec = ClusterSpec
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (("ecs", "UpdateClusterSettings"),)
+    changed_by: ClassVar[tuple[Operation, ...]] = (("ecs", "UpdateClusterSettings"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateCluster",)
     owned_as: ClassVar[str] = "cluster"
     listed_by_name: ClassVar[bool] = True

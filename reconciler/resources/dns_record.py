@@ -48,6 +48,7 @@ class DnsRecord(ResourceType[DnsRecordSpec]):
     }
     indexed: ClassVar[bool] = False
     creates: ClassVar[tuple[str, ...]] = ("ChangeResourceRecordSets",)
+    named_within: ClassVar[int] = 4
     observe_after: ClassVar[tuple[str, ...]] = ("domain-certificate", "load-balancer")
     depends_on: ClassVar[tuple[str, ...]] = ("domain-certificate", "listener", "listener-rule")
     replace: ClassVar[Replace] = Replace.CREATE_FIRST

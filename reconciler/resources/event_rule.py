@@ -16,7 +16,7 @@ from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -38,7 +38,7 @@ class EventRuleSpec(resource.Spec):
 class EventRule(ResourceType[EventRuleSpec]):
     kind: ClassVar[str] = "event-rule"
     Spec = EventRuleSpec
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (("events", "DisableRule"), ("events", "EnableRule"))
+    changed_by: ClassVar[tuple[Operation, ...]] = (("events", "DisableRule"), ("events", "EnableRule"))
     creates: ClassVar[tuple[str, ...]] = ("PutRule",)
     named_by: ClassVar[str | None] = "name"
     depends_on: ClassVar[tuple[str, ...]] = ("queue",)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import ownership, resource
 from reconciler.model.diff import Change
-from reconciler.model.permissions import Permissions
+from reconciler.model.permissions import Operation, Permissions
 from reconciler.model.resource import Batch, Calls, Desired, Link, Observed
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _ec2, _gone, _tags
@@ -51,6 +51,7 @@ class LaunchTemplate(ResourceType[LaunchTemplateSpec]):
     Spec = LaunchTemplateSpec
     terraform: ClassVar[str] = "aws_launch_template"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::EC2::LaunchTemplate", "LaunchTemplateId")
+    changed_by: ClassVar[tuple[Operation, ...]] = (("ec2", "DeleteLaunchTemplateVersions"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateLaunchTemplate",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(ec2="launch-template")

@@ -20,7 +20,7 @@ from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import TerraformImport
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.quota import Quota, listed
 from reconciler.model.resource import Address, Calls, Desired, Link, Observed, Path, Ref
 from reconciler.model.resource_type import Depth, FieldMark, OwnedBy, ResourceType, Scope
@@ -92,6 +92,7 @@ class Listener(ResourceType[ListenerSpec]):
     Spec = ListenerSpec
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ElasticLoadBalancingV2::Listener", "ListenerArn")
     taken_over: ClassVar[bool] = True
+    changed_by: ClassVar[tuple[Operation, ...]] = (("elbv2", "ModifyListenerAttributes"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateListener",)
     inside: ClassVar[tuple[str, str] | None] = ("load_balancer", "load-balancer")
     observe_after: ClassVar[tuple[str, ...]] = ("load-balancer", "target-group", "existing-secret")

@@ -14,7 +14,7 @@ from reconciler import errors
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -50,7 +50,7 @@ class LogGroupSpec(resource.Spec):
 class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+    changed_by: ClassVar[tuple[Operation, ...]] = (
         ("logs", "DisassociateKmsKey"),
         ("logs", "TagLogGroup"),
         ("logs", "UntagLogGroup"),

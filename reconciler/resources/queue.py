@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
-from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Permissions
+from reconciler.model.permissions import Binding, NamedArn, OnBehalf, Operation, Permissions
 from reconciler.model.resource import Call, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _policy, _tags
@@ -45,7 +45,7 @@ class QueueSpec(resource.Spec):
 class Queue(ResourceType[QueueSpec]):
     kind: ClassVar[str] = "queue"
     Spec = QueueSpec
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (("sqs", "AddPermission"), ("sqs", "RemovePermission"))
+    changed_by: ClassVar[tuple[Operation, ...]] = (("sqs", "AddPermission"), ("sqs", "RemovePermission"))
     terraform: ClassVar[str] = "aws_sqs_queue"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::SQS::Queue", "QueueUrl")
     creates: ClassVar[tuple[str, ...]] = ("CreateQueue",)

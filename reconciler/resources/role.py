@@ -17,7 +17,7 @@ from reconciler.model import resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Address, Calls, Desired, Observed, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.model.tagging import TagRules
@@ -63,12 +63,12 @@ class RoleSpec(resource.Spec):
 class Role(ResourceType[RoleSpec]):
     kind: ClassVar[str] = "role"
     Spec = RoleSpec
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (
+    judges: ClassVar[bool] = True
+    indexed: ClassVar[bool] = False
+    changed_by: ClassVar[tuple[Operation, ...]] = (
         ("iam", "DeleteRolePermissionsBoundary"),
         ("iam", "UpdateRoleDescription"),
     )
-    judges: ClassVar[bool] = True
-    indexed: ClassVar[bool] = False
     creates: ClassVar[tuple[str, ...]] = ("CreateRole",)
     owned_as: ClassVar[str] = "role"
     listed_by_name: ClassVar[bool] = True

@@ -23,6 +23,7 @@ from reconciler import errors
 from reconciler.model import members, ownership, resource
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import TERRAFORM, CloudFormationImport
+from reconciler.model.permissions import Operation
 from reconciler.model.quota import Quota
 from reconciler.model.resource import Address, Batch, Call, Calls, Desired, Link, Observed, Path, T
 from reconciler.model.resource_type import FieldMark, Replace, ResourceType, Scope
@@ -106,13 +107,13 @@ def _most(spec: SecurityGroupRulesSpec) -> int:
 
 class SecurityGroupRules(ResourceType[SecurityGroupRulesSpec]):
     kind: ClassVar[str] = "security-group-rules"
-    also_written_by: ClassVar[tuple[tuple[str, str], ...]] = (("ec2", "ModifySecurityGroupRules"),)
     quotas: ClassVar[tuple[Quota, ...]] = (
         Quota("vpc", "Inbound or outbound rules per security group", 60, "L-0EA8095F", amount=_most),
     )
     Spec = SecurityGroupRulesSpec
     not_exported: ClassVar[Mapping[str, str]] = {TERRAFORM: "aws_security_group has its rules"}
     judges: ClassVar[bool] = True
+    changed_by: ClassVar[tuple[Operation, ...]] = (("ec2", "ModifySecurityGroupRules"),)
     inside: ClassVar[tuple[str, str] | None] = ("group", "security-group")
     observe_after: ClassVar[tuple[str, ...]] = ("security-group",)
     replace: ClassVar[Replace] = Replace.NEVER

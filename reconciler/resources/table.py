@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.model import members, resource
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
-from reconciler.model.permissions import Binding, NamedArn, Permissions
+from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Address, Call, Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Depth, FieldMark, ResourceType, Scope
 from reconciler.resources import _gone, _tags
@@ -81,6 +81,7 @@ class Table(ResourceType[TableSpec]):
     Spec = TableSpec
     terraform: ClassVar[str] = "aws_dynamodb_table"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::DynamoDB::Table", "TableName")
+    changed_by: ClassVar[tuple[Operation, ...]] = (("dynamodb", "DeleteResourcePolicy"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateTable",)
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(

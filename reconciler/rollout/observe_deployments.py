@@ -13,10 +13,9 @@ from reconciler.model.members import FIELD
 from reconciler.model.resource import Call, Calls
 from reconciler.model.service_connect import ServiceConnect
 from reconciler.model.service_description import on_fargate_alone
-from reconciler.rollout import capacity, task_protection
+from reconciler.rollout import capacity, taken_back, task_protection
 from reconciler.rollout.actions import UpdateService
 from reconciler.rollout.describe import ecs, network_of, providers_of, remembered, revision_of
-from reconciler.rollout.observe_task_sets import described_tasks, failed_by_itself
 from reconciler.rollout.release import Attachment, Release, RolloutTarget, Version
 from reconciler.rollout.state import WHOLE, ObservedService, TaskSet
 from reconciler.rollout.stored_state import DeadlineKind, StoredState
@@ -91,17 +90,11 @@ def _lacked(
     told_since = min(since, now - capacity.REPEATED_AFTER) if retried else since
     events = (one["message"] for one in item.get("events") or () if one["createdAt"] >= told_since)
     lack = next((found for message in events if (found := capacity.lack_in(message))), "")
-    name = subject.service.rpartition("/")[2]
-    arns = (yield ecs.list_tasks(cluster=subject.cluster, serviceName=name, desiredStatus="STOPPED"))["taskArns"]
-    tasks = [
-        task
-        for task in (yield from described_tasks(subject, arns))
-        if revision_of(task["taskDefinitionArn"]) == revision and task["createdAt"] >= since
-    ]
-    if any(failed_by_itself(task, dict(subject.roles)) for task in tasks):
-        return ""
-    stopped = (capacity.lack_in(task.get("stoppedReason", "")) for task in tasks)
-    return lack or next((found for found in stopped if found), "")
+    return (
+        yield from taken_back.lack(
+            subject, lack, since, lambda task: revision_of(task["taskDefinitionArn"]) == revision
+        )
+    )
 
 
 def _kept(sets: Iterable[TaskSet], item: Mapping[str, Any], now: datetime) -> dict[str, int]:

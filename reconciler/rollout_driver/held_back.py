@@ -20,11 +20,16 @@ def refused_in(plan: Plan | None) -> dict[Address, str]:
     return {one.address: REFUSED.format(one.because) for one in several if one.address is not None}
 
 
+def refusal_of(plan: Plan | None) -> str:
+    """Why nothing of a plan is done, or ""."""
+    return "" if plan is None or not plan.refusals else REFUSED.format(plan.refusals[0].because)
+
+
 def left_by(plan: Plan | None) -> dict[Address, str]:
     """What a refused plan leaves as it is, with the reason."""
-    if plan is None or not plan.refusals:
+    because = refusal_of(plan)
+    if plan is None or not because:
         return {}
-    because = REFUSED.format(plan.refusals[0].because)
     return {one.address: because for one in plan.actions if not one.only_notes}
 
 

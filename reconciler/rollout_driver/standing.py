@@ -6,7 +6,7 @@ deleted one. What is under way goes on by what is there. Nothing new is started 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,12 +20,16 @@ from reconciler.rollout_driver.target_groups import entry_of
 PRODUCTION, TEST = "production", "test"
 PAIR: Final = {PRODUCTION: "productionListenerRule", TEST: "testListenerRule"}
 """What ECS calls the rules of a service whose traffic it shifts."""
+TEST_SUFFIX: Final = f"-{TEST}"
+"""End of the name of a test listener, or of a rule of it, unless the specs call it something else."""
+DEPLOYMENT_GROUP: Final = "codedeploy-deployment-group"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`delivery` names what is there. `absent` is the first of what it should name and that is not there. `gone` says
-    which listeners or rules ECS was given for it (production, test) and that are not there any more.
+    """`delivery` names what is there. `absent` is the first of what it should name and that is not there, or not the
+    service's yet. `gone` says which listeners or rules ECS was given for it (production, test) and that are not there
+    any more.
     """
 
     delivery: RolloutSpec
@@ -46,21 +50,22 @@ def standing(delivery: RolloutSpec, context: ResolutionContext, *, refused: bool
     delivery, former = _with_former_pair(delivery, service, context)
     if former:
         return Standing(delivery, context)
+    used = _groups_of(service)
+    absent += _not_yet(delivery, used, context) if refused else []
     if not absent:
         return Standing(_asked_as(delivery, context) if refused else delivery, context)
-    used = _groups_of(service)
     context = _with_former(context, absent, used)
     entries = dict(_entries(context, used))
     found = dict[str, Address | None]()
     for name in (PRODUCTION, TEST):
-        found[name] = _entry(name, delivery, service, context, entries)
+        found[name] = _entry(name, delivery, service, context, entries, absent)
     for name, other in ((PRODUCTION, TEST), (TEST, PRODUCTION)):
         left = entries.keys() - {found[other]}
         if (
             found[name] is None
             and not _given(name, service)
             and getattr(delivery, name) is not None
-            and found[other] is not None
+            and (found[other] is not None or getattr(delivery, other) is None)
             and len(left) == 1
         ):
             (found[name],) = left
@@ -77,17 +82,59 @@ def _with_former_pair(
     refused, and what is under way goes on by them."""
     if delivery.engine.shifts_traffic is not TrafficShifter.ECS or parts_of(delivery):
         return delivery, False
-    entries = dict(_entries(context, _groups_of(service)))
-    found = {
+    found = _pair(service, dict(_entries(context, _groups_of(service))))
+    return replace(delivery, production=found[PRODUCTION], test=found[TEST]), True
+
+
+def _pair(service: Observed[Any], entries: Mapping[Address, Observed[Any]]) -> dict[str, Address | None]:
+    """The listeners or rules that ECS was given for a service."""
+    return {
         name: next((at for at in entries if _is_rule(at, entries, _given(name, service))), None)
         for name in (PRODUCTION, TEST)
     }
-    return replace(delivery, production=found[PRODUCTION], test=found[TEST]), True
+
+
+def entries_of(service: Observed[Any], context: ResolutionContext) -> dict[str, Address | None]:
+    """The listeners or rules of a service that no specs declare, as far as AWS shows which is for what: ECS or
+    CodeDeploy was given them, or there is one only, or one of two is called `test`.
+    """
+    entries = dict(_entries(context, _groups_of(service)))
+    found = _pair(service, entries)
+    if found[PRODUCTION] is not None:
+        return found
+    group = context.found.get(Address(DEPLOYMENT_GROUP, service.address.name))
+    if group is not None:
+        routes = {PRODUCTION: group.spec.production, TEST: group.spec.test}
+        return {
+            name: next((at for at, one in sorted(entries.items()) if _listener(one) == route), None)
+            for name, route in routes.items()
+        }
+    tests = [at for at in entries if at.name.endswith(TEST_SUFFIX)]
+    others = [at for at in entries if at not in tests]
+    if len(others) == 1 and len(tests) <= 1:
+        return {PRODUCTION: others[0], TEST: next(iter(tests), None)}
+    return found
+
+
+def ports_of(entries: Mapping[str, Address | None], context: ResolutionContext) -> tuple[int | str, int | str]:
+    """The ports of the listeners, for people."""
+    production, test = (
+        None if at is None else _port(context.found[at], context) for at in (entries[PRODUCTION], entries[TEST])
+    )
+    return production or "?", test or "?"
 
 
 def parts_of(delivery: RolloutSpec) -> tuple[Address, ...]:
     """What routes requests to a service, as it is declared."""
     return tuple(part for part in (*delivery.groups, delivery.production, delivery.test) if part is not None)
+
+
+def _not_yet(delivery: RolloutSpec, used: frozenset[str], context: ResolutionContext) -> list[Address]:
+    """The declared listeners and rules that are there and do not name the service's target groups, as others do: a
+    refused plan would have moved the service there."""
+    entries = dict(_entries(context, used))
+    declared = [one for one in (delivery.production, delivery.test) if one in context.found]
+    return [one for one in declared if one is not None and one not in entries] if entries else []
 
 
 def _groups_of(service: Observed[Any]) -> frozenset[str]:
@@ -126,12 +173,13 @@ def _entry(
     service: Observed[Any],
     context: ResolutionContext,
     entries: Mapping[Address, Observed[Any]],
+    absent: Collection[Address],
 ) -> Address | None:
     """The listener or rule by which requests of that kind come in: the declared one if it is there, or else the one
     that ECS was given, or the only one of the same listener, or of the same port.
     """
     declared: Address | None = getattr(delivery, name)
-    if declared is None or declared in context.found:
+    if declared is None or declared not in absent or declared in entries:
         return declared
     if rule := _given(name, service):
         return next((at for at in entries if _is_rule(at, entries, rule)), None)

@@ -43,6 +43,7 @@ from reconciler.rollout_driver.held_back import blocking_dependency, held_by, le
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.restarts import without_gates
+from reconciler.rollout_driver.rotations import promoting_rotation
 from reconciler.rollout_driver.standing import Standing, standing
 from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_ports, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
@@ -152,7 +153,7 @@ def rollouts_of(
     for declared in (with_ports(one.current(present), context) for one in several):
         there = context.found.get(declared.service)
         delivery = declared if there is None else declared.run_by(observe_engine.engine_of(there.facts["item"]))
-        stands = standing(delivery, context, refused=bool(left))
+        stands = standing(delivery, context, refused=bool(left or withheld))
         lack = blocking_dependency(context.wanted, delivery.service, {*undone, *refused})
         held = held_by(declared, context, left)
         changing = there is not None and not (withheld or withdrawn) and engine_change.due(declared, there)
@@ -166,6 +167,7 @@ def rollouts_of(
         subject = fallback.beside_the_new(subject, delivery.service, several, context)
         if there is not None:
             stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
+            stands = replace(stands, delivery=promoting_rotation(stands.delivery, there, context))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
         if declared.fallback is not None:
             rollout = _beside(rollout, declared.fallback, rollouts, context)
@@ -249,7 +251,7 @@ def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held:
     if service is None:
         return NotReady(f"{delivery.service} does not exist yet", absent=True)
     established = bool(service.facts.get("established", True))
-    lack = "" if stands.absent is None else held or f"{stands.absent} does not exist yet"
+    lack = "" if stands.absent is None else held or _absent(stands.absent, context)
     routed = delivery.moves_traffic and not delivery.connected
     if lack and (not established or (routed and delivery.production is None)):
         return NotReady(lack, deployed=established)
@@ -286,6 +288,10 @@ def subject_of(stands: Standing, *, commit: str = "", not_ready: str = "", held:
         not_ready=not_ready,
         judges=judges_of(delivery, context),
     )
+
+
+def _absent(part: Address, context: ResolutionContext) -> str:
+    return f"{part} does not send it requests yet" if part in context.found else f"{part} does not exist yet"
 
 
 def _roles(context: ResolutionContext) -> Iterable[tuple[str, datetime | None]]:

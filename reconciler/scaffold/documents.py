@@ -12,6 +12,9 @@ from reconciler.spec.yaml_text import Block, text, word
 SCHEMA: Final = ".reconciler/schema.json"
 """Where the editor finds the JSON Schema, from the folder that the specs folder is in."""
 
+PARTIAL_SCHEMA: Final = ".reconciler/partial-schema.json"
+"""That of the documents of environments."""
+
 NETWORK: Final = "10.0.0.0/16"
 TEST_PORT: Final = 9000
 
@@ -46,8 +49,10 @@ def files(blueprint: Blueprint, above: str = "..") -> dict[str, str]:
 
 
 def _with_schema(path: str, above: str, written: str) -> str:
+    """yaml-language-server takes the line for the document below it, and not for the whole file."""
     up = "../" * path.count("/")
-    return f"# yaml-language-server: $schema={up}{above}/{SCHEMA}\n{written}"
+    line = f"# yaml-language-server: $schema={up}{above}/{SCHEMA}\n"
+    return line + written.replace("\n---\n", f"\n---\n{line}")
 
 
 def _stack_comment(blueprint: Blueprint) -> str:
@@ -55,7 +60,7 @@ def _stack_comment(blueprint: Blueprint) -> str:
     left_out = "".join(f"\n- {name}: {why}" for name, why in blueprint.left_out)
     return (
         "The stack: what these specs own in AWS has the tag reconciler:stack with its name." + source
-        + "\nThe first line of each file is for editors: `reconciler schema > "
+        + "\nThe line above each document is for editors: `reconciler schema > "
         + f"{SCHEMA}` writes the schema that it names."
         + (f"\nNot part of the stack:{left_out}" if left_out else "")
     )  # fmt: skip

@@ -9,7 +9,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,12 +28,14 @@ LARGEST: Final = 2 * LARGEST_FOLDER
 class Archive:
     """A revision and the environment that it was loaded with.
 
-    `follows` is the revision that was applied last when this one was accepted, if there was one.
+    `follows` is the revision that was applied last when this one was accepted, if there was one. `former` is the one
+    that was carried out last then.
     """
 
     fetched: Fetched
     environment: str | None = None
     follows: str = ""
+    former: Archive | None = None
 
     @property
     def revision(self) -> Revision:
@@ -42,9 +44,15 @@ class Archive:
 
 def pack(archive: Archive, *, files: bool = True) -> bytes:
     """Without `files` it only says which revision it was."""
+    document = {"format_version": FORMAT, **_document(archive, files=files)}
+    if files and archive.former is not None:
+        document["former"] = _document(archive.former)
+    return zlib.compress(json.dumps(document).encode(), 9)  # names of files need not be UTF-8: they are escaped
+
+
+def _document(archive: Archive, *, files: bool = True) -> dict[str, Any]:
     revision = archive.revision
-    document = {
-        "format_version": FORMAT,
+    return {
         "revision": {
             "id": revision.id,
             "author": revision.author,
@@ -58,7 +66,6 @@ def pack(archive: Archive, *, files: bool = True) -> bytes:
         "files": _files(archive.fetched.sources, archive.environment) if files else None,
         "proof": _proof(archive.fetched.proof) if files else None,
     }
-    return zlib.compress(json.dumps(document).encode(), 9)  # names of files need not be UTF-8: they are escaped
 
 
 def unpack(data: bytes, *, folder: str = "") -> Archive:
@@ -75,16 +82,21 @@ def unpack(data: bytes, *, folder: str = "") -> Archive:
         if document["format_version"] != FORMAT:
             because = formats.unknown("the copy of the specs", document["format_version"], FORMAT)
             raise errors.StoreFormatUnknown(f"{because}, or delete it")
-        revision = _revision(document["revision"])
-        if document["files"] is None:
-            raise errors.CopyUnusable(f"revision {revision} was too large to be stored")
-        folder = folder or str(document["folder"])
-        above = "" if folder == "." else f"{folder}/"
-        sources = tuple(File(name, above + name, content.encode()) for name, content in document["files"])
-        fetched = Fetched(revision, sources, (), folder, _proven(document.get("proof")))
-        return Archive(fetched, document["environment"], str(document["follows"]))
+        former = document.get("former")
+        return replace(_archive(document, folder), former=None if former is None else _archive(former, folder))
     except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise errors.CopyUnusable("it is incomplete or damaged") from error
+
+
+def _archive(document: dict[str, Any], folder: str) -> Archive:
+    revision = _revision(document["revision"])
+    if document["files"] is None:
+        raise errors.CopyUnusable(f"revision {revision} was too large to be stored")
+    folder = folder or str(document["folder"])
+    above = "" if folder == "." else f"{folder}/"
+    sources = tuple(File(name, above + name, content.encode()) for name, content in document["files"])
+    fetched = Fetched(revision, sources, (), folder, _proven(document.get("proof")))
+    return Archive(fetched, document["environment"], str(document["follows"]))
 
 
 def _files(sources: Iterable[File], environment: str | None) -> list[tuple[str, str]]:

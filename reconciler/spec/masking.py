@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from reconciler.model import secrecy
+from reconciler.spec.parse import DEEPEST
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FIELD: Final = re.compile(r"""(["']?)([A-Za-z_][A-Za-z0-9_.-]{2,60})\1[ \t]*:[ \t]*""", re.ASCII)
@@ -47,9 +48,14 @@ def masked_lines(lines: list[str]) -> list[str]:
 
 
 def _scalars(text: str) -> Iterator[tuple[Any, bool]]:
-    """Every value, and whether it is masked; of a pair the value comes once more when both are known."""
+    """Every value, and whether it is masked; of a pair the value comes once more when both are known.
+
+    Ends where the parser of specs refuses to go deeper: libyaml's time grows with the square of the depth.
+    """
     levels = [_Level("", mapping=False)]
     for event in yaml.parse(text, Loader=_Loader):
+        if len(levels) > DEEPEST:
+            raise yaml.YAMLError("nested too deep")
         top = levels[-1]
         key = top.mapping and top.key is None
         if isinstance(event, yaml.CollectionStartEvent):

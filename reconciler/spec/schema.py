@@ -25,6 +25,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KIND = "The kind of the document."
 OR_PLACEHOLDER = f"|{placeholders.PATTERN}"
 """The end of each pattern: a placeholder fits, whatever it stands for."""
+_NAMED = ("properties", "patternProperties", "$defs")
+"""Keywords with schemas by names that are not keywords."""
+_IDENTITY = ("kind", "name")
+"""What documents of environments are merged by."""
 _LIMITS = {"ge": "minimum", "le": "maximum"}
 """What pydantic leaves as it is behind a validator of our own."""
 _LENGTHS = {"minLength": "minItems", "maxLength": "maxItems"}
@@ -51,6 +55,7 @@ def json_schema() -> dict[str, Any]:
         required = [field for field in definitions[kind].get("required", []) if field != "name"]
         definitions[kind]["required"] = ["kind", "name", *required]
         definitions[kind]["properties"]["name"].pop("default", None)
+        definitions[kind]["properties"]["kind"]["description"] = definitions[kind]["description"]
     for block in _blocks(Block):
         if block.short_form is not None and block.__name__ in definitions:
             definitions[block.__name__] = {"anyOf": [block.short_form, definitions[block.__name__]]}
@@ -69,6 +74,29 @@ def json_schema() -> dict[str, Any]:
         ],
         "$defs": dict(sorted(definitions.items())),
     }
+
+
+def partial_schema(schema: Any) -> Any:
+    """The same for the documents of environments: nothing but kind and name is required, and `null` removes."""
+    if isinstance(schema, list):
+        return [partial_schema(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: partial_schema(value) for key, value in schema.items() if key not in _NAMED}
+    for key in (key for key in _NAMED if key in schema):  # a field may be called `properties`
+        parts = {name: partial_schema(part) for name, part in schema[key].items()}
+        keep = parts if key == "$defs" else _IDENTITY
+        found[key] = {name: part if name in keep else _or_null(part) for name, part in parts.items()}
+    if "required" in found:
+        found["required"] = [name for name in found["required"] if name in _IDENTITY]
+    if isinstance(others := found.get("additionalProperties"), dict):
+        found["additionalProperties"] = _or_null(others)
+    return found
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    about = {"description": schema["description"]} if "description" in schema else {}
+    return {**about, "anyOf": [schema, {"type": "null"}]}
 
 
 def _blocks(block: type[Block]) -> list[type[Block]]:
@@ -122,6 +150,8 @@ def _tidy(schema: Any) -> Any:
         for key, value in schema.items()
         if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
     }
+    if "patternProperties" in tidy:
+        tidy.setdefault("additionalProperties", False)  # names that the pattern does not allow
     choices = tidy.get("anyOf")
     if isinstance(choices, list):
         kept = [choice for choice in choices if choice != {"type": "null"}]

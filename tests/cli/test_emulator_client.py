@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reconciler.cli.emulator_client import clock_of, urls_of
+from reconciler.cli.emulator_client import EMULATOR, clock_of, default_endpoint, urls_of
 from tests.harness.answering import answering
 
 HEALTH = {"speed": 60.0, "now": "2026-03-01T12:00:00+00:00"}
@@ -41,3 +41,18 @@ def test_where_nothing_answers_there_is_no_laptop(endpoint: str | None) -> None:
     """Nor is anything but this machine asked."""
     assert clock_of(endpoint).speed == 1.0
     assert urls_of(endpoint) == {}
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("http://127.0.0.1:4999", "http://127.0.0.1:4999"),
+        ("http://localhost:1", "http://localhost:1"),
+        ("https://aws.example.com", EMULATOR),
+        ("", EMULATOR),
+    ],
+)
+def test_local_stands_for_what_the_variable_names_here(monkeypatch: pytest.MonkeyPatch, named: str, meant: str) -> None:
+    """An endpoint elsewhere is no emulator of this machine."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", named)
+    assert default_endpoint() == meant

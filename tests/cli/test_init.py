@@ -27,6 +27,9 @@ def init(*arguments: str) -> Ran:
     return run("init", "--region", "us-west-2", *arguments)
 
 
+SCHEMAS = {".reconciler/schema.json", ".reconciler/partial-schema.json"}
+
+
 def everything() -> set[str]:
     return {path.as_posix() for path in Path().rglob("*") if path.is_file()}
 
@@ -37,7 +40,7 @@ def test_the_files_are_those_that_are_named() -> None:
     assert ran.code == Exit.DONE
     document = json.loads(ran.out)
     assert (document["stack"], document["format_version"]) == ("my-shop", 1)
-    assert everything() == {*document["files"], ".gitignore", ".reconciler/schema.json"}
+    assert everything() == {*document["files"], ".gitignore", *SCHEMAS}
     assert Path(".gitignore").read_text(encoding="utf-8") == ".reconciler/\n"
 
 

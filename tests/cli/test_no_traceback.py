@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.main import _failed
 from reconciler.cli.output.exits import Exit
+from reconciler.cli.output.terminal import Look
 from tests.harness.cli import run
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +127,16 @@ def test_a_region_that_does_not_exist(tmp_path: Path) -> None:
     (tmp_path / "stack.yaml").write_text("kind: Stack\nname: shop\nregion: us-nowhere-9\n", encoding="utf-8")
     code, _, err = shell(f"{COMMAND} diff {tmp_path}", **KEYS)
     assert (code, "us-nowhere-9" in err, "Traceback" in err) == (Exit.FAILED, True, False)
+
+
+def test_an_error_is_broken_between_words_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of several lines is as it was made, and so is what is not shown on a terminal."""
+    text = "error: not signed in to AWS; try `aws sso login`, or set AWS_PROFILE"
+    seen = []
+    for columns, message in ((40, text), (40, f"{text}\n{text}"), (None, text)):
+        monkeypatch.setattr("reconciler.cli.main.look_of", lambda _, columns=columns: Look(columns=columns))
+        assert _failed(message) == Exit.FAILED
+        seen.append(capsys.readouterr().err.splitlines())
+    assert seen == [["error: not signed in to AWS; try `aws", "sso login`, or set AWS_PROFILE"], [text, text], [text]]

@@ -12,6 +12,7 @@ from reconciler.cli.output.plan_json import plan_document
 from reconciler.cli.output.plan_markdown import plan_markdown
 from reconciler.cli.output.plan_text import counts, effective, plan_text
 from reconciler.cli.output.terminal import Look
+from reconciler.cli.output.tree_text import tree_text
 from reconciler.cli.output.values import LONGEST, SENSITIVE, sides
 from reconciler.model.diff import Change
 from reconciler.model.plan import (
@@ -26,6 +27,7 @@ from reconciler.model.plan import (
     Verb,
 )
 from reconciler.model.resource import Address, Desired
+from reconciler.queries.tree import Node
 from reconciler.reconcile.origins import Origin, Origins
 from reconciler.resources.cluster import ClusterSpec
 from reconciler.rollout.engine import Phase, RolloutStep
@@ -222,3 +224,22 @@ def test_a_comment_says_first_why_a_plan_is_blocked() -> None:
     comment = plan_markdown(Plan("shop", refusals=(refusal,)), "shop", applied=Applied(because="abc is not here"))
     assert "**Blocked** (guard): `it deletes @team's ¦ 12 'things'`" in comment.partition("<details")[0]
     assert "Drift and changes of the specs are not distinguished: abc is not here." in comment
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_heads_and_sums_fit_the_terminal(columns: int) -> None:
+    """Where there is room they are in columns, as they are in a file; an id in the tree is cut down to its end."""
+    address = Address("security-group-rules", "checkout-production-balancer")
+    place = "specs/environments/production/network.yaml:12"
+    rules = Desired(address, ClusterSpec(name="web"), where=place)
+    plan = Plan("shop", (Action(Verb.UPDATE, address, "it differs from the specs", new=rules),), unchanged=1)
+    text = plan_text(plan, Look(columns=columns))
+    assert max(map(len, text.splitlines())) <= columns
+    assert (str(address) in text, place in text, plan.digest[:7] in text) == (True, True, True)
+    assert "  ".join((str(address), "tags differ")) not in plan_text(plan, Look())
+    arn = "arn:aws:elasticloadbalancing:us-west-2:123456789012:loadbalancer/app/my-app-alb/3405095c8a5006c1"
+    node = Node("load-balancer/my-app-alb", arn, "internet-facing my-app-alb-7818763383.us-west-2.elb.amazonaws.com")
+    shown = tree_text("shop", [node], Look(columns=columns))
+    assert max(map(len, shown.splitlines())) <= 100
+    assert (arn in shown, arn in tree_text("shop", [node], Look())) == (False, True)
+    assert "…/3405095c8a5006c1" in tree_text("shop", [Node(node.name, arn, "internet-facing")], Look(columns=columns))

@@ -9,6 +9,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.controller.accepted_revision import LARGEST, AcceptedRevision
+from reconciler.controller.former_specs import FormerSpecs
+from reconciler.source.archive import Archive
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import Source as File
 from reconciler.store.base import Copy
@@ -137,3 +139,65 @@ def test_a_damaged_copy_is_replaced() -> None:
         first.read()
     first.write(revision("one"), follows="")
     assert stored(copies) == "one"
+
+
+# -- with the revision that was carried out before
+
+
+def archive(name: str, text: str = "kind: Stack\n") -> Archive:
+    return Archive(revision(name, text))
+
+
+def test_the_revision_carried_out_last_is_stored_beside_the_accepted_one() -> None:
+    copies = StoredCopy()
+    leader(copies, 1).write(revision("two"), follows="one", former=archive("one"))
+    found = leader(copies, 1).read()
+    assert found is not None
+    assert found.former is not None
+    assert (found.revision.id, found.former.revision.id) == ("two", "one")
+    assert [one.data for one in found.former.fetched.sources] == [b"kind: Stack\n"]
+
+
+def test_a_former_revision_for_which_there_is_no_room_is_left_out() -> None:
+    """The accepted one is stored all the same."""
+    noise = random.Random(1).randbytes(LARGEST // 2 + 1).hex()
+    copies = StoredCopy()
+    leader(copies, 1).write(revision("two"), follows="one", former=archive("one", noise * 2))
+    found = leader(copies, 1).read()
+    assert found is not None
+    assert (found.revision.id, found.former) == ("two", None)
+
+
+def test_a_former_revision_that_the_source_would_refuse_is_not_used() -> None:
+    """Whoever can write the store decides by what nothing."""
+
+    def verified(stored: Archive) -> Archive:
+        if stored.revision.id == "one":
+            raise errors.CopyUnusable("it was not signed")
+        return stored
+
+    copies = StoredCopy()
+    leader(copies, 1).write(revision("two"), follows="one", former=archive("one"))
+    found = AcceptedRevision(copies, verified=verified).read()
+    assert found is not None
+    assert (found.revision.id, found.former) == ("two", None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "former", "applied", "kept"),
+    [
+        ("two", "one", "one", "one"),  # the accepted one was refused
+        ("two", "one", "two", "two"),
+        ("two", None, "one", "two"),
+        (None, None, "one", None),
+    ],
+)
+def test_what_a_new_process_stores_beside_the_next_revision(
+    stored: str | None, former: str | None, applied: str, kept: str | None
+) -> None:
+    """What was carried out last, as far as the store and the stack's tag tell."""
+    known = FormerSpecs(lambda fetched: pytest.fail("not asked for"), lambda error: None)
+    copy = None if stored is None else archive(stored)
+    known.begin(copy if copy is None or former is None else replace(copy, former=archive(former)))
+    found = known.to_store(applied)
+    assert (None if found is None else found.revision.id) == kept

@@ -80,6 +80,7 @@ def test_a_commit_that_was_in_place_is_said_to_be(running: Telling) -> None:
     assert running.texts(1) == ["applied, 1 service in production"]
 
 
+@pytest.mark.slow
 def test_a_release_is_told_from_its_start_to_its_end(running: Telling) -> None:
     """On its own commit, in the words of `status`; another commit meanwhile changes nothing of that."""
     release(running, "v1", "v2")

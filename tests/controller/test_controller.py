@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors, events
+from reconciler.aws.cloudtrail import ApiWrite
 from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.audit import AuditRecorder
 from reconciler.controller.controller import Controller
+from reconciler.controller.drift_recorder import DriftRecorder
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import RevisionTracker
 from reconciler.controller.schedule import Intervals
@@ -40,6 +42,7 @@ from reconciler.source.base import Fetched, Revision
 from reconciler.spec import discovery
 from reconciler.spec.specs import Specs
 from reconciler.store.audit_trail import audit_trail
+from reconciler.store.drift_journal import Finding, drift_journal
 from reconciler.store.task_stops import TaskStops, task_stops
 from tests.harness.copies import StoredCopy, StoredDocuments
 from tests.harness.emulated_stack import (
@@ -53,6 +56,8 @@ from tests.harness.emulated_stack import (
 )
 
 pytestmark = pytest.mark.apart
+
+OWN = "arn:aws:sts::123456789012:user/moto"
 
 
 @dataclass(slots=True)
@@ -133,7 +138,11 @@ class Running:
             reports=(self.passes.append, StopRecorder(self.stage.aws, recorder, self.stops).on_pass),
             rhythm=Intervals(),
             audit=AuditRecorder(self.stage.aws, recorder, lambda: audit_trail(self.documents)),
-        )
+            drift=DriftRecorder(
+                self.stage.aws, discover(), recorder, "my-app", OWN, lambda: drift_journal(self.documents),
+                lambda _: self.stage.aws, beside=lambda work: work(),
+            ),
+        )  # fmt: skip
 
     @property
     def stops(self) -> TaskStops:
@@ -163,7 +172,7 @@ class Running:
         self.stage.transport.sent.clear()
 
     def writes(self) -> dict[str, int]:
-        reads = ("Describe", "List", "Get")
+        reads = ("Describe", "List", "Get", "Lookup")
         return {name: n for name, n in self.stage.transport.sent.items() if not name.startswith(reads)}
 
 
@@ -254,6 +263,28 @@ def test_drift_is_put_back_and_told(running: Running) -> None:
     running.go(400)
     assert running.said(events.DRIFT_REPAIRED) == ["security-group-rules/my-app-lb-sg: ingress.tcp 22 from 0.0.0.0/0"]
     assert running.writes() == {"RevokeSecurityGroupIngress": 1}
+
+
+def test_drift_has_the_name_of_who_made_it(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of the console and a count of Terraform, each in a follow-up and in the journal, with few calls."""
+    monkeypatch.setattr(ApiWrite, "of_stack", lambda self, _: self.author.name == "moto")  # in process, it says no name
+    ana = running.stage.laptop.by_hand("ana", "console", "203.0.113.7").client("ec2")
+    ci = running.stage.laptop.by_hand("ci", "terraform", "198.51.100.1")
+    groups = ana.describe_security_groups(
+        Filters=[{"Name": "tag:reconciler:address", "Values": ["security-group/my-app-lb-sg"]}]
+    )
+    group = groups["SecurityGroups"][0]["GroupId"]
+    ana.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0")
+    running.go(300)
+    ci.client("ecs").update_service(cluster=CLUSTER, service=SERVICE, desiredCount=3)
+    running.go(90)
+    found = [one.details for one in running.entries if one.name == events.DRIFT_ATTRIBUTED]
+    assert [(one["changed_by"], one["tool"], one["source_address"], one["operation"]) for one in found] == [
+        ("ana", "AWS console", "203.0.113.7", "AuthorizeSecurityGroupIngress"),
+        ("ci", "Terraform", "198.51.100.1", "UpdateService"),
+    ]
+    assert [one.finding for one in drift_journal(running.documents).read()] == [Finding.FOUND] * 2
+    assert running.stage.transport.sent["LookupEvents"] <= 6
 
 
 def scaled(running: Running, count: int) -> None:

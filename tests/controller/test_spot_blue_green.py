@@ -195,3 +195,44 @@ def test_the_next_version_waits_for_its_target_group(running: Running) -> None:
     assert versions(running, green) == new
     assert len(versions(running, blue)) == 1
     assert healthy(running, green) >= 4
+
+
+def take_back(running: Running) -> None:
+    """v2 has production, and its tasks are lost. No controller runs while ECS goes back to v1."""
+    running.files.edit(FRONTEND, "tag: v1", "tag: v2")
+    until(running, Phase.AWAITING_PROMOTION)
+    ask(running, RequestVerb.PROMOTE)
+    until(running, Phase.BAKING)
+    lose(running, 8)
+    running.stage.laptop.advance(9 * MINUTES)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["", "capacity is back"])
+@pytest.mark.parametrize("away", [9, 50, 120])
+def test_what_ecs_took_back_while_no_controller_ran(running: Running, away: int, back: bool) -> None:
+    """What ECS still says of it tells that no task failed by itself: the version is tried again when there is
+    capacity."""
+    take_back(running)
+    if back:
+        running.stage.laptop.aws.faults.clear()
+    running.stage.laptop.advance((away - 9) * MINUTES)
+    running.restart()
+    running.go(1 * MINUTES)
+    assert KEYS["quarantine"] not in {one["key"] for one in services(running)[SERVICE]["tags"]}
+    running.stage.laptop.aws.faults.clear()
+    running.go(20 * MINUTES)
+    until(running, Phase.AWAITING_PROMOTION)
+
+
+def test_a_version_that_failed_by_itself_while_no_controller_ran(running: Running) -> None:
+    """Capacity was lacking, too; its tasks exited, so it is quarantined."""
+    running.files.edit(FRONTEND, "tag: v1", "tag: v2")
+    until(running, Phase.AWAITING_PROMOTION)
+    running.stage.laptop.script(Script(exits_after=5.0, exit_code=1))
+    lose(running, 8)
+    running.stage.laptop.advance(1 * MINUTES)
+    running.stage.laptop.aws.faults.clear()
+    running.stage.laptop.advance(20 * MINUTES)
+    running.restart()
+    running.go(1 * MINUTES)
+    assert KEYS["quarantine"] in {one["key"] for one in services(running)[SERVICE]["tags"]}

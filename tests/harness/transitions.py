@@ -22,6 +22,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.aws.client import Transport
 from reconciler.aws.retry import is_read
+from reconciler.controller.accepted_revision import AcceptedRevision
 from reconciler.controller.controller import Controller
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import RevisionTracker
@@ -40,6 +41,7 @@ from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import load_sources
+from reconciler.store.base import Copies
 from tests.harness.emulated_stack import EmulatedStack, InProcess
 from tests.harness.forked_runs import serial
 from tests.harness.listener_watch import SERVED_PORT, Outsider
@@ -161,6 +163,7 @@ class LivingStack:
     controller: Controller = field(init=False)
     phases: list[str] = field(default_factory=list)
     guard: Guard = field(default_factory=Guard)
+    copies: Copies | None = None
     began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -176,11 +179,14 @@ class LivingStack:
         return self.outsider.breaches
 
     def restart(self, transport: Transport | None = None) -> None:
-        """A new process: nothing is remembered but what is in AWS and in the specs."""
+        """A new process: nothing is remembered but what is in AWS, in the specs and, if there is one, in the store."""
         self.stage.restart(transport or self.watched)
         recorder = EventRecorder(self.stage.aws.clock, (self.events.append,))
         tracker = RevisionTracker(
-            self.commits, lambda specs: self.stage.wish_of(specs, self.guard, Consent()), recorder
+            self.commits,
+            lambda specs: self.stage.wish_of(specs, self.guard, Consent()),
+            recorder,
+            store=None if self.copies is None else AcceptedRevision(self.copies),
         )
         self.controller = Controller(
             self.stage.aws, discover(), tracker, recorder, self.stage.driver.smoke, rhythm=RHYTHM

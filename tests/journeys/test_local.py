@@ -142,6 +142,10 @@ def test_images_are_pushed_and_things_are_broken_from_the_command_line(
     assert not (tmp_path / ".reconciler").exists()
     assert local("urls", endpoint=endpoint, cwd=tmp_path).stdout == ""
     assert local("hooks", endpoint=endpoint, cwd=tmp_path).stdout == ""
+    authority = Path(local("ca", "--path", endpoint=endpoint, cwd=tmp_path).stdout.rstrip("\n"))
+    assert authority == tmp_path / "state" / "ca.pem"
+    assert local("ca", endpoint=endpoint, cwd=tmp_path).stdout == authority.read_text()
+    assert (tmp_path / "state" / ".gitignore").read_text() == "*\n"
     assert local("function", "check", "SUCCEEDED", endpoint=endpoint, cwd=tmp_path).returncode == 0
     assert local("function", endpoint=endpoint, cwd=tmp_path).stdout == "check  SUCCEEDED\n"
     assert local("function", "--clear", endpoint=endpoint, cwd=tmp_path).returncode == 0
@@ -167,16 +171,28 @@ def test_without_a_laptop_aws_it_says_how_to_start_one(tmp_path: Path) -> None:
     assert "reconciler local up" in ended.stderr
 
 
-def test_another_port_is_named_by_the_variable_alone(tmp_path: Path) -> None:
-    """`--local` is the default port: `local up` does not offer it for an emulator on another one."""
+def test_another_port_is_named_by_the_variable(tmp_path: Path) -> None:
+    """`--local` is for that emulator then, without credentials; without it, the missing ones are named so."""
     line = [*RECONCILER, "local", "up", "--port", "0", "--state", str(tmp_path / "state")]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         started, variable = process.stdout.readline(), process.stdout.readline()
+        endpoint = started.split()[7].rstrip(".")
+        (tmp_path / "specs").mkdir()
+        (tmp_path / "specs" / "stack.yaml").write_text("{kind: Stack, name: shop, region: us-west-2}\n")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_ACCESS")}
+        environment |= {"AWS_ENDPOINT_URL": endpoint}
+        ran = [
+            subprocess.run(
+                [*RECONCILER, "diff", *more], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            for more in ([], ["--local"])
+        ]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
         process.stdout.close()
-    endpoint = started.split()[7].rstrip(".")
     assert variable == f"  export AWS_ENDPOINT_URL={endpoint}\n"
+    assert [one.returncode for one in ran] == [1, 0], ran
+    assert f"--local for the emulator on {endpoint}" in ran[0].stderr

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import botocore.session
 import pytest
 
 import reconciler
@@ -67,16 +66,6 @@ def test_a_creation_by_the_usual_verbs_is_said(kind: str) -> None:
     verbs = ("Create", "Allocate", "Register", "Run", "Request", "Import")
     made = {name for _, name in calls.of_kind(discover()[kind]) if name.startswith(verbs)}
     assert made - changes <= set(discover()[kind].creates)
-
-
-@pytest.mark.parametrize("kind", [name for name, found in discover().items() if found.also_written_by])
-def test_what_others_change_it_by_is_not_what_it_does_itself(kind: str) -> None:
-    """An operation of `also_written_by` exists, is a write, and is in no list because the type calls it."""
-    found = discover()[kind]
-    for service, operation in found.also_written_by:
-        assert operation in botocore.session.get_session().get_service_model(service).operation_names
-        assert not is_read(Call(service, operation))
-        assert (service, operation) not in calls.of_kind(found)
 
 
 @pytest.mark.parametrize("kind", [name for name, found in discover().items() if not found.lookup])

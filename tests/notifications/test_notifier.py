@@ -692,3 +692,12 @@ def test_who_asked_for_what_and_why_is_sent() -> None:
     assert (notice.title, dict(notice.details)) == ("request accepted", details)
     assert notice.next == ("reconciler status web", "reconciler history web")
     assert notice_of(entry(events.REQUEST_REFUSED, "service/web", said, **details), "shop") is None
+
+
+def test_who_made_drift_is_one_more_message() -> None:
+    """With its fields, once: the same author again within the hour is no news."""
+    box, known = Box(), {"changed_by": "ana", "source_address": "203.0.113.7", "tool": "AWS console", "event_id": "e1"}
+    found = Event(NOW, events.DRIFT_ATTRIBUTED, "security-group-rules/web", "ingress: by ana", "4f1c2ab", known)
+    told(box, Event(NOW, events.DRIFT_REPAIRED, "security-group-rules/web", "ingress", "4f1c2ab"), found, found)
+    assert [one.event for one in box.got] == [events.DRIFT_REPAIRED, events.DRIFT_ATTRIBUTED]
+    assert box.got[1].details == known

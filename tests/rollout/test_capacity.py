@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.rollout import capacity
+from reconciler.rollout import capacity, taken_back
 from reconciler.rollout.actions import WriteState
 from reconciler.rollout.engine import Phase, RolloutHealth
 from reconciler.rollout.observe_task_sets import failed_by_itself
@@ -90,3 +90,25 @@ def test_a_deadline_moves_while_there_is_no_capacity(stage: DeadlineKind) -> Non
     assert written(found).deadline == due(stage, CAREFUL.healthy_within, weight=weight)
     early = replace(facts, marks=marked(due(stage, CAREFUL.healthy_within, weight=weight)))
     assert not [one for one in step(early).decisions if isinstance(one, WriteState)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "messages", "lack"),
+    [
+        ((10,), ("Capacity is unavailable at this time",), "Capacity is unavailable at this time"),
+        ((60,), ("Capacity is unavailable at this time",), "Capacity is unavailable at this time"),  # in the last one
+        ((61,), ("Capacity is unavailable at this time",), ""),  # of another version
+        ((-1,), ("Capacity is unavailable at this time",), ""),
+        ((60, 10), ("has reached a steady state", "Capacity is unavailable at this time"),
+         "Capacity is unavailable at this time"),  # the version before
+        ((50, 10), ("has reached a steady state", "Capacity is unavailable at this time"), ""),
+    ],
+)  # fmt: skip
+def test_what_was_lacking_until_a_version_was_taken_back(
+    seconds: tuple[int, ...], messages: tuple[str, ...], lack: str
+) -> None:
+    """Events come newest first, and a steady state at the very end is that of the version before."""
+    several = [
+        {"createdAt": NOW + timedelta(seconds=at), "message": text} for at, text in zip(seconds, messages, strict=True)
+    ]
+    assert taken_back.reported_between(several, NOW, NOW + timedelta(seconds=60)) == lack

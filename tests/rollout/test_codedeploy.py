@@ -201,6 +201,46 @@ def test_what_codedeploy_ends_by_itself_is_recorded_once(
         assert after.ended is None
 
 
+@pytest.mark.parametrize(
+    ("active", "does"),
+    [
+        (replace(READY, status=Status.IN_PROGRESS), [StopDeployment("d-b")]),
+        (SHIFTING, [StopDeployment("d-b")]),
+        (READY, []),  # it waits for us
+    ],
+)
+def test_a_rollback_right_after_the_promotion_stops_the_deployment(
+    active: Deployment, does: list[StopDeployment]
+) -> None:
+    """CodeDeploy would shift production to it while its connections are drained, and nobody looks."""
+    marks = marked(quarantine=("b",))
+    step = decided(both(active, DeadlineKind.RETIRE, marks=marks))
+    assert list(step.decisions) == does
+
+
+def test_what_was_not_installed_for_want_of_capacity_is_not_quarantined() -> None:
+    """The end is recorded, and not as a verdict."""
+    ours = replace(INSTALLING, status=Status.FAILED, code="TIMEOUT", why="not healthy in time", ended_at=NOW)
+    assert [one.not_installed for one in (ours, replace(ours, code="ALARM_ACTIVE"), SHIFTING)] == [True, False, False]
+    found = facts(ours=ours, lacked="Capacity is unavailable at this time", marks=marked(due(DeadlineKind.GATE)))
+    step = decided(found)
+    assert step.ended is not None
+    assert (step.ended.outcome, step.ended.by) == (Outcome.FAILED, Actor.ENGINE)
+    assert (written(step).quarantine, written(step).deadline) == ((), None)
+
+
+def test_a_version_whose_tasks_were_interrupted_is_taken_back_without_a_verdict() -> None:
+    """The listener still sends production traffic there for a moment: that is not noted as new."""
+    stopped = replace(KEEPING, status=Status.STOPPED, ended_at=NOW, attempt="1")
+    marks = marked(due(DeadlineKind.UP, weight=100))
+    for active in (replace(ROLLBACK, rolls_back=stopped.id), None):
+        found = replace(switched(DeadlineKind.UP, marks=marks), active=active, ours=stopped)
+        found = replace(found, marks=replace(found.marks, deadline=marks.deadline))
+        step = decided(found)
+        assert (kinds(step), step.phase, step.ended) == ([], Phase.SCALING_UP, None)
+        assert step.wake_at is not None
+
+
 def test_a_request_that_stopped_it_is_its_reason_after_a_crash() -> None:
     """The process was killed between the call and its record."""
     marks = marked(due(DeadlineKind.WARM), request=said(RequestVerb.ROLLBACK))

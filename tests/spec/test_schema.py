@@ -13,7 +13,7 @@ from reconciler.spec.node import plain
 from reconciler.spec.parse import Budget, parse
 from reconciler.spec.rules import catalogue
 from reconciler.spec.scalar import Written
-from reconciler.spec.schema import json_schema
+from reconciler.spec.schema import json_schema, partial_schema
 from tests.spec import folder
 
 SEED = Path(__file__).parents[2] / "specs"
@@ -22,22 +22,6 @@ TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "integer"
 TYPES |= {"boolean": bool, "null": type(None)}
 IN_THE_SHAPE = ["E1102", "E1104", "E1107", "E1108", "E1109", "E1111", "E1015"]
 """Rules whose wrong examples an editor underlines too."""
-
-
-def partial(schema: Any) -> Any:
-    """As for files in environments/: nothing is required but kind and name, and null removes."""
-    if isinstance(schema, list):
-        return [partial(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {key: partial(value) for key, value in schema.items()}
-    if isinstance(properties := found.get("properties"), dict):
-        found["required"] = [name for name in found.get("required", ()) if name in ("kind", "name")]
-        found["properties"] = {
-            name: value if name in ("kind", "name") else {"anyOf": [value, {"type": "null"}]}
-            for name, value in properties.items()
-        }
-    return found
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
@@ -102,7 +86,7 @@ TESTS: dict[str, Any] = {
     "if": lambda value, schema, whole, root: not fits(value, schema, root) or fits(value, whole["then"], root),
     "$ref": lambda value, name, _, root: fits(value, root["$defs"][name.rsplit("/", 1)[1]], root),
 }
-PARTIAL = partial(WHOLE)
+PARTIAL = partial_schema(WHOLE)
 KNOWN = {*TESTS, "then", "$schema", "$defs", "title", "description", "default", "examples", "format"}
 
 
@@ -193,6 +177,10 @@ def test_fields_are_described_in_the_words_of_their_documents() -> None:
         ("{kind: DeploymentStrategy, name: a, hooks: [{stages: pre_scale_up}]}", True),
         ("{kind: DeploymentStrategy, name: a, hooks: [{stages: [pre_scale_up]}]}", True),
         ("{kind: DeploymentStrategy, name: a, hooks: [{stages: pre_scale}]}", False),
+        ("{kind: LoadBalancer, name: a, listeners: {Production_1: {port: 80}}}", False),
+        ("{kind: LoadBalancer, name: a, listeners: {old: null}}", True),
+        ("{kind: Task, name: a, task: {containers: {app: {environment: {GREETING: null}}}}}", True),
+        ("{kind: Stack, name: a, tags: {team: null}}", True),
         ("{kind: Service, name: a, task: {role: my-role}}", True),
         ("{kind: Service, name: a, task: {role: 'arn:aws:iam::123456789012:role/*'}}", False),
     ],

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors
-from reconciler.store import audit_trail, journal, task_stops
+from reconciler.model.author import Author
+from reconciler.store import audit_trail, drift_journal, journal, task_stops
 from reconciler.store.audit_trail import AuditEntry
 from reconciler.store.base import Copy, Store
+from reconciler.store.drift_journal import DriftEntry, Finding
 from reconciler.store.sqlite import Sqlite
 from reconciler.store.task_stops import TaskStop
 from tests.harness.copies import StoredCopy, StoredDocuments
@@ -28,6 +30,12 @@ CRASHED = TaskStop(
     "service/web", "exit 1", NOW, NOW, "aa", 1, "web:7", "it crashed", "EssentialContainerExited", "ended", "app", 1,
     ("Traceback", "KeyError: 'PORT'"),
 )  # fmt: skip
+
+OPENED = DriftEntry(
+    "2026 security-group-rules/web", NOW, "security-group-rules/web", ("ingress",), "corrected",
+    names=("sg-1",), container=("cluster", "apps"), looks=1,
+)  # fmt: skip
+ANA = Author("ana", NOW, "AuthorizeSecurityGroupIngress", "e1", "Admin", "123456789012", "203.0.113.7", "AWS console")
 
 
 @pytest.fixture(params=KINDS)
@@ -54,6 +62,20 @@ def test_the_same_entry_changes_nothing(store: Store) -> None:
     assert [stops.add([CRASHED]), stops.add([CRASHED])] == [True, False]
     assert requests.read() == (PROMOTED,)
     assert stops.read() == (CRASHED,)
+
+
+def test_drift_is_completed_and_never_forgotten_again(store: Store) -> None:
+    """A process that knows less, or an earlier look, takes nothing away from an entry; after 30 days it goes."""
+    drift = drift_journal.drift_journal(store)
+    found = drift_journal.settled(OPENED, Finding.FOUND, authors=(ANA, replace(ANA, name="bob")), certain=False)
+    assert [drift.add([OPENED]), drift.add([OPENED]), drift.add([replace(OPENED, looks=0)])] == [True, False, False]
+    assert drift.read() == (OPENED,)
+    assert [drift.add([found]), drift.add([replace(OPENED, looks=9)])] == [True, False]
+    assert drift.read() == (found,)
+    assert (found.names, found.container) == ((), ())
+    later = replace(OPENED, id="later", at=NOW + drift_journal.KEPT + timedelta(seconds=1))
+    assert drift.add([later])
+    assert drift.read() == (later,)
 
 
 def stops_of(document: StoredCopy) -> task_stops.TaskStops:

@@ -63,18 +63,21 @@ class Rate:
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """`arn_namespace` is the service's name in ARNs, `iam_prefix` in IAM actions. One that is not `regional` takes a
-    while to tell the regions of any change.
+    while to tell the regions of any change. `iam_actions` are those that IAM calls otherwise than the operation.
 
     `tagging_on_creation` is the operation that IAM checks for tags in a creation, where the service tells that from
     other tagging by the condition key `CreateAction`. `shared` are operations that create what takes no tags and is
-    named by its content, so that it is the same for every stack and none of them owns it.
+    named by its content, so that it is the same for every stack and none of them owns it. `in_event_history`:
+    CloudTrail finds its events by the names of resources.
     """
 
     arn_namespace: str
     iam_prefix: str
+    iam_actions: Mapping[str, str] = field(default_factory=dict)
     regional: bool = True
     tagging_on_creation: str = ""
     shared: frozenset[str] = frozenset()
+    in_event_history: bool = False
     codes: Mapping[str, Meaning] = field(default_factory=dict)
     message_first: frozenset[str] = frozenset()
     messages: tuple[tuple[str, Meaning], ...] = ()
@@ -103,9 +106,11 @@ def service_facts(service: str) -> ServiceFacts:
     return ServiceFacts(
         arn_namespace=stored.get("arn_namespace", service),
         iam_prefix=stored.get("iam_prefix", service),
+        iam_actions=stored.get("iam_actions", {}),
         regional=stored.get("regional", True),
         tagging_on_creation=stored.get("tagging_on_creation", ""),
         shared=frozenset(stored.get("shared", ())),
+        in_event_history=stored.get("in_event_history", False),
         codes={code: _meaning(row) for row in codes for code in row["codes"]},
         message_first=frozenset(code for row in codes if row.get("message_first") for code in row["codes"]),
         messages=tuple((row["text"], _meaning(row)) for row in stored.get("messages", ())),

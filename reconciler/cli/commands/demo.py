@@ -24,7 +24,7 @@ import click
 
 from reconciler import errors
 from reconciler.cli import options
-from reconciler.cli.emulator_client import opened
+from reconciler.cli.emulator_client import EMULATOR, opened
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
 from reconciler.cli.signals import ignore, stopping
@@ -153,7 +153,12 @@ class Story:
         echo(f"  specs       {self.specs}  (a copy, safe to edit)")
         for port in (80, 9000):
             echo(f"  :{port:<10} {self._url(port)}")
-        echo(f"  commands    AWS_ENDPOINT_URL={self.emulator.url} reconciler status --specs {self.specs} --watch")
+        echo("\nIn another terminal, in this folder:")
+        if self.emulator.url != EMULATOR:
+            echo(f"  export AWS_ENDPOINT_URL={self.emulator.url}")
+        echo(f"  export RECONCILER_STORE={self._store}")
+        echo(f"  {_typed()} status --watch --local --specs {self.specs}")
+        sys.stdout.flush()
         while True:
             self._pause()
 
@@ -263,6 +268,11 @@ class Story:
         if code not in allowed:
             raise errors.ReconcilerError(f"`reconciler {command}` exited with {code}")
 
+    @property
+    def _store(self) -> str:
+        """The lease of the controller, for commands that are typed elsewhere, too."""
+        return f"sqlite:{self.scratch / 'store.db'}"
+
     def _environment(self) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RECONCILER_"))},
@@ -271,6 +281,7 @@ class Story:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "RECONCILER_STORE": self._store,
             "XDG_STATE_HOME": str(self.scratch / "state-of-commands"),
             "XDG_CACHE_HOME": str(self.scratch / "cache-of-commands"),
         }
@@ -278,3 +289,11 @@ class Story:
     def _say(self, text: str) -> None:
         echo(f"\n{text}")
         sys.stdout.flush()
+
+
+def _typed() -> str:
+    """The command as it works in the user's shell, where an environment need not be active."""
+    beside = Path(sys.executable).with_name("reconciler")
+    if shutil.which("reconciler") or not beside.exists():
+        return "reconciler"
+    return os.path.relpath(beside)

@@ -62,7 +62,7 @@ def destroy(stack: Stack, output: str, auto_approve: bool, timeout: float | None
 
 
 def _kept(stack: Stack, plan: Plan) -> Iterator[Note]:
-    """Registries that AWS does not delete, because nobody has said that their images may go."""
+    """Registries that AWS does not delete without consent, because they contain images."""
     from reconciler.model.plan import Note
     from reconciler.resources.repository import Repository, held_images
 

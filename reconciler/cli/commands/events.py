@@ -33,14 +33,16 @@ POLL_SECONDS = 5.0
 @options.output("text", "jsonl")
 @with_shown_stack
 def events(stack: Stack, service: str | None, since: timedelta | None, follow: bool, output: str) -> int:
-    """Show the events of SERVICE or of a Task, newest first: of ECS, scaling, rollouts, requests and stopped tasks.
+    """Show the events of SERVICE or of a Task, newest first: of ECS, scaling, rollouts, requests, stopped tasks and
+    drift.
 
-    Repeated events are shown once, with their count. ECS keeps a hundred events; requests, and why tasks stopped in the
-    last 30 days, are in the store of the controller.
+    Repeated events are shown once, with their count. ECS keeps a hundred events; requests, and of the last 30 days why
+    tasks stopped and who made which drift, are in the store of the controller.
     """
     from reconciler.cli.journals import kept
     from reconciler.cli.output.events_text import event_document, event_line, events_text, in_the_last
     from reconciler.cli.output.plan_json import json_line
+    from reconciler.model.resource import Address
     from reconciler.queries import events
 
     look, read = stack.look, _reader(stack, service)
@@ -48,6 +50,7 @@ def events(stack: Stack, service: str | None, since: timedelta | None, follow: b
     address, every = read()
     journals = kept(stack)
     old = [*map(events.of_request, journals.requests_of(address)), *map(events.of_stop, journals.stops_of(address))]
+    old += map(events.of_drift, journals.drift_of(Address.parse(address), stack.target.desired))
     known = [event for event in events.in_order((*every, *old)) if start is None or event.at >= start]
     if follow:
         for event in _followed(stack, read, known):

@@ -27,9 +27,10 @@ def history(stack: Stack, service: str | None, output: str) -> int:
 
     Releases are the revisions of the service's task definition that carry the stack's tag. Below each: its commit, and
     who asked for what of it and why. The tags of a release keep its last five requests, the store of the controller
-    the last thousand of the stack.
+    the last thousand of the stack. Drift of what the service uses comes last, with who made it, for 30 days.
     """
     from reconciler.cli.journals import kept
+    from reconciler.cli.output.drift_text import drift_text, entry_document
     from reconciler.cli.output.history_text import history_document, history_text
     from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps
     from reconciler.cli.rollout_session import service_spec
@@ -58,17 +59,20 @@ def history(stack: Stack, service: str | None, output: str) -> int:
     release = None if isinstance(wanted, NotReady) or because else wanted.release
     address, family = str(spec.service), histories.family_of(world, spec.task_definition)
     revisions = stack.aws.run(histories.revisions(family, name, address))
-    commits, requests = stack.aws.run(histories.commits(state)), kept(stack).requests_of(address)
+    commits, journals = stack.aws.run(histories.commits(state)), kept(stack)
+    requests, drift = journals.requests_of(address), journals.drift_of(spec.service, target.desired)
     rows = histories.history(revisions, state.runs, state.marks, release, commits, requests)
     others = histories.other_requests(rows, revisions, requests)
     present = observe_engine.engine_of(state.service.facts["item"])
     engine = "" if present is None else present.name
     if output == "json":
         document = history_document(spec.name, rows, engine, spec.policy.engine, state.marks.engine_change, others)
-        echo(dumps({"format_version": FORMAT_VERSION, **document}))
+        echo(dumps({"format_version": FORMAT_VERSION, **document, "drift": [entry_document(one) for one in drift]}))
     else:
         change = state.marks.engine_change
         say(history_text(address, rows, stack.look, engine, spec.policy.engine, change, others), stack.look)
+        if drift:
+            say(drift_text(drift, stack.look), stack.look)
     return Exit.DONE
 
 

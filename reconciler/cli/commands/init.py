@@ -51,10 +51,10 @@ def init(
     """
     from reconciler.cli.output.init_text import init_document, init_text
     from reconciler.cli.output.plan_json import dumps
-    from reconciler.scaffold.documents import SCHEMA, files
+    from reconciler.scaffold.documents import PARTIAL_SCHEMA, SCHEMA, files
     from reconciler.scaffold.workflows import workflow
     from reconciler.scaffold.writing import ignore, write_new
-    from reconciler.spec.schema import json_schema
+    from reconciler.spec.schema import json_schema, partial_schema
 
     if not _FOLDER.fullmatch(folder.name):
         raise click.UsageError("the specs folder has a name of letters, digits, '_' and '-'")
@@ -70,11 +70,12 @@ def init(
         root = _repository(home)
         path, text = workflow(ci, folder.resolve().relative_to(root.resolve()).as_posix(), blueprint.region)
         wanted[root / path] = text
-    if not (home / SCHEMA).exists():
-        wanted[home / SCHEMA] = dumps(json_schema()) + "\n"
+    written = sorted(map(Path.as_posix, wanted))
+    whole = json_schema()
+    schemas = {home / SCHEMA: whole, home / PARTIAL_SCHEMA: partial_schema(whole)}
+    wanted |= {path: f"{dumps(schema)}\n" for path, schema in schemas.items() if not path.exists()}
     write_new(wanted)
     ignored = ignore(home)
-    written = [path for path in sorted(map(Path.as_posix, wanted)) if not path.endswith(SCHEMA)]
     if output == "json":
         echo(dumps(init_document(blueprint, written, folder)))
         return Exit.DONE

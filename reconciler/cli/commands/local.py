@@ -12,10 +12,9 @@ import click
 import orjson
 
 from reconciler import errors
-from reconciler.cli.emulator_client import CLIENT_HEADERS, opened
+from reconciler.cli.emulator_client import CLIENT_HEADERS, EMULATOR, opened
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.terminal import echo
-from reconciler.cli.session import EMULATOR
 from reconciler.cli.signals import ignore, stopping
 
 STATE = Path(".reconciler/local")
@@ -50,8 +49,9 @@ def up(port: int, clock: float, state: Path, output: str) -> int:
                 echo(orjson.dumps({"format_version": 1, "endpoint": emulator.url, "state": str(state)}).decode())
             else:
                 echo(f"The local AWS emulator is running on {emulator.url}. Press Ctrl-C to stop it.")
-                shorter = "    # or --local on any reconciler command" if emulator.url == EMULATOR else ""
-                echo(f"  export AWS_ENDPOINT_URL={emulator.url}{shorter}")
+                if emulator.url != EMULATOR:
+                    echo(f"  export AWS_ENDPOINT_URL={emulator.url}")
+                echo("  reconciler diff --local    # and all other commands")
             sys.stdout.flush()
             for note in emulator.notes:
                 echo(f"note: {note}", err=True)
@@ -92,6 +92,19 @@ def urls(endpoint: str, output: str) -> int:
         echo(orjson.dumps({"format_version": 1, "urls": found}).decode())
     for arn, url in sorted(found.items()) if output == "text" else ():
         echo(f"{url}  {arn.split(':')[3]}  {arn.split(':listener/')[-1].partition('/')[2]}")
+    return Exit.DONE
+
+
+@local.command()
+@click.option("--path", "only_path", is_flag=True, help="Print the path of its file instead.")
+@click.option("--endpoint", default=EMULATOR, envvar="AWS_ENDPOINT_URL", show_envvar=True, show_default=True)
+def ca(only_path: bool, endpoint: str) -> int:
+    """Print the certificate of the authority that signs the emulator's certificates, in PEM.
+
+    Clients that trust it can verify listeners for HTTPS and TLS: curl --cacert "$(reconciler local ca --path)" URL
+    """
+    found = ask(endpoint, "ca")
+    echo(found["path"] if only_path else found["certificate"].rstrip())
     return Exit.DONE
 
 

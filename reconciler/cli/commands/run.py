@@ -272,6 +272,7 @@ class ControllerProcess:
         store: Store,
         source: EventSource,
     ) -> Controller:
+        from reconciler.cli.event_history import drift_recorder
         from reconciler.cli.output.controller_event_text import printer
         from reconciler.cli.rollout_session import reach_of
         from reconciler.controller.audit import AuditRecorder
@@ -299,9 +300,10 @@ class ControllerProcess:
         sinks = (*targets.events, commits.on_event, *shown, self.health.on_entry, self.metrics.on_entry)
         recorder = EventRecorder(signed_in.aws.clock, sinks)
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
+        kinds = discover()
         controller = Controller(
             signed_in.aws,
-            discover(),
+            kinds,
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
@@ -313,5 +315,6 @@ class ControllerProcess:
             wake=self.wake,
             source=source,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
+            drift=drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set),
         )
         return controller

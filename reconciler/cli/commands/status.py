@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.queries.scheduled_runs import ScheduledTask
 
 REFRESH_SECONDS = 2.0
+DRIFT_SHOWN = timedelta(days=1)
 
 
 @click.command()
@@ -37,7 +39,8 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
 
     Exits with 0 if all are stable, 2 if a rollout is in progress or a change of a service is pending, 3 if a rollout
     failed or was rolled back or a task failed, 5 if a service is read-only or blocked or the plan is refused, and 6 if
-    one is waiting for promotion or another request. A run of a scheduled task that failed does not count.
+    one is waiting for promotion or another request. A run of a scheduled task that failed does not count. Drift of the
+    last day comes last, with who made it, from the store of the controller.
     """
     from reconciler.cli.account_status import account_status
     from reconciler.cli.driver_state import driver_state
@@ -62,6 +65,12 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
     elif service is not None:
         session.rollouts = (session.rollout(service),)
 
+    drift = journals.drift
+    if service is not None:
+        address = task if task is not None else session.rollouts[0].address
+        drift = journals.drift_of(address, stack.target.desired)
+    drift = tuple(entry for entry in drift if stack.aws.clock.now() - entry.at <= DRIFT_SHOWN)
+
     def shown(address: Address) -> bool:
         return service is None or address == task
 
@@ -73,7 +82,7 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         driver = driver_state(stack, applied=session.applied)
         if watch and (output != "text" or not sys.stdout.isatty()):  # a line for each change, and not for each pass
             driver = replace(driver, report=replace(driver.report, passed_at=None))
-        found = StackStatus(session, services, tasks, scheduled, plan, driver)
+        found = StackStatus(session, services, tasks, scheduled, plan, driver, drift)
         text = status_text_of(found, watch=watch) if output == "text" else status_json(found, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():

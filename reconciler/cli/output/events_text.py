@@ -11,7 +11,13 @@ from reconciler.diagnosis.observations import plain
 from reconciler.model import duration
 from reconciler.queries.events import EventGroup, ServiceEvent, Source
 
-COLORS = {Source.ECS: "dim", Source.SCALING: "yellow", Source.ROLLOUT: "cyan", Source.TASK: "red"}
+COLORS = {
+    Source.ECS: "dim",
+    Source.SCALING: "yellow",
+    Source.ROLLOUT: "cyan",
+    Source.TASK: "red",
+    Source.DRIFT: "yellow",
+}
 SOURCE_WIDTH = max(len(source) for source in Source) + 2
 
 

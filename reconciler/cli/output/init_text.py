@@ -52,6 +52,7 @@ def _lines(
     for secret in _secrets(blueprint):
         yield f"  reconciler secret put {secret}{_option(folder)}"
     yield from (f"  {command}" for command in _next(blueprint, folder))
+    yield "Without an AWS account: `reconciler local up` in another terminal, and --local."
 
 
 def _secrets(blueprint: Blueprint) -> Iterator[str]:

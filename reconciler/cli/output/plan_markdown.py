@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.output.plan_text import counts, effective, elsewhere_text, plan_text, sign
 from reconciler.cli.output.terminal import Look
 from reconciler.model.plan import Action, Consequence, Plan, Verb
+from reconciler.model.resource import NOTHING, Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def plan_markdown(
     previews: Sequence[RolloutPreview] = (),
     findings: str = "",
     applied: Applied | None = None,
+    authors: Mapping[Address, str] = NOTHING,
 ) -> str:
     """The plan, with `findings`, what would make it fail, as text; `applied` tells changes of the specs from drift."""
     plain = Look()
@@ -57,7 +59,7 @@ def plan_markdown(
         parts.append(_folded(summary, "\n".join(_rows(("what", "why"), rows))))
     if applied is not None and applied.because:
         parts.append(f"Drift and changes of the specs are not distinguished: {_plain(applied.because)}.")
-    body = plan_text(plan, plain, previews, origins=origins)
+    body = plan_text(plan, plain, previews, origins=origins, authors=authors)
     if len(body) > LONGEST:
         body = body[:LONGEST] + "\n… (truncated; run `reconciler diff` for the rest)"
     parts.append(_folded("Plan", _fenced(body)))

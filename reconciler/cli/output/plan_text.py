@@ -1,15 +1,20 @@
-"""A plan as text."""
+"""A plan as text.
+
+It is one module because all parts of a plan share its columns, colors and names.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.output.values import flat, path, show, sides
+from reconciler.diagnosis.observations import plain
 from reconciler.model.diff import Change, declared
 from reconciler.model.plan import Action, Note, Plan, Refusal, Verb
+from reconciler.model.resource import NOTHING, Address
 from reconciler.rollout.outlook import Outlook, RolloutPreview
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ COLORS = {
 }
 NAME_WIDTH = 44
 REMARK_WIDTH = 42
+LONGEST_AUTHOR = 400
 
 
 def plan_text(
@@ -35,9 +41,12 @@ def plan_text(
     *,
     verbose: int = 0,
     origins: Origins | None = None,
+    authors: Mapping[Address, str] = NOTHING,
 ) -> str:
     """The whole plan, with `previews` of the rollouts, and with what does not come from a change of the specs, if that
     is known. The last line is the summary.
+
+    `authors` are those of differences that were made outside the specs, as `by ana …`.
     """
     lines: list[str] = []
     remaining = {preview.address: preview for preview in previews}
@@ -46,6 +55,9 @@ def plan_text(
         lines += _action(action, plan, look, verbose, preview)
         if origins is not None and (elsewhere := elsewhere_text(action, origins)):
             lines.append(look.paint(f"    {elsewhere}", "yellow"))
+        if action.address in authors:
+            author = f"changed outside the specs {plain(authors[action.address], LONGEST_AUTHOR)}"
+            lines.append("    " + look.flow([(author, "yellow")], indent="    "))
         lines.append("")
     for preview in remaining.values():
         if preview.shown:
@@ -108,7 +120,8 @@ def counts(plan: Plan, look: Look, previews: Sequence[RolloutPreview] = ()) -> s
     deferred = f" {len(plan.deferred)} deferred." if plan.deferred else ""
     deferred += f" {len(plan.left_out)} left out." if plan.left_out else ""
     blocked = f" {len(plan.refusals)} blocked." if plan.refusals else ""
-    return look.paint(f"Plan: {', '.join(words)}.", "bold") + f"{deferred}{blocked}   digest {plan.digest[:7]}"
+    parts = [(f"Plan: {', '.join(words)}.{deferred}{blocked}", "bold"), (f"digest {plan.digest[:7]}", "")]
+    return look.flow(parts)
 
 
 def _rollouts(previews: Sequence[RolloutPreview]) -> str:
@@ -160,6 +173,16 @@ def remark(action: Action) -> str:
             return action.because
 
 
+def _head(name: str, color: str, note: str, where: str, look: Look) -> str:
+    """Name, remark and place in columns, or without them and on several lines where the terminal is too narrow."""
+    aligned = f"{name.ljust(NAME_WIDTH)}{f'{note}  '.ljust(REMARK_WIDTH) if where else note}{where}".rstrip()
+    if look.columns is None or len(aligned) <= look.columns:
+        left = aligned.removesuffix(where) if where else aligned
+        return look.paint(left[: len(name)], color) + left[len(name) :] + look.paint(where, "dim")
+    parts = [(name, color), (note, ""), (where, "dim")]
+    return look.flow([part for part in parts if part[0]], between="  ", indent="    ")
+
+
 def elsewhere_text(action: Action, origins: Origins) -> str:
     """What of an action does not come from a change of the specs; "" if all of it does."""
     short, drifted = origins.applied.short, origins.drifted.get(action.address, ())
@@ -179,11 +202,9 @@ def _action(
     action: Action, plan: Plan, look: Look, verbose: int, preview: RolloutPreview | None = None
 ) -> Iterator[str]:
     color = COLORS[action.verb]
-    head = f"{sign(action, look)} {action.address}".ljust(NAME_WIDTH)
     rolls = action.rolls and preview is not None and preview.shown
     note = _headline(preview) if rolls and preview is not None else remark(action)
-    note = f"{note}  ".ljust(REMARK_WIDTH) if action.where else note
-    yield (look.paint(head, color) + note + look.paint(action.where, "dim")).rstrip()
+    yield _head(f"{sign(action, look)} {action.address}", color, note, action.where, look)
     if action.verb is Verb.CREATE and action.new is not None:
         rows = flat(declared(action.new.spec))
         shown = rows if verbose else rows[:6]
@@ -208,9 +229,7 @@ def _action(
 
 def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
     """A rollout without an action in the plan: it is in progress, or only its health check has changed."""
-    head = f"{look.sign('roll')} {preview.address}".ljust(NAME_WIDTH)
-    note = _headline(preview).ljust(REMARK_WIDTH) if preview.where else _headline(preview)
-    yield (look.paint(head, "cyan") + note + look.paint(preview.where, "dim")).rstrip()
+    yield _head(f"{look.sign('roll')} {preview.address}", "cyan", _headline(preview), preview.where, look)
     yield from _outlook(preview, look)
 
 

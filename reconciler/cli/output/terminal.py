@@ -77,7 +77,7 @@ class Look:
             if width and width + len(gap) + len(text) > most:
                 lines.append(indent)
                 gap, width = "", 0
-            first, *rest = _broken(text, most - width) if len(text) > most - width else [text]
+            first, *rest = broken(text, most - width) if len(text) > most - width else [text]
             lines[-1] += gap + self.paint(first, style)
             width += len(gap) + len(first)
             for more in rest:
@@ -99,7 +99,8 @@ def look_of(stream: TextIO, color: str = "auto") -> Look:
     return Look(wanted, encoding.replace("-", "").startswith("utf"), columns)
 
 
-def _broken(text: str, most: int) -> list[str]:
+def broken(text: str, most: int) -> list[str]:
+    """Lines of at most so many columns, between words."""
     import textwrap
 
     return textwrap.wrap(text, max(most, 20), break_long_words=False, break_on_hyphens=False)

@@ -25,20 +25,33 @@ def tree_text(
     absent: Sequence[Address] = (),
     unread: Mapping[str, str] | None = None,
 ) -> str:
-    """A line for each resource; then absent resources, and types that cannot be read."""
+    """A line for each resource; then absent resources, and types that cannot be read. On a terminal that is too narrow
+    for it, an id is cut down to its end or left out.
+    """
     rows = list(_rows(nodes, "", look))
     width = min(max((len(left) for left, _, _ in rows), default=0), LONGEST) + 2
     lines = [look.paint(stack, "bold")]
     for left, node, sign in rows:
         detail = plain(node.detail)
         because = look.paint(f"  {plain(node.because)}", COLORS[node.health]) if node.because else ""
-        identifier = look.paint(f"  {node.id}", "dim") if node.id else ""
+        taken = max(width, len(left)) + 2 + len(detail) + (2 + len(plain(node.because)) if node.because else 0)
+        shown = _fitting(node.id, look.columns, taken + 2)
+        identifier = look.paint(f"  {shown}", "dim") if shown else ""
         lines.append(f"{left.ljust(width)}{sign} {detail}{identifier}{because}".rstrip())
     for address in absent:
         lines.append(look.paint(f"{look.sign('dot')} {address} does not exist yet", "yellow"))
     for kind, why in (unread or {}).items():
         lines.append(look.paint(f"{look.sign('warn')} cannot read {kind}: {plain(why)}", "yellow"))
     return "\n".join(lines)
+
+
+def _fitting(id: str, columns: int | None, taken: int) -> str:
+    """As much of an id as there is room for: all of it, its last part, or nothing."""
+    if columns is None:
+        return id
+    last = id.rpartition("/")[2]
+    forms = (id, f"…/{last}" if last != id else id)
+    return next((form for form in forms if taken + len(form) <= columns), "")
 
 
 def _rows(nodes: Sequence[Node], before: str, look: Look) -> Iterator[tuple[str, Node, str]]:

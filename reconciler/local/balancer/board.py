@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from reconciler.local.balancer.choice import Turns, Weights
 from reconciler.local.balancer.rules import Asked, Predicate, predicate
 from reconciler.local.balancer.table import Table
+from reconciler.local.balancer.tls import Certificates
 from reconciler.local.balancer.upstream import Pool
 from reconciler.local.balancer.wire import Client
 from reconciler.local.ports import FixedResponse, Forward, ListenerRoutes, Redirect, Route
@@ -58,6 +59,7 @@ class Served:
 
     listener: ListenerRoutes
     rules: tuple[Rule, ...]
+    certificates: Certificates | None = None  # None: it does not speak TLS
 
     def rule(self, asked: Callable[[], Asked]) -> Rule | None:
         """The first rule that holds; the request is only taken apart when a rule asks for it."""
@@ -113,7 +115,8 @@ def _serve(listener: ListenerRoutes, before: dict[str, Served]) -> Served:
     known = before.get(listener.listener_arn)
     if known is not None and known.listener == listener:
         return known
-    return Served(listener, tuple(map(_rule, listener.routes)))
+    certificates = Certificates(listener.certificates) if listener.certificates else None
+    return Served(listener, tuple(map(_rule, listener.routes)), certificates)
 
 
 def _rule(route: Route) -> Rule:

@@ -9,7 +9,7 @@ import asyncio
 
 from reconciler.local.balancer.board import Board
 from reconciler.local.balancer.table import Endpoint
-from reconciler.local.balancer.upstream import CONNECT_TIMEOUT
+from reconciler.local.balancer.upstream import connected
 from reconciler.local.balancer.wire import Client, Wire
 
 
@@ -61,9 +61,8 @@ class Connection(Client):
         if endpoint is None:
             self.abort()
             return
-        connecting = self._loop.create_connection(lambda: _Target(self._loop), endpoint.host, endpoint.port)
         try:
-            _, target = await asyncio.wait_for(connecting, CONNECT_TIMEOUT)
+            target = await connected(self._loop, lambda: _Target(self._loop), endpoint)
         except (OSError, TimeoutError):
             self.abort()
             return

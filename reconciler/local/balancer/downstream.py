@@ -47,7 +47,8 @@ class Downstream(Client):
             return False
         self._ended = True
         self._wake()
-        return True
+        assert self.transport is not None
+        return self.transport.can_write_eof()  # TLS cannot be closed in one direction
 
     def data_received(self, data: bytes) -> None:
         if self.tunnel is not None:

@@ -13,6 +13,7 @@ connection, if sending it twice does no harm and its body is still at hand.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp.http_parser import RawRequestMessage
 
@@ -55,7 +56,7 @@ async def answer(board: Board, client: Client, request: RawRequestMessage, body:
         case Redirect() as action:
             port = _client_port(request, served.listener.port)
             headers, content = answers.redirect(
-                action, asked(client, request), protocol=served.listener.protocol, port=port
+                _here(board, served, action), asked(client, request), protocol=served.listener.protocol, port=port
             )
             status = action.status
     return _own(board, client, request, served, status, headers=headers, content=content) and body.is_eof()
@@ -141,6 +142,14 @@ def _signed_in(sign_in: SignIn, request: RawRequestMessage) -> bool:
 def _cookies(request: RawRequestMessage) -> dict[str, str]:
     pairs = (part.strip().partition("=") for part in request.headers.get("Cookie", "").split(";"))
     return {name: value for name, _, value in pairs}
+
+
+def _here(board: Board, served: Served, action: Redirect) -> Redirect:
+    """A redirect to another listener of the same load balancer leads to where that one is on this machine."""
+    if action.host != "#{host}" or not action.port.isdigit():
+        return action
+    port = board.table.ports.get((served.listener.load_balancer_arn, int(action.port)))
+    return action if port is None else replace(action, port=str(port))
 
 
 def _client_port(request: RawRequestMessage, default: int) -> int:

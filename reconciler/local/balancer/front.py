@@ -2,6 +2,8 @@
 
 A change is handed over in the background, the newest only: many at once cost one. Should the process die, another one
 takes over the same sockets with the same table.
+
+It is one module because all of it changes or waits for one state, under one lock: sockets, table and process.
 """
 
 from __future__ import annotations
@@ -13,21 +15,31 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-from reconciler.local.addresses import Addresses, NoAddressLeft, Place
+from reconciler.local.addresses import SHARED, Addresses, NoAddressLeft, Place
+from reconciler.local.authority import Authority
 from reconciler.local.background import Background
 from reconciler.local.balancer.board import Count
 from reconciler.local.balancer.channel import MOST_DESCRIPTORS, Listen, Serve, Tell, receive, send
 from reconciler.local.balancer.table import Group, Table, group
+from reconciler.local.balancer.tls import issued
 from reconciler.local.nursery import Child, Nursery
-from reconciler.local.ports import ControlPlane, Forward, ListenerRoutes, TargetGroupSettings, TargetState, Traffic
+from reconciler.local.ports import (
+    ControlPlane,
+    Forward,
+    ListenerRoutes,
+    TargetGroupSettings,
+    TargetState,
+    Traffic,
+)
 
 PROGRAM = (sys.executable, "-m", "reconciler.local.balancer.process")
 SLOWEST_ANSWER = 10.0  # seconds; one that takes longer is taken for dead
 RETRY = 0.2  # seconds before a process that could not be served is replaced; doubles with each failure in a row
 RETRY_MOST = 5.0
+RENEWAL = 24 * 3600.0  # seconds after which certificates are looked at again
 
 
 @dataclass(slots=True)
@@ -54,8 +66,12 @@ class Balancer:
 
     protocol_versions: ClassVar = frozenset({"HTTP1"})
 
-    def __init__(self, addresses: Addresses, nursery: Nursery, background: Background, targets: Targets) -> None:
+    def __init__(
+        self, addresses: Addresses, nursery: Nursery, background: Background, targets: Targets, authority: Authority
+    ) -> None:
         self.restarts = 0
+        self._authority = authority
+        self._given: tuple[ListenerRoutes, ...] = ()
         self._addresses = addresses
         self._nursery = nursery
         self._background = background
@@ -83,14 +99,12 @@ class Balancer:
 
     def configure(self, table: tuple[ListenerRoutes, ...]) -> None:
         with self._news:
-            self._listeners = table
-            wanted = {listener.listener_arn: listener for listener in table}
-            for arn in [arn for arn in self._open if arn not in wanted]:
+            self._given = table
+            self._unopened = {}
+            self._listeners = tuple(ready for listener in table if (ready := self._opened(listener)) is not None)
+            served = {listener.listener_arn for listener in self._listeners}
+            for arn in [arn for arn in self._open if arn not in served]:
                 self._open.pop(arn).listening.close()
-            self._unopened = {arn: why for arn, why in self._unopened.items() if arn in wanted}
-            for arn, listener in wanted.items():
-                if arn not in self._open:
-                    self._listen(listener)
             balancers = {listener.load_balancer_arn for listener in table}
             for name in [name for name in self._places if name not in balancers]:
                 self._places.pop(name).give_back()
@@ -104,6 +118,9 @@ class Balancer:
         """Why a listener could not be opened, by its ARN."""
         with self._news:
             return dict(self._unopened)
+
+    def authority(self) -> tuple[str, str]:
+        return self._authority.certificate(), str(self._authority.file.resolve())
 
     @property
     def metered(self) -> bool:
@@ -147,17 +164,21 @@ class Balancer:
 
     # ---- listeners -------------------------------------------------------------------------------------------------
 
-    def _listen(self, listener: ListenerRoutes) -> None:
+    def _opened(self, listener: ListenerRoutes) -> ListenerRoutes | None:
+        """The listener with its socket and certificates; None with the reason in `_unopened`."""
         arn = listener.listener_arn
         try:
             if listener.load_balancer_arn not in self._places:
                 self._places[listener.load_balancer_arn] = self._addresses.take(balancer=True)
-            listening = self._places[listener.load_balancer_arn].listen(listener.port)
+            place = self._places[listener.load_balancer_arn]
+            here = (place.address, "localhost") if place.address == SHARED else (place.address,)
+            listener = replace(listener, certificates=issued(self._authority, listener.certificates, here))
+            if arn not in self._open:
+                self._open[arn] = Open(place.listen(listener.port), listener.load_balancer_arn)
         except (OSError, NoAddressLeft) as error:
             self._unopened[arn] = str(error)
-            return
-        self._unopened.pop(arn, None)
-        self._open[arn] = Open(listening, listener.load_balancer_arn)
+            return None
+        return listener
 
     # ---- the table -------------------------------------------------------------------------------------------------
 
@@ -170,13 +191,13 @@ class Balancer:
         self._changes += 1
         self._news.notify_all()
 
-    def _table(self, listeners: tuple[ListenerRoutes, ...]) -> Table:
+    def _table(self, listeners: tuple[ListenerRoutes, ...], ports: Mapping[tuple[str, int], int]) -> Table:
         groups: dict[str, Group] = {}
         for arn in {arn for listener in listeners for arn in _groups(listener)}:
             settings = self._targets.settings(arn)
             if settings is not None:
                 groups[arn] = group(settings, self._targets.states(arn))
-        return Table(listeners, groups)
+        return Table(listeners, groups, ports)
 
     # ---- the process -----------------------------------------------------------------------------------------------
 
@@ -188,9 +209,13 @@ class Balancer:
         pause = RETRY
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._closed or self._measuring or self._changes > self._held)
+                woken = self._news.wait_for(
+                    lambda: self._closed or self._measuring or self._changes > self._held, RENEWAL
+                )
                 if self._closed:
                     break
+                if not woken:
+                    self.configure(self._given)
                 measuring, self._measuring = self._measuring, False
             if measuring:
                 self._report()
@@ -199,11 +224,15 @@ class Balancer:
                 change = self._changes
                 listeners = self._listeners
                 fresh = {arn: opened for arn, opened in self._open.items() if not opened.handed}
+                ports = {
+                    (one.load_balancer_arn, one.port): self._open[one.listener_arn].listening.getsockname()[1]
+                    for one in listeners
+                }
                 descriptors = {arn: os.dup(opened.listening.fileno()) for arn, opened in fresh.items()}
             try:
                 with self._talk:
                     channel = self._channel or self._start()
-                    self._ask(channel, Serve(self._table(listeners)))  # first: no request may find no table
+                    self._ask(channel, Serve(self._table(listeners, ports)))  # first: no request may find no table
                     for some in _slices(list(descriptors), MOST_DESCRIPTORS):
                         self._ask(channel, Listen(tuple(some)), [descriptors[arn] for arn in some])
             except (EOFError, OSError):

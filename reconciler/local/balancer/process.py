@@ -12,9 +12,11 @@ import importlib.util
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from reconciler.local.balancer.board import Board
@@ -26,11 +28,24 @@ BACKLOG = 1024
 SWEEP_EVERY = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`listening` stays open when the listener is served anew; the server has a descriptor of its own."""
+
+    server: asyncio.Server
+    listening: socket.socket
+    oldest_tls: str | None
+
+    def close(self) -> None:
+        self.server.close()
+        self.listening.close()
+
+
 class Process:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._board = Board(loop)
-        self._servers: dict[str, asyncio.Server] = {}
+        self._servers: dict[str, Server] = {}
 
     async def answer(self, message: Listen | Serve | Tell, descriptors: list[int]) -> Any:
         match message:
@@ -40,9 +55,11 @@ class Process:
                 return None
             case Serve():
                 self._board.apply(message.table)
-                wanted = {listener.listener_arn for listener in message.table.listeners}
-                for arn in [arn for arn in self._servers if arn not in wanted]:
-                    self._servers.pop(arn).close()
+                for arn, server in list(self._servers.items()):
+                    if arn not in self._board.served:
+                        self._servers.pop(arn).close()
+                    elif server.oldest_tls != self._oldest_tls(arn):
+                        await self._listen(arn, server.listening.dup())
                 return None
             case Tell():
                 return self._board.taken()
@@ -55,14 +72,38 @@ class Process:
             self._board.sweep()
 
     async def _listen(self, arn: str, listening: socket.socket) -> None:
+        """From now on as the table says; a change between plain and TLS keeps the socket and what waits in it."""
         if arn in self._servers:
             self._servers.pop(arn).close()
         served = self._board.served.get(arn)
         of_connections = served is not None and served.listener.protocol in ("TCP", "TLS", "TCP_UDP")
         client = Connection if of_connections else Downstream
-        self._servers[arn] = await self._loop.create_server(
-            lambda: client(self._board, arn), sock=listening, backlog=BACKLOG
+        oldest = self._oldest_tls(arn)
+        context = None if oldest is None else self._context(arn, oldest)
+        server = await self._loop.create_server(
+            lambda: client(self._board, arn), sock=listening.dup(), backlog=BACKLOG, ssl=context
         )
+        self._servers[arn] = Server(server, listening, oldest)
+
+    def _oldest_tls(self, arn: str) -> str | None:
+        """None for a listener without TLS."""
+        served = self._board.served.get(arn)
+        return None if served is None or served.certificates is None else served.listener.oldest_tls
+
+    def _context(self, arn: str, oldest: str) -> ssl.SSLContext:
+        """Shows the certificates that the listener has at the moment."""
+
+        def show(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+            served = self._board.served.get(arn)
+            if served is None or served.certificates is None:
+                return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+            connection.context = served.certificates.chosen(name)
+            return None
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion[oldest.replace(".", "_")]
+        context.sni_callback = show
+        return context
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ from reconciler.local.ports import ListenerRoutes, TargetGroupSettings, TargetSt
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """Where a target really listens."""
+    """Where a target really listens, and whether it is spoken to by TLS."""
 
     host: str
     port: int
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Group:
 class Table:
     listeners: tuple[ListenerRoutes, ...] = ()
     groups: Mapping[str, Group] = field(default_factory=dict)
+    ports: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Load balancer and port of a listener → its port on this machine."""
 
 
 def group(settings: TargetGroupSettings, states: Iterable[TargetState]) -> Group:
@@ -43,10 +46,11 @@ def group(settings: TargetGroupSettings, states: Iterable[TargetState]) -> Group
     """
     listening = [state for state in states if state.target.host]
     chosen = [state for state in listening if state.state == "healthy"]
+    tls = settings.protocol in ("HTTPS", "TLS")
     chosen = chosen or [state for state in listening if state.state == "unhealthy"]
     return Group(
         arn=settings.arn,
-        endpoints=tuple(Endpoint(state.target.host, state.target.host_port) for state in chosen),
+        endpoints=tuple(Endpoint(state.target.host, state.target.host_port, tls) for state in chosen),
         algorithm=settings.algorithm,
         stickiness=settings.stickiness,
         cookie=settings.cookie,

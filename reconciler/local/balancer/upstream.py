@@ -7,9 +7,10 @@ sent again, if it may be (exchange.py); and connections are not kept longer than
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -20,6 +21,15 @@ from reconciler.local.balancer.wire import BUFFER, Body, Wire
 LONGEST_IDLE = 1.5  # seconds; gunicorn closes after 2, node and uvicorn after 5
 CONNECT_TIMEOUT = 10.0  # seconds, an ALB's own
 BODILESS = frozenset({204, 304})
+
+
+UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""A load balancer does not verify the certificates of targets, and tells them no name."""
+UNVERIFIED.check_hostname = False
+UNVERIFIED.verify_mode = ssl.CERT_NONE
+
+
+AnyWire = TypeVar("AnyWire", bound=Wire)
 
 
 class Lost(Exception):
@@ -136,6 +146,14 @@ class Upstream(Wire):
             waiter.set_exception(self._failed)
 
 
+async def connected(loop: asyncio.AbstractEventLoop, protocol: Callable[[], AnyWire], endpoint: Endpoint) -> AnyWire:
+    """A new connection to a target; raises OSError (refused, or no TLS) or TimeoutError."""
+    secure: Any = {"ssl": UNVERIFIED, "server_hostname": ""} if endpoint.tls else {}
+    connecting = loop.create_connection(protocol, endpoint.host, endpoint.port, **secure)
+    _, made = await asyncio.wait_for(connecting, CONNECT_TIMEOUT)
+    return made
+
+
 class Pool:
     """Idle connections by target, the latest used first, and how many requests each target has at the moment."""
 
@@ -156,11 +174,7 @@ class Pool:
                 if young and upstream.transport is not None and not upstream.transport.is_closing():
                     return upstream
                 upstream.close()
-            connecting = self._loop.create_connection(
-                lambda: Upstream(self._loop, endpoint), endpoint.host, endpoint.port
-            )
-            _, made = await asyncio.wait_for(connecting, CONNECT_TIMEOUT)
-            return made
+            return await connected(self._loop, lambda: Upstream(self._loop, endpoint), endpoint)
         except BaseException:
             self._ended(endpoint)
             raise

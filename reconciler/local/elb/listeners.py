@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from reconciler.local.elb.actions import canonical_actions, check_unique_groups
+from reconciler.local.elb.certificates import check_usable
 from reconciler.local.elb.checks import invalid, listener, load_balancer, paged, tags_of
 from reconciler.local.elb.routes import publish
 from reconciler.local.elb.state import NETWORK_PROTOCOLS, Listener, LoadBalancer, Params, Rule
 from reconciler.local.refusal import Refusal
-from reconciler.local.strict.certificates import check_usable
 from reconciler.local.world import World
 
 LISTENERS_PER_LOAD_BALANCER = 50
@@ -148,6 +148,7 @@ def add_listener_certificates(world: World, params: Params) -> Params:
     added = [item["CertificateArn"] for item in params["Certificates"]]
     check_usable(world, added)
     found.certificates[1:] = dict.fromkeys([*found.certificates[1:], *added])
+    publish(world)
     return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in added]}
 
 
@@ -158,6 +159,7 @@ def remove_listener_certificates(world: World, params: Params) -> Params:
     if default in gone - set(others):
         raise Refusal("OperationNotPermitted", "Default certificate cannot be removed")
     found.certificates = [default, *(arn for arn in others if arn not in gone)]
+    publish(world)
     return {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.local.elb import sign_in
+from reconciler.local.elb.certificates import shown_by
 from reconciler.local.elb.state import Listener, Rule, TargetGroup
 from reconciler.local.ports import (
     Condition,
@@ -96,6 +97,8 @@ def _listener(world: World, listener: Listener) -> ListenerRoutes:
         protocol=listener.protocol,
         routes=tuple(_route(rule, world.region) for rule in world.elb.rules_of(listener.arn)),
         idle_timeout=float(balancer.attributes.get("idle_timeout.timeout_seconds", "60")),
+        certificates=shown_by(world, listener),
+        oldest_tls="TLSv1.3" if "TLS13-1-3" in listener.ssl_policy else "TLSv1.2",
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
+from reconciler.local.container_options import ContainerHealthCheck, Dependency
 from reconciler.local.ecs.launch import fargate
 from reconciler.local.ecs.state import Params, Task
-from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
+from reconciler.local.ports import ContainerLaunch, TaskLaunch
 from reconciler.local.refusal import Refusal
 from reconciler.local.scheduler import environment_files, volumes
 from reconciler.local.world import World

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from moto import settings
 
+from reconciler.local.elb.routes import publish
 from reconciler.local.refusal import Refusal
 from reconciler.local.strict.rule import After, Before, Form
 from reconciler.local.wire import Response
@@ -48,14 +49,9 @@ def delete_certificate(world: World, params: Form) -> None:
         raise Refusal("ResourceInUseException", f"Certificate {arn} in account {world.account} is in use.")
 
 
-def check_usable(world: World, arns: list[str]) -> None:
-    """CreateListener, ModifyListener, AddListenerCertificates: a certificate has to be issued."""
-    for certificate in _certificates(world):
-        if certificate.arn in arns and certificate.status != "ISSUED":
-            message = (
-                f"The certificate '{certificate.arn}' must have a fully-qualified domain name, a supported signature"
-            )
-            raise Refusal("UnsupportedCertificate", f"{message}, and a supported key size.")
+def imported(world: World, params: Form, response: Response) -> None:  # noqa: ARG001 — see `After`
+    """ImportCertificate: one that is imported again, "with the same ARN", is shown from then on."""
+    publish(world)
 
 
 def _soon(world: World) -> None:
@@ -106,6 +102,7 @@ BEFORE: dict[tuple[str, str], Before] = {
     ("acm", "ListCertificates"): show_users,
 }
 AFTER: dict[tuple[str, str], After] = {
+    ("acm", "ImportCertificate"): imported,
     ("acm", "RequestCertificate"): request_certificate,
     ("route53", "POST"): records_changed,
 }

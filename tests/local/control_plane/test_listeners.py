@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.local.ports import FixedResponse, Forward, Redirect, WeightedGroup
+from reconciler.local.ports import (
+    FixedResponse,
+    Forward,
+    ListenerRoutes,
+    Redirect,
+    ServerCertificate,
+    WeightedGroup,
+)
+from tests.harness.tls import self_signed
 from tests.local.control_plane.stage import Stage, forward, refused
 
 PATH = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/b", "/a"]}}
@@ -58,7 +67,7 @@ def test_a_sign_in_is_shown_without_its_secret_and_with_the_defaults(stage: Stag
 
     with refused("InvalidLoadBalancerAction"):
         stage.elb.modify_listener(ListenerArn=stage.production, DefaultActions=actions(ClientSecret="hidden"))
-    certificate = {"CertificateArn": "arn:aws:acm:us-west-2:123456789012:certificate/1"}
+    certificate = {"CertificateArn": "arn:aws:acm:us-west-2:210987654321:certificate/1"}
     where: dict[str, Any] = {"LoadBalancerArn": stage.alb, "Port": 443, "Protocol": "HTTPS"}
     for config in ({}, {"UseExistingClientSecret": True}):
         with refused("ValidationError"):
@@ -109,11 +118,88 @@ def test_https_wants_a_certificate(stage: Stage) -> None:
     arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
     with refused("ValidationError"):
         stage.elb.create_listener(Protocol="HTTPS", **arguments)
-    certificate = {"CertificateArn": "arn:aws:acm:us-west-2:123456789012:certificate/1"}
+    certificate = {"CertificateArn": "arn:aws:acm:us-west-2:210987654321:certificate/1"}
     made = stage.elb.create_listener(Protocol="HTTPS", Certificates=[certificate], **arguments)["Listeners"][0]
     assert made["SslPolicy"] == "ELBSecurityPolicy-2016-08"
     with refused("UnsupportedProtocol"):
         stage.elb.create_listener(**{**arguments, "Protocol": "TCP", "Port": 444})
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:acm:us-west-2:123456789012:certificate/1",
+        "arn:aws:acm:eu-west-1:123456789012:certificate/1",
+        "arn:aws:iam::123456789012:server-certificate/1",
+        "arn:aws:s3:::certificate",
+        "certificate",
+    ],
+)
+def test_a_certificate_of_the_account_has_to_exist(stage: Stage, arn: str) -> None:
+    """CreateListener: CertificateNotFound. What is in another account, the emulator cannot know."""
+    arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
+    with refused("CertificateNotFound"):
+        stage.elb.create_listener(Protocol="HTTPS", Certificates=[{"CertificateArn": arn}], **arguments)
+
+
+def test_a_certificate_needs_its_own_key(stage: Stage, tmp_path: Path) -> None:
+    """UnsupportedCertificate: what was imported with another's, or is no certificate at all."""
+    pem = self_signed(tmp_path)[1].read_text()
+    key = self_signed(tmp_path)[1].read_text().partition("-----BEGIN CERTIFICATE-----")[0]
+    body = f"-----BEGIN CERTIFICATE-----{pem.partition('-----BEGIN CERTIFICATE-----')[2]}"
+    acm, iam = stage.laptop.client("acm"), stage.laptop.client("iam")
+    uploaded = iam.upload_server_certificate(ServerCertificateName="x", CertificateBody="none", PrivateKey=key)
+    arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
+    for arn in (
+        acm.import_certificate(Certificate=body, PrivateKey=key)["CertificateArn"],
+        uploaded["ServerCertificateMetadata"]["Arn"],
+    ):
+        with refused("UnsupportedCertificate"):
+            stage.elb.create_listener(Protocol="HTTPS", Certificates=[{"CertificateArn": arn}], **arguments)
+
+
+def test_the_balancer_is_told_what_each_certificate_is_for(stage: Stage, tmp_path: Path) -> None:
+    """Of one that ACM has issued its names; one that was imported itself, also when it is imported again; of one of
+    another account the hosts of the listener's rules."""
+    pem = self_signed(tmp_path)[1].read_text()
+    key, _, rest = pem.partition("-----BEGIN CERTIFICATE-----")
+    body = f"-----BEGIN CERTIFICATE-----{rest}"
+    acm, iam = stage.laptop.client("acm"), stage.laptop.client("iam")
+    imported = acm.import_certificate(Certificate=body, PrivateKey=key, CertificateChain=body)["CertificateArn"]
+    uploaded = iam.upload_server_certificate(ServerCertificateName="own", CertificateBody=body, PrivateKey=key)
+    issued = acm.request_certificate(DomainName="a.example.com", SubjectAlternativeNames=["*.example.com"])
+    stage.laptop.aws.world.rest.state("acm")._certificates[issued["CertificateArn"]].status = "ISSUED"
+    arns = [
+        issued["CertificateArn"],
+        imported,
+        uploaded["ServerCertificateMetadata"]["Arn"],
+        "arn:aws:acm:us-west-2:210987654321:certificate/1",
+    ]
+    made = stage.elb.create_listener(
+        LoadBalancerArn=stage.alb,
+        Port=443,
+        Protocol="HTTPS",
+        SslPolicy="ELBSecurityPolicy-TLS13-1-3-2021-06",
+        Certificates=[{"CertificateArn": arns[0]}],
+        DefaultActions=[forward({stage.blue: 1})],
+    )["Listeners"][0]["ListenerArn"]
+    stage.elb.add_listener_certificates(ListenerArn=made, Certificates=[{"CertificateArn": arn} for arn in arns[1:]])
+    host = {"Field": "host-header", "Values": ["www.example.com", "shop-*.example.com"]}
+    stage.elb.create_rule(ListenerArn=made, Priority=1, Conditions=[host], Actions=[forward({stage.blue: 1})])
+
+    def told() -> ListenerRoutes:
+        return next(item for item in stage.laptop.listeners.table if item.listener_arn == made)
+
+    own, another, third, elsewhere = told().certificates
+    assert (set(own.names), own.chain) == ({"a.example.com", "*.example.com"}, "")
+    assert (another.names, another.chain, another.key.strip()) == (("localhost",), f"{body.strip()}\n" * 2, key.strip())
+    assert (third.names, third.chain) == (("localhost",), body)
+    assert elsewhere == ServerCertificate(("www.example.com",))
+    assert told().oldest_tls == "TLSv1.3"
+    acm.import_certificate(CertificateArn=imported, Certificate=body, PrivateKey=key)
+    assert told().certificates[1].chain == body
+    stage.elb.remove_listener_certificates(ListenerArn=made, Certificates=[{"CertificateArn": arn} for arn in arns[1:]])
+    assert len(told().certificates) == 1
 
 
 def test_a_default_rule_goes_with_its_listener(stage: Stage) -> None:
@@ -211,7 +297,7 @@ def test_additional_certificates_stay_when_the_default_one_is_replaced(stage: St
     """DescribeListenerCertificates: a default certificate that was added as well is listed twice; only the one that
     was added can be removed.
     """
-    one, two = ({"CertificateArn": f"arn:aws:acm:us-west-2:123456789012:certificate/{name}"} for name in (1, 2))
+    one, two = ({"CertificateArn": f"arn:aws:acm:us-west-2:210987654321:certificate/{name}"} for name in (1, 2))
     arguments = {"LoadBalancerArn": stage.alb, "Port": 443, "DefaultActions": [forward({stage.blue: 1})]}
     made = stage.elb.create_listener(Protocol="HTTPS", Certificates=[one], **arguments)["Listeners"][0]["ListenerArn"]
 

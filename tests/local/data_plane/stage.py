@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from reconciler.local.addresses import Addresses
+from reconciler.local.authority import Authority
 from reconciler.local.background import Background
 from reconciler.local.balancer import Balancer
 from reconciler.local.nursery import Nursery
@@ -72,8 +75,9 @@ class Connection:
 class Scripted:
     """A target: `script` plays on each connection, in a thread of its own, and its end closes the connection."""
 
-    def __init__(self, script: Callable[[Connection], None]) -> None:
+    def __init__(self, script: Callable[[Connection], None], *, context: ssl.SSLContext | None = None) -> None:
         self.connections = 0
+        self._context = context
         self._script = script
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -111,6 +115,8 @@ class Scripted:
             except OSError:
                 return
             self.connections += 1
+            if self._context is not None:
+                connected = self._context.wrap_socket(connected, server_side=True)
             self._open.add(connected)
             thread = threading.Thread(target=self._play, args=(Connection(connected, self.connections),))
             self._threads.append(thread)
@@ -158,10 +164,12 @@ class Stage:
     def __init__(self) -> None:
         self.health = Health()
         self._addresses = Addresses()
+        self._folder = tempfile.TemporaryDirectory()
+        self.authority = Authority(Path(self._folder.name))
         self._nursery = Nursery()
         self._background = Background("stage", self._nursery.let_go)
         self.control = Recorder()
-        self.balancer = Balancer(self._addresses, self._nursery, self._background, self.health)
+        self.balancer = Balancer(self._addresses, self._nursery, self._background, self.health, self.authority)
         self.balancer.bind(self.control)
 
     def serve(self, *routes: Route, idle_timeout: float = 60.0, port: int = 8000) -> tuple[str, int]:
@@ -181,6 +189,7 @@ class Stage:
         self._nursery.close()
         self._addresses.close()
         self.control.close()
+        self._folder.cleanup()
 
 
 def alive(process: int) -> bool:

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.clock import SystemClock
 from reconciler.local import task_user
+from reconciler.local.container_options import ContainerHealthCheck
 from reconciler.local.data_plane import DataPlane
-from reconciler.local.ports import ContainerHealthCheck
 from reconciler.local.task_user import TaskUser
 from tests.local.data_plane.control import Recorder
 from tests.local.data_plane.test_tasks import shell, task

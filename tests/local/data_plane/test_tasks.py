@@ -12,10 +12,10 @@ import pytest
 from reconciler.clock import SystemClock
 from reconciler.local import containers, programs, usage
 from reconciler.local.addresses import Addresses
-from reconciler.local.container_options import Mount, RestartPolicy
+from reconciler.local.container_options import ContainerHealthCheck, Dependency, Mount, RestartPolicy
 from reconciler.local.data_plane import DataPlane
 from reconciler.local.logs import MOST_LINES
-from reconciler.local.ports import ContainerHealthCheck, ContainerLaunch, Dependency, TaskLaunch
+from reconciler.local.ports import ContainerLaunch, TaskLaunch
 from tests.local.data_plane.control import Recorder
 from tests.local.data_plane.stage import alive
 

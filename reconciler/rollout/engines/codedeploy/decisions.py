@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
-from typing import Final
 
 from reconciler.model import codedeploy_names
+from reconciler.rollout import request_handler
 from reconciler.rollout.actions import (
     CreateTaskSet,
     DeleteTaskSet,
@@ -43,9 +43,6 @@ from reconciler.rollout.state import UNNAMED, WHOLE, Scaling, all_on
 from reconciler.rollout.stored_state import DeadlineKind
 from reconciler.rollout.strategy import Strategy
 
-ROLLED_BACK_WITHIN: Final = timedelta(minutes=1)
-"""For how long after the end of a deployment its task sets are CodeDeploy's, which may roll it back (an assumption)."""
-
 
 def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
     foreign = outside.foreign_deployment(seen)
@@ -54,9 +51,12 @@ def step(policy: Strategy, seen: DeployedService, now: datetime) -> RolloutStep:
     ended = outside.ended(seen, now)
     if ended is not None:
         return ended
+    request, pause = seen.marks.pending_request, seen.marks.suspended
+    waiting = outside.giving_way(seen, now) if request is None else None
+    if waiting is not None:
+        return waiting if pause is None else request_handler.paused(pause, waiting)
     seen = _noticed(policy, seen, now)
     decided = machine.step(policy, seen, now)
-    request = seen.marks.pending_request
     if request is not None and _accepted(decided, request):
         refusal = limits.refusal(request, context.of(policy, seen, now), seen)
         if refusal is not None:
@@ -71,7 +71,9 @@ def _stopped(policy: Strategy, seen: DeployedService, now: datetime, decided: Ro
     CodeDeploy does so by itself, while the connections of that version would be drained.
     """
     active, shape = seen.active, context.of(policy, seen, now).shape
-    if active is None or not active.shifts or active.keeps or not seen.marks.quarantined(active.release):
+    if active is None or active.keeps or not seen.marks.quarantined(active.release):
+        return decided
+    if not (active.shifts or active.continued):
         return decided
     if shape is not TrafficState.BEFORE or seen.marks.suspended is not None or decided.decisions:
         return decided
@@ -237,7 +239,7 @@ def _primary(s: RolloutContext, action: SetPrimary) -> tuple[RolloutAction, ...]
 def _may_be_rolled_back(s: RolloutContext) -> bool:
     """Whether CodeDeploy may be about to roll back a deployment that has just ended."""
     ended = s.marks.ended
-    return ended is not None and s.now - ended.at < ROLLED_BACK_WITHIN
+    return ended is not None and s.now - ended.at < outside.ROLLED_BACK_WITHIN
 
 
 def _recorded(s: RolloutContext) -> tuple[RolloutAction, ...]:

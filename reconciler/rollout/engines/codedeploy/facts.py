@@ -56,6 +56,7 @@ OVER: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.STOPPED})
 ACTIVE: Final = tuple(one for one in Status if one not in OVER)
 
 
+TIMEOUT: Final = "TIMEOUT"
 MANUAL_STOP: Final = "MANUAL_STOP"
 """Error code of a deployment that was stopped (CodeDeploy API Reference, ErrorInformation)."""
 
@@ -109,6 +110,12 @@ class Deployment:
     weights: tuple[int, ...] | None = None
     ready_for: timedelta = READY_FOR
     kept_for: timedelta = KEPT_FOR
+    ended_at: datetime | None = None
+
+    @property
+    def not_installed(self) -> bool:
+        """Whether CodeDeploy gave it up because its tasks were not healthy in time."""
+        return self.status is Status.FAILED and self.code == TIMEOUT and self.stage is Stage.INSTALLING
 
     @property
     def active(self) -> bool:
@@ -127,6 +134,11 @@ class Deployment:
     def shifts(self) -> bool:
         """Whether production traffic is being shifted by it, or has been."""
         return self.stage in (Stage.SHIFTING, Stage.KEEPING)
+
+    @property
+    def continued(self) -> bool:
+        """Whether it is about to shift production traffic: its wait before that is over, or has not begun."""
+        return self.status is Status.IN_PROGRESS and self.stage is Stage.TESTABLE
 
     @property
     def keeps(self) -> bool:

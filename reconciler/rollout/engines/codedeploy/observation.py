@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from reconciler.model import codedeploy_names
 from reconciler.model.resource import Batch, Calls
-from reconciler.rollout import describe, observe_task_sets, prefetch, task_protection
+from reconciler.rollout import describe, observe_task_sets, prefetch, taken_back, task_protection
 from reconciler.rollout.describe import revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.engines.codedeploy.calls import codedeploy, names
@@ -47,7 +47,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     first = observe_task_sets.first_look(subject, found, now)
     by = tuple((one["id"], one.get("externalId") or "") for one in found.service.get("taskSets") or ())
     seen = replace(deployed(first), versions=by)
-    recorded = _named(subject, seen, {})
+    recorded = _named(subject, seen, {}, now)
     if _settled(recorded):
         sets = yield from task_protection.read(subject.cluster, recorded.sets, observe_task_sets.kept(recorded))
         return replace(recorded, sets=sets)
@@ -55,8 +55,9 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     if deployments is None:
         begun = any(one.release == seen.wanted for one in recorded.sets)
         return _gated(replace(recorded, waits=recorded.waits or ("" if begun else NO_GROUP)))
-    seen = _named(subject, seen, {one.id: one for one in deployments})
+    seen = _named(subject, seen, {one.id: one for one in deployments}, now)
     seen = yield from _with_progress(subject, _with_deployments(seen, deployments))
+    seen = replace(seen, lacked=(yield from _lacked(subject, seen, found.service.get("events") or (), now)))
     return (yield from observe_task_sets.closely(subject, policy, now, _gated(seen), found))
 
 
@@ -124,6 +125,7 @@ def _deployment(item: Mapping[str, Any]) -> Deployment:
         weights=codedeploy_names.weights(item.get("deploymentConfigName") or ""),
         ready_for=READY_FOR if ready is None else timedelta(minutes=ready),
         kept_for=KEPT_FOR if kept is None else timedelta(minutes=kept),
+        ended_at=item.get("completeTime"),
     )
 
 
@@ -174,10 +176,24 @@ def _progressed(one: Deployment, events: Mapping[str, Mapping[str, Any]]) -> Dep
     return replace(one, stage=stage, ready_at=ready_at, shifted_at=shifted_at, why=why)
 
 
+def _lacked(
+    subject: RolloutTarget, seen: DeployedService, events: Sequence[Mapping[str, Any]], now: datetime
+) -> Calls[str]:
+    """The lack of capacity for which alone our deployment could not be installed in time, or ""."""
+    ours, due = seen.ours, seen.marks.deadline
+    if ours is None or not ours.not_installed or due is None or due.release != ours.release:
+        return ""
+    others = {one.id for one in seen.sets}
+    reported = taken_back.reported_between(events, ours.born, ours.ended_at or now)
+    return (yield from taken_back.lack(subject, reported, ours.born, lambda task: task.get("startedBy") not in others))
+
+
 # -- task sets
 
 
-def _named(subject: RolloutTarget, seen: DeployedService, deployments: Mapping[str, Deployment]) -> DeployedService:
+def _named(
+    subject: RolloutTarget, seen: DeployedService, deployments: Mapping[str, Deployment], now: datetime
+) -> DeployedService:
     """The task sets by their releases: as their deployments say, else by what is known of their revisions."""
     names = {revision_of(subject.release.task_definition): subject.release.id} if subject.release.id else {}
     names |= describe.by_revision(seen.marks)
@@ -189,7 +205,8 @@ def _named(subject: RolloutTarget, seen: DeployedService, deployments: Mapping[s
         return replace(one, release=release or names.get(one.task_definition, UNNAMED))
 
     sets = tuple(map(named, seen.sets))
-    return replace(seen, sets=sets, waits=observe_task_sets.waits(seen.wanted, sets, subject.not_ready))
+    not_ready = subject.not_ready or taken_back.soon(seen, now, "CodeDeploy")
+    return replace(seen, sets=sets, waits=observe_task_sets.waits(seen.wanted, sets, not_ready))
 
 
 def _gated(seen: DeployedService) -> DeployedService:

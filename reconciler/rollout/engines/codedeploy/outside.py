@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.rollout.actions import RolloutAction, stored
 from reconciler.rollout.blue_green import pre_promotion
-from reconciler.rollout.blue_green.context import POLL_EVERY
+from reconciler.rollout.blue_green.context import LOOK_EVERY, POLL_EVERY
 from reconciler.rollout.blue_green.requests import BLUE_UNHEALTHY
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.engines.codedeploy.actions import StopDeployment
@@ -16,11 +16,14 @@ from reconciler.rollout.engines.codedeploy.facts import DeployedService, Deploym
 from reconciler.rollout.request_handler import Answer, Requests, reason
 from reconciler.rollout.requests import Request, RequestRefusal, RequestVerb, Response
 from reconciler.rollout.requests import RequestRefusalCode as Code
+from reconciler.rollout.state import WHOLE
 from reconciler.rollout.stored_state import Actor, Deadline, DeadlineKind, Outcome, RolloutResult
 from reconciler.rollout.tracker import LATEST
 
 UNDOING: Final = (RequestVerb.ROLLBACK, RequestVerb.ABORT)
 STOPPED: Final = "the deployment was stopped in CodeDeploy"
+ROLLED_BACK_WITHIN: Final = timedelta(minutes=1)
+"""For how long after the end of a deployment its task sets are CodeDeploy's, which may roll it back (an assumption)."""
 ONE_SECOND: Final = timedelta(seconds=1)
 
 
@@ -128,7 +131,9 @@ def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
         phase = Phase.SUPERSEDED
     else:
         phase = Phase.ROLLING_BACK if result.outcome is Outcome.ROLLED_BACK else Phase.FAILED
-        fields["quarantine"], state = seen.marks.with_quarantined(ours.release), RolloutHealth.DEGRADED
+        state = RolloutHealth.DEGRADED
+        if not (seen.lacked and result.by is Actor.ENGINE):  # else AWS had no room for it, whichever version it was
+            fields["quarantine"] = seen.marks.with_quarantined(ours.release)
     asked = _undoing(seen, ours, now)
     if asked is not None:
         fields["response"] = Response(asked.id)
@@ -140,6 +145,29 @@ def ended(seen: DeployedService, now: datetime) -> RolloutStep | None:
 def _is_another(ours: Deployment, due: Deadline) -> bool:
     """Whether the stored deadline is that of a later attempt, which has not created its deployment yet."""
     return due.stage is DeadlineKind.UP and (due.at is None or ours.attempt != str(int(due.at.timestamp())))
+
+
+def giving_way(seen: DeployedService, now: datetime) -> RolloutStep | None:
+    """Nothing is decided before CodeDeploy has taken back a version whose tasks were all interrupted; then it starts
+    again. The deadline of the next attempt was stored on the way, and says that green had production.
+    """
+    ours, due, active = seen.ours, seen.marks.deadline, seen.active
+    if ours is None or not (ours.stopped and ours.shifts) or due is None or due.release != ours.release:
+        return None
+    if due.weight != WHOLE or not _is_another(ours, due):
+        return None
+    if not (active.rolls_back == ours.id if active is not None else _keeps_production(seen, ours, now)):
+        return None
+    then = "it starts again afterwards" if ours.release == seen.wanted else "another version is wanted by now"
+    because = f"all tasks of green were interrupted, and CodeDeploy rolls the deployment back; {then}"
+    return RolloutStep(Phase.SCALING_UP, (), now + LOOK_EVERY, because, RolloutHealth.DEGRADED, ours.release)
+
+
+def _keeps_production(seen: DeployedService, ours: Deployment, now: datetime) -> bool:
+    """Whether its tasks have production traffic, and CodeDeploy may be about to take that back."""
+    green = seen.created_by(ours.id)
+    has = green is not None and seen.production is not None and bool(seen.production[green.slot])
+    return has and ours.ended_at is not None and now - ours.ended_at < ROLLED_BACK_WITHIN
 
 
 def _undoing(seen: DeployedService, ours: Deployment, now: datetime) -> Request | None:

@@ -113,7 +113,8 @@ class FunctionCall:
 class Deployment:
     """`release` and `task_definition` are those of the target, which is the deployment's task set `target` (an id).
     `stage` is ECS's, or "". `declared` and `shares` are its own hooks and traffic steps, which stay as they were when
-    it was created. `functions` are called by its other hooks. `updated` is when ECS last changed it. `stopped`:
+    it was created. `functions` are called by its other hooks. `updated` is when ECS last changed it, and
+    `taken_back` when its rollback began. `stopped`:
     somebody asked ECS to stop it. `why` is the reason that ECS gives for its status.
     """
 
@@ -129,6 +130,7 @@ class Deployment:
     functions: tuple[FunctionCall, ...] = ()
     shares: tuple[Share, ...] = ()
     updated: datetime | None = None
+    taken_back: datetime | None = None
     finished: datetime | None = None
     stopped: bool = False
     why: str = ""

@@ -12,14 +12,14 @@ It is one module because each answer is read with what the one before has shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
 
 from reconciler.model.resource import Calls
-from reconciler.rollout import capacity, describe, observe_task_sets, prefetch, task_protection
+from reconciler.rollout import capacity, describe, observe_task_sets, prefetch, taken_back, task_protection
 from reconciler.rollout.describe import ecs, revision_of
 from reconciler.rollout.engine import Prefetched
 from reconciler.rollout.engines.ecs_native import pair
@@ -41,7 +41,7 @@ from reconciler.rollout.engines.ecs_native.facts import (
 )
 from reconciler.rollout.release import RolloutTarget, Version
 from reconciler.rollout.state import UNNAMED, WHOLE, ObservedService, TaskSet, Weights, all_on, shared
-from reconciler.rollout.stored_state import Actor, Outcome, StoredState
+from reconciler.rollout.stored_state import StoredState
 from reconciler.rollout.strategy import Share, Strategy
 
 LONGEST: Final = timedelta(days=31)
@@ -49,9 +49,6 @@ LONGEST: Final = timedelta(days=31)
 
 LISTED: Final = 100  # ListServiceDeployments
 
-AGAIN_AFTER: Final = timedelta(minutes=10)
-"""Time between two deployments of a version that ECS has taken back without a fault of it, such as for lack of
-capacity."""
 NUMBERED: Final = "ecs-svc/"
 
 
@@ -77,7 +74,7 @@ def see(subject: RolloutTarget, policy: Strategy, now: datetime, known: Prefetch
     seen = replace(seen, sets=_traffic(seen, slots))
     seen = _reached(replace(seen, stranded=_stranded(seen)))
     seen = native((yield from observe_task_sets.closely(subject, policy, now, seen, found)))
-    return replace(seen, lacked=_lacked(seen, item.get("events") or (), now))
+    return replace(seen, lacked=(yield from _lacked(subject, seen, item.get("events") or (), now)))
 
 
 def _settled(
@@ -177,6 +174,7 @@ def _named(
         functions=tuple(_functions(item, configuration)),
         shares=_shares(configuration),
         updated=item.get("updatedAt"),
+        taken_back=(item.get("rollback") or {}).get("startedAt"),
         finished=item.get("finishedAt"),
         stopped=item.get("stoppedAt") is not None,
         why=item.get("statusReason") or (item.get("rollback") or {}).get("reason") or "",
@@ -265,20 +263,11 @@ def _with_versions(
     lost = pair.lost(subject, service)
     undone = deployment is not None and (deployment.going_back or deployment.status is Status.ROLLBACK_FAILED)
     started = tuple(one for one in sets if not (undone and lost and one.id == target))
-    waits = observe_task_sets.waits(seen.wanted, started, subject.not_ready or lost or _soon(seen, now))
+    waits = observe_task_sets.waits(
+        seen.wanted, started, subject.not_ready or lost or taken_back.soon(seen, now, "ECS")
+    )
     definition = revision_of(subject.release.task_definition)
     return replace(seen, sets=sets, deployment=deployment, waits=waits, lost=lost, definition=definition)
-
-
-def _soon(seen: NativeService, now: datetime) -> str:
-    """Why the wanted version is not started at once: ECS has just taken it back, and it is not to blame."""
-    ended = seen.marks.ended_of(seen.wanted)
-    if ended is None or ended.outcome not in (Outcome.FAILED, Outcome.ROLLED_BACK) or ended.by is not Actor.ENGINE:
-        return ""
-    again = ended.at + AGAIN_AFTER
-    if seen.marks.quarantined(seen.wanted) or now >= again:
-        return ""
-    return f"ECS took it back, and it is not to blame; it starts again at {again:%H:%M} UTC"
 
 
 def _traffic(seen: NativeService, slots: Mapping[str, int | None]) -> tuple[TaskSet, ...]:
@@ -313,15 +302,24 @@ def _connected(seen: NativeService, item: Mapping[str, Any] | None) -> tuple[Map
     return {one.id: int(one.id == target) for one in seen.sets}, shared(1, round(weight))
 
 
-def _lacked(seen: NativeService, events: Iterable[Mapping[str, Any]], now: datetime) -> str:
-    """The lack of capacity for which alone ECS takes the deployment back, or "": none of its tasks failed by itself."""
-    found = seen.deployment
-    if found is None or not found.going_back:
+def _lacked(
+    subject: RolloutTarget, seen: NativeService, events: Sequence[Mapping[str, Any]], now: datetime
+) -> Calls[str]:
+    """The lack of capacity for which alone ECS takes the deployment back, or has done so before that was recorded, or
+    "": none of its tasks failed by itself.
+    """
+    found, due = seen.deployment, seen.marks.deadline
+    if found is None or found.stopped or found.status is Status.SUCCESSFUL or (found.active and not found.going_back):
         return ""
+    reported = taken_back.reported_between(events, found.born, found.taken_back or found.finished or now)
     target = next((one for one in seen.sets if one.id == found.target), None)
-    if target is None or target.failed or target.failing:
+    if target is not None and found.going_back:
+        return "" if target.failed or target.failing else reported
+    if due is None or due.release != found.release:
         return ""
-    return capacity.reported((one for one in events if one["createdAt"] >= found.born), now)
+    return (
+        yield from taken_back.lack(subject, reported, found.born, lambda task: task.get("startedBy") == found.target)
+    )
 
 
 def _stranded(seen: NativeService) -> bool:

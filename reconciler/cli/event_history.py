@@ -1,0 +1,51 @@
+"""Access to CloudTrail's event history: here, and in the region that has the events of services in no region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.aws.client import AwsClient
+    from reconciler.cli.session import SignedIn
+    from reconciler.controller.drift_recorder import DriftRecorder
+    from reconciler.controller.events import EventRecorder
+    from reconciler.model.type_registry import ResourceTypes
+    from reconciler.reconcile.event_lookups import Client
+    from reconciler.store.base import Store
+
+
+def event_history(signed_in: SignedIn) -> Client:
+    """The client of the other region is made when it is first needed. It keeps to a rate of its own, as AWS does."""
+
+    @cache
+    def client(everywhere: bool) -> AwsClient:
+        from reconciler.aws.client import AwsClient
+        from reconciler.aws.cloudtrail import HOME_REGIONS
+
+        identity, aws = signed_in.identity, signed_in.aws
+        home = HOME_REGIONS.get(identity.partition, identity.region)
+        if not everywhere or home == identity.region:
+            return aws
+        return AwsClient(signed_in.transport.in_region(home), clock=aws.clock, pace=type(aws.pace)(aws.clock))
+
+    return client
+
+
+def drift_recorder(
+    signed_in: SignedIn,
+    kinds: ResourceTypes,
+    recorder: EventRecorder,
+    stack: str,
+    store: Store,
+    wake: Callable[[], object],
+) -> DriftRecorder:
+    """Of a controller: it asks CloudTrail, and keeps in the store what it finds."""
+    from reconciler.controller.drift_recorder import DriftRecorder
+    from reconciler.store.drift_journal import drift_journal
+
+    journal, client = drift_journal(store), event_history(signed_in)
+    return DriftRecorder(
+        signed_in.aws, kinds, recorder, stack, signed_in.identity.arn, lambda: journal, client, wake=wake
+    )
