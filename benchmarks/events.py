@@ -22,11 +22,12 @@ from benchmarks import stack
 from benchmarks.backend import raise_quotas
 from reconciler.cli import logs
 from reconciler.controller.event_feed import NoEvents
+from reconciler.controller.event_sweep import SWEEP_EVERY
 from reconciler.local.timings import Timings
 from reconciler.model.resource_type import Depth
 from tests.controller.test_controller import Files
 from tests.doctor.accounts import logging_trail
-from tests.harness.emulated_stack import CLUSTER, emulated_stack
+from tests.harness.emulated_stack import CLUSTER, SERVICE, emulated_stack
 from tests.harness.listening import Listening, listening, without_waiting
 
 SERVICE_SECONDS: Final = 0.5
@@ -54,7 +55,7 @@ def bench_stack(services: int) -> Iterator[Listening]:
 
 
 def calls_at_rest(services: int) -> Iterator[str]:
-    """Calls of an hour, by the depth of their pass; those of the queue are the long polls and the checks beside."""
+    """Calls of an hour, by the depth of their pass; those of the queue are the long polls, the checks and the sweeps."""
     with bench_stack(services) as running:
         rows = []
         for source in (NoEvents(), running.listener):
@@ -68,7 +69,11 @@ def calls_at_rest(services: int) -> Iterator[str]:
                         sum(one.calls for one in running.passes if one.depth is depth))
                 for depth in Depth
             }  # fmt: skip
-            polls = 0 if isinstance(source, NoEvents) else round(HOUR / 15 + 5 * HOUR / 600)
+            polls = (
+                0
+                if isinstance(source, NoEvents)
+                else round(HOUR / 15 + 5 * HOUR / 600 + 2 * HOUR / SWEEP_EVERY.total_seconds())
+            )
             rows.append((sum(calls for _, calls in by_depth.values()) + polls, by_depth, polls))
         for name, (total, by_depth, polls) in zip(("without", "with"), rows, strict=True):
             cells = " | ".join(f"{calls} ({passes})" for passes, calls in by_depth.values())
@@ -85,10 +90,10 @@ def until(running: Listening, condition: Callable[[], bool]) -> float:
 
 
 def killed(running: Listening, _number: int) -> float:
-    """A task is killed; until a pass has read its service."""
+    """A task of the service is killed; until a pass has read its service."""
     ecs = running.stage.laptop.client("ecs")
     running.passes.clear()
-    ecs.stop_task(cluster=CLUSTER, task=ecs.list_tasks(cluster=CLUSTER)["taskArns"][0])
+    ecs.stop_task(cluster=CLUSTER, task=ecs.list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"][0])
     known = running.loop.world
     assert known is not None
     before = known.found["service"][0].facts["item"]["events"]
@@ -165,7 +170,7 @@ def lines(services: Iterable[int], trials: int) -> Iterator[str]:
     """Both tables, as Markdown."""
     raise_quotas()
     logs.configure(0)
-    yield "| S | queue | calls an hour | narrow (passes) | fast | medium | full | queue, rule and trail |"
+    yield "| S | queue | calls an hour | narrow (passes) | fast | medium | full | queue, checks, sweeps |"
     yield "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     yield from itertools.chain.from_iterable(map(calls_at_rest, services))
     if trials:

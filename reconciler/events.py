@@ -57,6 +57,7 @@ STOPS_FAILED: Final = "stops.failed"  # why tasks stopped could not be read, or 
 LEASE_HELD: Final = "lease.held"  # this process may write from now on
 EVENT_QUEUE: Final = "events.queue"  # whether the queue of AWS's events is received, and why not
 EVENT_RECEIVED: Final = "events.received"  # an event of AWS names something of the stack
+EVENT_SWEEP: Final = "events.sweep"  # why CloudTrail's event history does not show calls whose events were lost
 EVENT_UNREADABLE: Final = "events.unreadable"  # a message of the queue is no event; SQS puts it aside
 EVENTS_DISTRUSTED: Final = "events.distrusted"  # events may miss changes: passes are as frequent as without them
 EVENTS_TRUSTED: Final = "events.trusted"

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from reconciler.store.base import Store
 
 
-def event_history(signed_in: SignedIn) -> Client:
-    """The client of the other region is made when it is first needed. It keeps to a rate of its own, as AWS does."""
+def event_history(signed_in: SignedIn, own: AwsClient | None = None) -> Client:
+    """`own`: the client for the stack's region, if it is not that of the session. The client of the other region is
+    made when it is first needed. It keeps to a rate of its own, as AWS does."""
 
     @cache
     def client(everywhere: bool) -> AwsClient:
         from reconciler.aws.client import AwsClient
         from reconciler.aws.cloudtrail import HOME_REGIONS
 
-        identity, aws = signed_in.identity, signed_in.aws
+        identity, aws = signed_in.identity, own or signed_in.aws
         home = HOME_REGIONS.get(identity.partition, identity.region)
         if not everywhere or home == identity.region:
             return aws

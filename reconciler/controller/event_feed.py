@@ -28,6 +28,8 @@ from reconciler.spec.compile.events import QUEUE
 
 SERVICE: Final = "service"
 RELAXED: Final = Relaxed()
+UNSWEPT: Final = Relaxed(slices=1)
+"""Where nothing else finds API calls whose events were lost: each medium pass reads all details."""
 GRACE_SECONDS: Final = 60.0
 """Time until a queue that is not received yet after a start is reported."""
 
@@ -55,6 +57,10 @@ class EventSource(Protocol):
     def distrusted(self) -> str:
         """Why it may miss changes; empty while it may not."""
 
+    @property
+    def unswept(self) -> str:
+        """Why CloudTrail's event history does not show the API calls whose events were lost; empty if it does."""
+
     def take(self) -> Wake:
         """What has come since the last call. Never waits."""
 
@@ -70,7 +76,7 @@ class NoEvents:
     """Without a queue, all changes are found by reading."""
 
     counts, calls = Counter[str](), Counter[str]()
-    distrusted, wanted = "", False
+    distrusted, unswept, wanted = "", "", False
 
     def take(self) -> Wake:
         return Wake()
@@ -95,6 +101,7 @@ class EventFeed:
             self.recorder.clear("events")
             return ()
         self._trust(self.source.distrusted)
+        self._sweep(self.source.unswept)
         wake = self.source.take()
         if not wake.events:
             return ()
@@ -117,6 +124,19 @@ class EventFeed:
         elif not trusted:
             self.timer.relaxed, self._distrusted_at = RELAXED, None
             self.recorder.resolve("events", events.EVENTS_TRUSTED, "changes are found by events again")
+            self.timer.reset()
+
+    def _sweep(self, because: str) -> None:
+        """Once lost events are not found any more, everything is read now, and then in each medium pass."""
+        if self.timer.relaxed is None:
+            return
+        was, self.timer.relaxed = self.timer.relaxed, UNSWEPT if because else RELAXED
+        if not because:
+            self.recorder.clear("sweep")
+            return
+        text = f"changes whose events are lost are found by reading everything every half hour: {because}"
+        self.recorder.emit_once("sweep", events.EVENT_SWEEP, text)
+        if was is RELAXED:
             self.timer.reset()
 
     def end(self) -> None:

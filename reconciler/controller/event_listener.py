@@ -9,10 +9,11 @@ after the third time. What became of each message is counted:
     duplicate   an event of this id was received before
     unrelated   it is about nothing that the stack has, or about nothing that is read of it
     unreadable  it is no event of EventBridge
+    missed      no message: a sweep of CloudTrail's event history has found the call, and something is to be read
 
 Events are hints: only the names in them are used, so neither their order nor their age matters. What is lost is found
-by the ordinary passes. These are as frequent as without a queue while the queue is not to be trusted: it does not
-answer, its rule is missing or disabled, or no trail logs API calls.
+by the sweeps (event_sweep.py) and by the ordinary passes. These are as frequent as without a queue while the queue is
+not to be trusted: it does not answer, its rule is missing or disabled, or no trail logs API calls.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.aws.session import Identity
 from reconciler.controller.event_feed import Wake
 from reconciler.controller.event_index import EventIndex, Named, Writers, merged
+from reconciler.controller.event_sweep import EventSweep
 from reconciler.log import log
 from reconciler.model import aws_event, ownership
 from reconciler.model.aws_event import AwsEvent
@@ -35,6 +37,7 @@ from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Calls, Observed, ServiceApi
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.queries import event_delivery
+from reconciler.reconcile.event_lookups import Client
 from reconciler.spec.compile.events import QUEUE
 
 sqs = ServiceApi("sqs")
@@ -72,6 +75,7 @@ class EventListener:
         *,
         mine: Callable[[str], bool],
         wake: Callable[[], None],
+        history: Client | None = None,
     ) -> None:
         self._aws, self._kinds, self._identity, self._stack = aws, kinds, identity, stack
         self._mine, self._wake = mine, wake
@@ -82,10 +86,11 @@ class EventListener:
         self._index: EventIndex | None = None
         self._world: ObservedState | None = None
         self._checked_at = float("-inf")
-        self._received: deque[str] = deque(maxlen=REMEMBERED)
+        self._received: dict[str, None] = {}
         self._named: Named = {}
         self._events: deque[AwsEvent] = deque(maxlen=MOST_EVENTS)
         self._lock = threading.Lock()
+        self._sweep = EventSweep(aws.clock, history or (lambda _: aws), identity)
         self._stop, self._news = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
@@ -94,6 +99,10 @@ class EventListener:
     @property
     def distrusted(self) -> str:
         return NOT_YET if self._queue is None else self._distrusted
+
+    @property
+    def unswept(self) -> str:
+        return self._sweep.because
 
     @property
     def calls(self) -> Counter[str]:
@@ -112,6 +121,7 @@ class EventListener:
         if queue is not None and (self._queue is None or queue.id != self._queue.id):
             self._aws.mine.add(queue.id)
             self._distrusted, self._checked_at = "the queue has not been received yet", float("-inf")
+            self._sweep.begin()
         self._queue = queue
         self._news.set()
 
@@ -155,6 +165,9 @@ class EventListener:
             self._trust(str(error))
             return False
         self._trust(fault)
+        for event in self._sweep.missed():
+            if self._result(event) == "woke":
+                self.counts["missed"] += 1
         return True
 
     def _due(self) -> bool:
@@ -186,9 +199,13 @@ class EventListener:
         return True
 
     def _result(self, event: AwsEvent) -> str:
-        if event.id in self._received:
+        caller = event.caller
+        ids = {event.id} if caller is None else {event.id, caller.event_id}
+        if not ids.isdisjoint(self._received.keys()):
             return "duplicate"
-        self._received.append(event.id)
+        self._received |= dict.fromkeys(ids)
+        while len(self._received) > REMEMBERED:
+            del self._received[next(iter(self._received))]
         if self._is_own(event):
             return "own"
         named = self._concerned(event)

@@ -133,6 +133,21 @@ def parse(text: str) -> AwsEvent:
     )  # fmt: skip
 
 
+def of_record(record: Mapping[str, Any], resources: Iterable[str] = ()) -> AwsEvent | None:
+    """The event that EventBridge makes of a CloudTrail record; None if it is no record of a call. Its id is that of the
+    record, which EventBridge does not use for its own."""
+    id, source = _text(record, "eventID"), _text(record, "eventSource").removesuffix(".amazonaws.com")
+    if not (id and source and _text(record, "eventName")):
+        return None
+    try:
+        time = datetime.fromisoformat(_text(record, "eventTime"))
+    except ValueError:
+        return None
+    account = _text(record, "recipientAccountId")
+    region = _text(record, "awsRegion")
+    return AwsEvent(id, f"aws.{source}", API_CALL, time, account, region, tuple(resources), record)
+
+
 def pattern(kinds: Iterable[ResourceType[Any]]) -> dict[str, Any]:
     """The event pattern of all events that resource types are concerned by, for a rule of EventBridge."""
     every = tuple(kinds)

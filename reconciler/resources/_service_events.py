@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from reconciler.model.aws_event import AwsEvent
 from reconciler.model.named_by_events import EventType, NamedByEvents
+from reconciler.model.permissions import Operation
 from reconciler.model.resource import S
 from reconciler.resources import _ecs
 
@@ -14,6 +15,11 @@ from reconciler.resources import _ecs
 class ServiceEvents(NamedByEvents[S]):
     """Deployments under EXTERNAL and CODE_DEPLOY have no events, so rollouts under way look for themselves."""
 
+    changed_by: ClassVar[tuple[Operation, ...]] = (
+        ("ecs", "CreateTaskSet"),
+        ("ecs", "UpdateServicePrimaryTaskSet"),
+        ("ecs", "UpdateTaskSet"),
+    )
     event_types: ClassVar[tuple[EventType, ...]] = (
         _ecs.TASK_STATE,
         EventType("aws.ecs", "ECS Deployment State Change"),

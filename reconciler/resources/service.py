@@ -18,7 +18,7 @@ from reconciler import errors
 from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Operation, Permissions
+from reconciler.model.permissions import Permissions
 from reconciler.model.quota import Quota
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
@@ -102,11 +102,6 @@ class Service(ServiceEvents[ServiceSpec], ResourceType[ServiceSpec]):
         CLOUDFORMATION: "task sets, where the service has them, belong to a deployment: with a rolling engine, "
         "CloudFormation can deploy it",
     }
-    changed_by: ClassVar[tuple[Operation, ...]] = (
-        ("ecs", "CreateTaskSet"),
-        ("ecs", "UpdateServicePrimaryTaskSet"),
-        ("ecs", "UpdateTaskSet"),
-    )
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(added=33)  # the state of its rollouts, and requests for the stack

@@ -44,6 +44,7 @@ class Account:
             "DescribeTrails": {"trailList": [{"TrailARN": "all", "IsMultiRegionTrail": True}]},
             "GetTrailStatus": {"IsLogging": True},
             "GetEventSelectors": {"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": True}]},
+            "LookupEvents": {"Events": []},
         }
 
     def perform(self, call: Call) -> dict[str, Any]:
@@ -267,3 +268,77 @@ def test_it_stops_while_sqs_holds_it(account: Account) -> None:
         began = threading.active_count()
         held.set()
     assert threading.active_count() <= began
+
+
+RECORDED = {"recipientAccountId": ACCOUNT, "eventTime": "2026-01-01T00:00:00Z"}
+
+
+def swept(account: Account, *changes: dict[str, Any], more: str | None = None) -> None:
+    """CloudTrail's event history has these calls."""
+    shown = [{"CloudTrailEvent": json.dumps(one["detail"] | RECORDED)} for one in changes]
+    account.answers["LookupEvents"] = {"Events": shown, "NextToken": more}
+
+
+def sweep(listener: EventListener, minutes: float = 16) -> None:
+    clock = listener._aws.clock
+    assert isinstance(clock, ManualClock)
+    clock.advance(minutes * 60)
+    listener.turn()
+
+
+def test_a_call_whose_event_was_lost_is_found_in_the_event_history(listener: EventListener, account: Account) -> None:
+    """Once, and with who did it; nothing is asked before the next sweep is due."""
+    swept(account, change("1"))
+    sweep(listener)
+    wake = listener.take()
+    assert wake.named == {"security-group": {"sg-1"}}
+    assert [event.caller.arn for event in wake.events if event.caller] == [PERSON]
+    assert (listener.counts["missed"], listener.unswept) == (1, "")
+    account.asked.clear()
+    sweep(listener, 14)
+    assert "LookupEvents" not in account.asked
+    sweep(listener, 2)
+    assert (account.asked.count("LookupEvents"), listener.take().events) == (2, ())  # here, and where IAM's events are
+
+
+def test_a_call_is_read_once_whichever_way_it_comes(listener: EventListener, account: Account) -> None:
+    """EventBridge gives an event an id of its own; the record has CloudTrail's."""
+    account.send(change("1"))
+    listener.turn()
+    listener.take()
+    swept(account, change("1"), change("2"))
+    sweep(listener)
+    assert [event.request_id for event in listener.take().events] == ["request-of-2"]
+    account.send(change("2"))
+    listener.turn()
+    assert (listener.take().events, listener.counts["duplicate"]) == ((), 1)
+
+
+@pytest.mark.parametrize("sent", [change("1", request="mine"), change("1", group="sg-2"), change("1", errorCode="No")])
+def test_a_sweep_drops_what_concerns_nothing(listener: EventListener, account: Account, sent: dict[str, Any]) -> None:
+    swept(account, sent)
+    sweep(listener)
+    assert (listener.take().events, listener.counts["missed"]) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "because"),
+    [
+        (errors.Denied("no"), "cloudtrail:LookupEvents is not allowed"),
+        (errors.AwsError("gone"), "CloudTrail did not answer"),
+        ("endless", "more than 60 API calls that write in half an hour"),
+    ],
+)
+def test_a_sweep_that_does_not_see_everything_says_why(
+    listener: EventListener, account: Account, answer: Any, because: str
+) -> None:
+    """Until one does again; the queue is trusted meanwhile."""
+    swept(account, change("1"), more="more")
+    if isinstance(answer, Exception):
+        account.answers["LookupEvents"] = answer
+    sweep(listener)
+    assert because in listener.unswept
+    assert listener.distrusted == ""
+    swept(account)
+    sweep(listener)
+    assert listener.unswept == ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler import events
+from reconciler.local.faults import Fault
 from reconciler.model.resource_type import Depth
 from tests.harness.aws_events import api_call, image_pushed, task_stopped
 from tests.harness.emulated_stack import CLUSTER, SERVICE
@@ -85,6 +86,34 @@ def test_without_its_event_it_is_found_by_the_next_medium_pass(at_rest: Listenin
     opened(at_rest, 2222)
     at_rest.go(1800 + 30)
     assert not is_open(at_rest, 2222)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("denied", [False, True])
+def test_details_whose_event_was_lost_are_found_within_half_an_hour(at_rest: Listening, denied: bool) -> None:
+    """In the event history, or by reading them all where that is denied."""
+    laptop = at_rest.stage.laptop
+    if denied:
+        laptop.aws.inject(Fault("denied", operation="LookupEvents"))
+    at_rest.go(1800 if denied else 0)
+    at_rest.quiet()
+    elb = laptop.client("elbv2")
+    arn = elb.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
+    key = "deregistration_delay.timeout_seconds"
+
+    def delay() -> str:
+        found = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+        return str(next(one["Value"] for one in found if one["Key"] == key))
+
+    before = delay()
+    elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[{"Key": key, "Value": "77"}])
+    at_rest.go(1800 + 30)
+    assert delay() == before
+    assert bool(at_rest.listener.unswept) is denied
+    assert (at_rest.listener.counts["missed"] > 0) is not denied
+    laptop.aws.faults.clear()
+    laptop.aws.inject(Fault("event_loss"))
+    at_rest.go(1800)
 
 
 def test_a_suspended_stack_is_not_written_to_by_an_event(at_rest: Listening) -> None:

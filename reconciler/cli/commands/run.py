@@ -244,13 +244,15 @@ class ControllerProcess:
     def _listener(self, signed_in: SignedIn, stack: str, inside: contextlib.ExitStack) -> EventListener:
         """With a client of its own: a call that waits for events is no sign of life of the controller."""
         from reconciler.aws.client import AwsClient
+        from reconciler.cli.event_history import event_history
         from reconciler.controller.event_listener import EventListener
         from reconciler.model.type_registry import discover
 
         aws, requests = AwsClient(signed_in.transport, clock=signed_in.aws.clock), signed_in.aws.requests
         listener = EventListener(
-            aws, discover(), signed_in.identity, stack, mine=requests.__contains__, wake=self.wake.set
-        )
+            aws, discover(), signed_in.identity, stack,
+            mine=requests.__contains__, wake=self.wake.set, history=event_history(signed_in, aws),
+        )  # fmt: skip
         return inside.enter_context(listener)
 
     def _targets(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> Targets:

@@ -35,7 +35,8 @@ class Trail(Check):
         kinds = {want.address.kind for want in case.desired} if region != event_delivery.GLOBAL else set()
         if RULE in case.wanted and any(_in_no_region(case, kind) for kind in kinds):
             cause = f"changes of roles and DNS records are events in {event_delivery.GLOBAL} only, and not in {region}"
-            fix = "nothing needs to be done: the controller finds them by reading, within half an hour"
+            where = "in CloudTrail's event history there, and by reading"
+            fix = f"nothing needs to be done: the controller finds them {where}, within half an hour"
             found.append(Finding(Severity.NOTE, "events-of-no-region", str(RULE), cause, fix))
         return found
 
