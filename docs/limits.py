@@ -117,6 +117,7 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             count,
             "the authors of further ones are not looked up",
         ),
+        ("drift on the console's page", "controller.drift_recorder.MOST_RECENT", count, "the oldest is left out"),
         (
             "writes of others that events of a queue have named",
             "controller.drift_recorder.MOST_HEARD",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 WIDTH: Final = 600
 HEIGHT: Final = 120
 MARGIN: Final = 4
+GAP: Final = timedelta(seconds=90)
+"""Between two values of one line, which come by the minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`points` are coordinates, as SVG takes them."""
+    """`path` is the data of an SVG path. Where nothing was measured in between, it has a gap."""
 
     name: str
     color: str
-    points: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,17 @@ def chart(title: str, unit: str, several: Iterable[Series], begin: datetime, end
     most = max((value for one in series for _, value in one.points), default=0.0)
     whole = (end - begin).total_seconds()
 
-    def place(at: datetime, value: float) -> str:
+    def place(before: datetime | None, at: datetime, value: float) -> str:
         x = WIDTH * min(1.0, max(0.0, (at - begin).total_seconds() / whole))
         y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * (value / most if most else 0.0)
-        return f"{x:.1f},{y:.1f}"
+        begins = before is None or at - before > GAP
+        return f"M{x:.1f},{y:.1f} h0" if begins else f"L{x:.1f},{y:.1f}"  # without a length, a point is not drawn
 
-    lines = tuple(Line(one.name, one.color, " ".join(place(*point) for point in one.points)) for one in series)
+    def path(one: Series) -> str:
+        times = (None, *(at for at, _ in one.points))
+        return " ".join(place(before, *point) for before, point in zip(times, one.points, strict=False))
+
+    lines = tuple(Line(one.name, one.color, path(one)) for one in series)
     latest = ", ".join(f"{one.name} {_number(one.points[-1][1], unit)}" for one in series)
     words = f"{title}: {latest}; at most {_number(most, unit)}" if series else f"{title}: nothing was measured"
     return Chart(title, lines, _number(most, unit), latest or "nothing was measured", words)

@@ -3,6 +3,8 @@
 Pages are pure functions of it, so every viewer sees the same, and nothing that a browser does reaches AWS or the
 controller. Who takes it decides the wording; a page decides only where it stands. Texts may come from anybody and are
 escaped where they are drawn.
+
+It is one module because its values are one document.
 """
 
 from __future__ import annotations

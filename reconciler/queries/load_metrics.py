@@ -38,7 +38,8 @@ def load_metrics(listener: str, groups: tuple[str, ...], now: datetime) -> Calls
     """Target group and metric → its points, the oldest first. `listener` is the ARN of a listener or rule that the
     groups are behind. One call. Raises `errors.AwsError`.
 
-    A minute without requests has no point. Source: Elastic Load Balancing, CloudWatch metrics for your Application
+    A minute without requests has no point; one with requests and without errors has an error count of 0, which
+    CloudWatch leaves out. Source: Elastic Load Balancing, CloudWatch metrics for your Application
     Load Balancer.
     """
     balancer = "/".join(listener.partition(":listener")[2].split("/")[1:4])
@@ -66,7 +67,11 @@ def load_metrics(listener: str, groups: tuple[str, ...], now: datetime) -> Calls
     if not queries:
         return {}
     answer = yield cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=now - SHOWN, EndTime=now)
-    return {keys[item["Id"]]: _points(item) for item in answer["MetricDataResults"]}
+    found = {keys[item["Id"]]: _points(item) for item in answer["MetricDataResults"]}
+    for group in groups:
+        none = {at: 0.0 for at, _ in found.get((group, REQUESTS), ())}
+        found[group, ERRORS] = tuple(sorted({**none, **dict(found.get((group, ERRORS), ()))}.items()))
+    return found
 
 
 def _points(item: Mapping[str, Any]) -> Points:

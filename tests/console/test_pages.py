@@ -48,7 +48,7 @@ def changed(value: Any, text: str) -> Any:
     if isinstance(value, tuple):
         return tuple(changed(one, text) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
-        names = [one.name for one in fields(value) if one.name not in ("state", "color", "mark", "link", "points")]
+        names = [one.name for one in fields(value) if one.name not in ("state", "color", "mark", "link", "path")]
         return replace(value, **{name: changed(getattr(value, name), text) for name in names})
     return value
 
