@@ -22,7 +22,7 @@ from reconciler.cli.signals import ignore, stopping
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Port on 127.0.0.1. Default: a free one."
 )
-@click.option("--open", "opens", is_flag=True, help="Open the browser.")
+@click.option("--open", "opens", is_flag=True, help="Open the browser. Other users of this machine may see the link.")
 @with_last_valid_stack
 def console(stack: Stack, port: int, opens: bool) -> int:
     """Show the console on this machine until Ctrl-C: services, rollouts, plan, events and logs.
