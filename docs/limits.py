@@ -56,6 +56,12 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             count,
             "what the oldest are about is read all the same; who caused it is not known",
         ),
+        (
+            "pages of CloudTrail's event history, of 50 API calls each, that are read in one sweep of a region",
+            "controller.event_sweep.MOST_PAGES",
+            count,
+            "what AWS answers one by one is read every 30 minutes",
+        ),
         ("requests that wait for the store", "controller.audit.MOST_PENDING", count, "further ones are not recorded"),
         (
             "kinds of stopped tasks whose logs are read in one look",
