@@ -59,11 +59,13 @@ def test_the_id_is_what_is_registered_with_its_version(
     (found,) = talk.hold(SecretVersion().observe(scope(wish("secret-version/a", wanted))))
     assert (found.id, found.health) == (id, ResourceHealth.READY)
     assert not {"GetSecretValue", "GetParameter", "GetObject"} & set(talk.operations())
-    assert bool(found.reason) == any(isinstance(one, errors.Denied | errors.Invalid) for one in answers.values())
+    refused = any(isinstance(one, errors.Denied | errors.Invalid) for one in answers.values())
+    assert bool(found.reason) == refused
 
 
 @pytest.mark.parametrize(
-    "answer", [errors.Gone("no"), errors.Denied("no"), errors.Invalid("no"), {**DESCRIBED, "DeletedDate": AT}, {"ARN": ARN}]
+    "answer",
+    [errors.Gone("no"), errors.Denied("no"), errors.Invalid("no"), {**DESCRIBED, "DeletedDate": AT}, {"ARN": ARN}],
 )
 def test_what_has_to_be_pinned_has_to_be_there(answer: Any) -> None:
     (found,) = Talk(DescribeSecret=answer).hold(
