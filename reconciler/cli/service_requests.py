@@ -21,7 +21,7 @@ from reconciler.cli import options
 from reconciler.cli.driver_state import AT_ONCE, DriverState, answering, stopped
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.rollout.release import Version
 from reconciler.rollout.requests import (
@@ -130,7 +130,7 @@ def send(
     if not now:
         what = f"{verb} {rollout.delivery.name}"
         awaited = answering(stack, what, applied=session.applied, recorded=timeout is not None, ways=AT_ONCE)
-    echo(stack.banner, err=True)
+    say(stack.banner, stack.err_look, err=True)
     state = observed.marks
     stack.aws.run(write_state(WriteState(state, replace(state, request=request)), rollout.subject))
     if now:
@@ -266,5 +266,5 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
     if goal.answer.accepted and result is not None and result.step is not None and not result.at_rest:
-        echo(under_way(result))
+        say(under_way(result), stack.look)
     return _report(RequestVerb(request.verb), rollout.delivery.name, goal.answer)

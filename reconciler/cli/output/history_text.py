@@ -136,7 +136,7 @@ def _images(revision: Revision, look: Look) -> list[str]:
 def _ended(ended: RolloutResult | Verdict, look: Look) -> str:
     sign = look.sign("ok" if ended.outcome in GOOD else "bad")
     why = f": {plain(ended.why)}" if ended.why else ""
-    phase = f" in {ended.phase}" if isinstance(ended, RolloutResult) else ""
+    phase = f" in {ended.phase.replace('_', ' ')}" if isinstance(ended, RolloutResult) else ""
     text = f"  {sign} {ended.outcome}{phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
     return look.paint(text, "green" if ended.outcome in GOOD else "red")
 
