@@ -123,7 +123,9 @@ def _run(arguments: list[str] | None) -> int:
         if isinstance(error, click.NoSuchOption) and error.ctx is not None:
             ours = ELSEWHERE.get(error.option_name)
             if ours and any(ours in parameter.opts for parameter in error.ctx.command.params):
-                error.message += f" (Did you mean {ours!r}?)"
+                error = click.NoSuchOption(
+                    error.option_name, f"{error.message} (Did you mean {ours!r}?)", ctx=error.ctx
+                )
         shown = io.StringIO()
         error.show(shown)
         return _failed(shown.getvalue().removesuffix("\n"), error.exit_code)

@@ -4,11 +4,8 @@
 
 It drives everything that changes AWS: `reconciler run` without end, `apply` until the approved plan is applied, and
 `promote --now` until one request is handled. It wakes early for a change of the source, a due rollout or a request. It
-needs no memory of earlier passes: after a restart it reads everything and continues from what it finds. Only the right
-to write is settled first, by the lease, and checked at every write by the fence (store/fence.py).
-
-A revision that cannot be read or is not valid is reported; the last accepted one remains active, also in a new process,
-and its drift is corrected.
+needs no memory of earlier passes. The right to write is settled by the lease, and checked by the fence at every write.
+A revision that cannot be read or is not valid is reported; the last accepted one remains active, also in a new process.
 
 It is one class because a round is read here from beginning to end.
 """
@@ -77,8 +74,8 @@ class Controller:
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.drift = drift or DriftRecorder(aws, kinds, recorder)
-        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
         self.observer, self.begin = observer or Observer(), begin
+        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
@@ -100,9 +97,7 @@ class Controller:
 
     def look(self) -> PassResult:
         """Observe and plan; nothing is written. The first pass of `run` executes the plan.
-
-        Raises `errors.AwsError` if AWS cannot be read.
-        """
+        Raises `errors.AwsError` if AWS cannot be read."""
         self._fetch()
         assert self.revisions.active is not None
         self._looked = self.last = self._observed(self.revisions.active, self.aws.clock.monotonic())
@@ -139,10 +134,8 @@ class Controller:
 
     def _start(self) -> None:
         """Another process may have led since: nothing is written from earlier knowledge."""
-        self.revisions.doubt()
-        self.stack_requests.doubt()
-        self.timer.reset()
-        self.queue.clear()
+        for forget in (self.revisions.doubt, self.stack_requests.doubt, self.timer.reset, self.queue.clear):
+            forget()
 
     def round(self) -> None:
         """Do everything that is due now."""
@@ -175,10 +168,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision = self.revisions.active.revision
-            self.queue.driver.failure_reporter = FailureReporter(
-                self.revisions.active.wanted, revision.id, revision.subject
-            )
+            active, revision = self.revisions.active, self.revisions.active.revision
+            self.queue.driver.failure_reporter = FailureReporter(active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
