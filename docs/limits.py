@@ -50,6 +50,12 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             "it is not stored, and the log says so",
         ),
         ("characters of a reason", "cli.options.LONGEST_REASON", count, "the command exits with 64"),
+        (
+            "events of AWS that wait for the controller",
+            "controller.event_listener.MOST_EVENTS",
+            count,
+            "what the oldest are about is read all the same; who caused it is not known",
+        ),
         ("requests that wait for the store", "controller.audit.MOST_PENDING", count, "further ones are not recorded"),
         (
             "kinds of stopped tasks whose logs are read in one look",

@@ -21,6 +21,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
 from reconciler.controller.drift_recorder import DriftRecorder
+from reconciler.controller.event_feed import EventFeed, EventSource, NoEvents
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -71,6 +72,7 @@ class Controller:
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
         drift: DriftRecorder | None = None,
+        source: EventSource | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.drift = drift or DriftRecorder(aws, kinds, recorder)
@@ -82,6 +84,7 @@ class Controller:
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
         self.timer, self.policy = PassTimer(aws.clock, rhythm or Intervals()), DriftPolicy()
+        self.feed = EventFeed(kinds, self.timer, recorder, source or NoEvents())
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
         self._looked: PassResult | None = None
@@ -140,8 +143,9 @@ class Controller:
     def round(self) -> None:
         """Do everything that is due now."""
         self.wake.clear()
-        self.drift.turn()
         self._fetch()
+        self.drift.take(self.feed.hear(self.queue, self.world))
+        self.drift.turn()
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
             self._pass(active)
@@ -178,9 +182,8 @@ class Controller:
     def _withheld(self, active: ActiveRevision, world: ObservedState) -> str:
         """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""
         if self.revisions.restored and not owned_ids(world, active.desired_state.place.stack, {}):
-            return self._waits(
-                f"nothing of the stack exists, which {active.revision} would create: it was only restored"
-            )
+            because = f"nothing of the stack exists, which {active.revision} would create: it was only restored"
+            return self._waits(because)
         self._pending = False
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
@@ -235,7 +238,8 @@ class Controller:
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
+                stale=stale or report.depth is Depth.NARROW,
+                withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
@@ -243,9 +247,8 @@ class Controller:
         """Apply the plan, unless the stack is suspended."""
         self.policy.pending = frozenset(one.action.address for one in report.plan.deferred)
         if report.suspended:
-            self.recorder.emit_once(
-                "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.tags.suspended}"
-            )
+            because = f"stack suspended by {self.stack_requests.tags.suspended}"
+            self.recorder.emit_once("suspended", events.SUSPENDED, because)
             self.timer.requeue()
         else:
             self.recorder.resolve("suspended", events.RESUMED, self.stack_requests.tags.resumed or "stack resumed")
@@ -259,13 +262,15 @@ class Controller:
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
-        self._number, desired_state = self._number + 1, active.desired_state
+        self._number, desired_state, before = self._number + 1, active.desired_state, self.world
         former = self.revisions.former() if self.last is not None and self.last.refusals else ()
         world = observe(
             self.aws, self.kinds, desired_state.place, with_lookups(desired_state, former),
-            depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
+            depth=depth, expectations=self._expectations, before=before, leaving=desired_state.leaving,
+            named=self.feed.named(depth, now, before, self.stack_requests.service), part=self.timer.part(depth, now),
         )  # fmt: skip
         self.timer.looked(depth, now)
+        self.feed.observed(before, world, self.queue, wanted=desired_state.wanted)
         self.aws.mine.add(*sorted(owned_ids(world, desired_state.place.stack, desired_state.wanted)))
         self.stack_requests.read(world, desired_state.place.stack, active.wanted)
         tags = self.stack_requests.tags

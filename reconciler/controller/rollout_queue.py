@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -42,6 +42,16 @@ class RolloutQueue:
     missing: dict[Address, NotReady] = field(init=False, default_factory=dict)
     results: dict[Address, StepResult] = field(init=False, default_factory=dict)
     _known: dict[Address, Prefetched] = field(init=False, default_factory=dict)
+    _hurried: set[Address] = field(init=False, default_factory=set)
+
+    @property
+    def moving(self) -> tuple[Address, ...]:
+        """The services whose rollout is not at rest."""
+        return tuple(address for address, result in self.results.items() if not result.at_rest)
+
+    def hurry(self, addresses: Iterable[Address]) -> None:
+        """Look at these services now: an event says that something of them has changed."""
+        self._hurried.update(addresses)
 
     def plan(
         self,
@@ -104,7 +114,7 @@ class RolloutQueue:
 
     def clear(self) -> None:
         """Another process may have led since: nothing continues before the next pass."""
-        self.rollouts, self.missing, self.results, self._known = (), {}, {}, {}
+        self.rollouts, self.missing, self.results, self._known, self._hurried = (), {}, {}, {}, set()
         self.driver.forget()
 
     @property
@@ -114,6 +124,8 @@ class RolloutQueue:
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next step; None if none is due."""
+        if any(rollout.address in self._hurried for rollout in self.rollouts):
+            return 0.0
         waiting = count_waiting(self.results.values())
         wakes = [wake for result in self.results.values() if (wake := wake_at(result, waiting)) is not None]
         return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
@@ -130,7 +142,7 @@ class RolloutQueue:
             for address, prefetched in self._known.items()
             if (last := self.results.get(address)) is None or (last.at_rest and not touched)
         }
-        self._known = {}
+        self._known, self._hurried = {}, set()
         results = self.driver.advance(due, known)
         for result in results:
             self._record(result)
@@ -139,7 +151,7 @@ class RolloutQueue:
 
     def _is_due(self, rollout: ServiceRollout, waiting: int, now: datetime) -> bool:
         last = self.results.get(rollout.address)
-        if last is None or last.rollout != rollout:
+        if last is None or last.rollout != rollout or rollout.address in self._hurried:
             return True
         wake = wake_at(last, waiting)
         return wake is not None and now >= wake

@@ -165,7 +165,7 @@ class Maker:
         yield from self._reads_roles()
         regions = sorted({self.place.region, HOME_REGIONS.get(self.place.partition, self.place.region)})
         asked = {"StringEquals": {"aws:RequestedRegion": regions}}
-        why = "it names who has changed something outside the specs; IAM's events are in one region"
+        why = "it names who has changed something, and finds what no event has reported; IAM's are in one region"
         yield Statement("NameAuthors", why, self._actions(Binding.READ_EVENTS), condition=asked)
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
         yield from self._examines(here)

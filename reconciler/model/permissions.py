@@ -35,6 +35,7 @@ class Binding(Enum):
     READ_SECRET_VALUE = auto()  # names: secrets whose values are written to an API, for whoever writes them
     USER_POOLS = auto()  # names: the user pools of sign-ins
     READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
+    RECEIVE = auto()  # names: the queues of events, which the controller itself receives from
     READ_BUCKET = auto()  # names: buckets with files that the specs name, whose objects are listed
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request

@@ -152,7 +152,7 @@ class ServiceApi:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.service = name
 
     def __getattr__(self, operation: str) -> Callable[..., Call]:
         if operation.startswith("__"):
@@ -160,7 +160,7 @@ class ServiceApi:
         camel = "".join(word.capitalize() for word in operation.split("_"))
 
         def call(**params: Any) -> Call:
-            return Call(self._name, camel, {key: value for key, value in params.items() if value is not None})
+            return Call(self.service, camel, {key: value for key, value in params.items() if value is not None})
 
         return call
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import SignedIn
     from reconciler.controller.accepted_revision import AcceptedRevision
     from reconciler.controller.controller import Controller
+    from reconciler.controller.event_listener import EventListener
     from reconciler.controller.status import ControllerStatus
     from reconciler.notifications.targets import Targets
     from reconciler.reconcile.result import PassResult
@@ -216,6 +217,7 @@ class ControllerProcess:
         from reconciler.cli import logs
         from reconciler.cli.console.controller_source import ControllerSource
         from reconciler.cli.console.process import Beside
+        from reconciler.cli.event_history import event_listener
         from reconciler.cli.lease import holder, open_store
         from reconciler.clock import SystemClock
         from reconciler.controller import status
@@ -247,7 +249,8 @@ class ControllerProcess:
         report = LeaseReport(lambda: controller)
         source = ControllerSource(lambda: controller, lease, report, identity, stack, identity.account, identity.region)
         inside.callback(source.close)
-        controller = self._controller(specs, signed_in, targets, accepted, report.on_pass, store, source)
+        listener = inside.enter_context(event_listener(signed_in, stack, self.wake.set))
+        controller = self._controller(specs, signed_in, targets, accepted, report.on_pass, store, source, listener)
         lease.report = report
         beside = Beside(lambda: controller, specs, signed_in, unfenced, self.where.store, self._nudge)
         beside.fill(self.console, source, self.cut)
@@ -278,6 +281,7 @@ class ControllerProcess:
         on_pass: Callable[[PassResult], None],
         store: Store,
         source: ControllerSource,
+        listener: EventListener,
     ) -> Controller:
         from reconciler.cli.event_history import drift_recorder
         from reconciler.cli.output.controller_event_text import printer
@@ -330,6 +334,7 @@ class ControllerProcess:
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,
             wake=self.wake,
+            source=listener,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
             drift=drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set),
         )
