@@ -94,6 +94,19 @@ def test_a_long_wait_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(printed) == len(lines) < 20, "no line is repeated"
 
 
+def test_a_gate_that_a_person_opens_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, and not in heartbeats; a timed gate opens by itself."""
+    clock = Seconds()
+    manual = replace(GATE, because="waiting for promotion", until=None, wake_at=None, waits_for=Waiting.PERSON)
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]  # its reading is all that is used
+    progress.report(turn(manual))
+    line = capsys.readouterr().err
+    assert line.endswith("waiting for promotion; in another terminal: reconciler promote web\n")
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]
+    progress.report(turn(GATE))
+    assert "reconciler" not in capsys.readouterr().err
+
+
 def test_a_service_at_rest_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     """However long others take, and however often it is looked at."""
     clock = Seconds()
