@@ -56,6 +56,6 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
         return Exit.ROLLED_BACK
     if summary.timed_out and waited:
         return Exit.WAITING if summary.waits_for_promotion else Exit.TIMED_OUT
-    if waited and summary.suspended:
+    if waited and (summary.suspended or summary.awaits_a_person):
         return Exit.WAITING
     return Exit.DONE
