@@ -1,4 +1,7 @@
-"""Access to CloudTrail's event history: here, and in the region that has the events of services in no region."""
+"""What tells a controller of changes: the queue of events, and CloudTrail's event history.
+
+The history is asked here, and in the region that has the events of services in no region.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from reconciler.aws.client import AwsClient
     from reconciler.cli.session import SignedIn
     from reconciler.controller.drift_recorder import DriftRecorder
+    from reconciler.controller.event_listener import EventListener
     from reconciler.controller.events import EventRecorder
     from reconciler.model.type_registry import ResourceTypes
     from reconciler.reconcile.event_lookups import Client
@@ -49,4 +53,17 @@ def drift_recorder(
     journal, client = drift_journal(store), event_history(signed_in)
     return DriftRecorder(
         signed_in.aws, kinds, recorder, stack, signed_in.identity.arn, lambda: journal, client, wake=wake
+    )
+
+
+def event_listener(signed_in: SignedIn, stack: str, wake: Callable[[], None]) -> EventListener:
+    """With a client of its own: a call that waits for events is no sign of life of the controller."""
+    from reconciler.aws.client import AwsClient
+    from reconciler.controller.event_listener import EventListener
+    from reconciler.model.type_registry import discover
+
+    aws, requests = AwsClient(signed_in.transport, clock=signed_in.aws.clock), signed_in.aws.requests
+    history = event_history(signed_in, aws)
+    return EventListener(
+        aws, discover(), signed_in.identity, stack, mine=requests.__contains__, wake=wake, history=history
     )
