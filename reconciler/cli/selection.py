@@ -25,7 +25,7 @@ def select(stack: Stack, only: tuple[str, ...]) -> None:
 
 def check(stack: Stack, world: ObservedState) -> None:
     """Raises `click.UsageError` for a pattern that stands for nothing, with what is spelt like it."""
-    from reconciler.reconcile.selection import WORKLOADS, candidates, matching
+    from reconciler.reconcile.selection import candidates, matching, selected_by_name
 
     if not stack.target.only:
         return
@@ -34,7 +34,7 @@ def check(stack: Stack, world: ObservedState) -> None:
     for pattern in stack.target.only:
         if matching(pattern, known):
             continue
-        names = {address.name for address in known if address.kind in WORKLOADS}
+        names = {address.name for address in known if selected_by_name(address)}
         listed = sorted({*map(str, known), *names})
         near = get_close_matches(pattern, listed, n=MOST_NEAR)
         close = [text for text in listed if text.endswith(f"/{pattern}")] if "/" not in pattern else []

@@ -175,10 +175,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision = self.revisions.active.revision
-            self.queue.driver.failure_reporter = FailureReporter(
-                self.revisions.active.wanted, revision.id, revision.subject
-            )
+            revision, wanted = self.revisions.active.revision, self.revisions.active.wanted
+            self.queue.driver.failure_reporter = FailureReporter(wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
@@ -252,9 +250,8 @@ class Controller:
         """Apply the plan, unless the stack is suspended."""
         self.policy.pending = frozenset(one.action.address for one in report.plan.deferred)
         if report.suspended:
-            self.recorder.emit_once(
-                "suspended", events.SUSPENDED, f"stack suspended by {self.stack_requests.tags.suspended}"
-            )
+            because = f"stack suspended by {self.stack_requests.tags.suspended}"
+            self.recorder.emit_once("suspended", events.SUSPENDED, because)
             self.timer.requeue()
         else:
             self.recorder.resolve("suspended", events.RESUMED, self.stack_requests.tags.resumed or "stack resumed")

@@ -162,6 +162,9 @@ class ResourceType(KnownElsewhere[S], ABC):
     slow_to_delete: ClassVar[bool] = False
     """It takes minutes until one is deleted; its dependencies are kept until a later pass no longer finds it."""
 
+    selected_by_name: ClassVar[bool] = False
+    """People mean one by its name alone, without the type."""
+
     deleted_unused: ClassVar[bool] = False
     """AWS deletes one only once no service names it; one that is named is not replaced."""
 
@@ -323,10 +326,7 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:
-        """Create it and return its id. `new.spec` holds ids; the tags are part of the create call.
-
-        Raises `errors.Exists` if another owner's resource has its name.
-        """
+        """Create it and return its id. `new.spec` holds ids. Raises `errors.Exists` if another owner's has its name."""
 
     @abstractmethod
     def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[str | None]:

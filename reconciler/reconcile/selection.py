@@ -19,12 +19,11 @@ from reconciler.model import ordering, ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan
 from reconciler.model.resource import Address, Desired
+from reconciler.model.type_registry import discover
 from reconciler.rollout.spec import RolloutSpec
 
 if TYPE_CHECKING:
     from reconciler.reconcile.filters import Context
-
-WORKLOADS = ("service", "task")
 
 
 def candidates(desired: Iterable[Address], world: ObservedState, stack: str) -> frozenset[Address]:
@@ -36,7 +35,11 @@ def matching(pattern: str, known: Collection[Address]) -> frozenset[Address]:
     """The addresses that a pattern stands for; of a name, those of the service and the task."""
     if "/" in pattern:
         return frozenset(address for address in known if fnmatchcase(str(address), pattern))
-    return frozenset(Address(kind, pattern) for kind in WORKLOADS) & frozenset(known)
+    return frozenset(address for address in known if address.name == pattern and selected_by_name(address))
+
+
+def selected_by_name(address: Address) -> bool:
+    return discover()[address.kind].selected_by_name
 
 
 def narrowed(plan: Plan, context: Context) -> Plan:

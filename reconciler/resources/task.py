@@ -113,6 +113,7 @@ class Task(ResourceType[TaskSpec]):
     )
     observe_after: ClassVar[tuple[str, ...]] = ("task-definition", "role")
     runs_to_completion: ClassVar[bool] = True
+    selected_by_name: ClassVar[bool] = True
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskSpec]]]:
         wanted = {want.spec.task_definition: want for want in scope.wanted}
