@@ -266,10 +266,10 @@ class Controller:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number += 1
-        desired_state, refused = active.desired_state, self.last is not None and self.last.refusals
+        desired_state, plan = active.desired_state, None if self.last is None else self.last.plan
         world = observe(
             self.aws, self.kinds, desired_state.place,
-            with_lookups(desired_state, self.revisions.former()) if refused else desired_state.desired,
+            with_lookups(desired_state, self.revisions.former() if plan and (plan.refusals or plan.deferred) else ()),
             depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
         )  # fmt: skip
         self.timer.looked(depth, now)
