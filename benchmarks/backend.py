@@ -113,7 +113,7 @@ def main() -> None:
     from reconciler.local.scripted import ScriptedListeners, ScriptedTargets, ScriptedTasks
     from reconciler.local.timings import Timings
 
-    _raise_quotas()
+    raise_quotas()
     tasks = ScriptedTasks()
     laptop = LaptopAws(
         SystemClock(), tasks, ScriptedTargets(tasks.healthy_at), ScriptedListeners(), timings=Timings.instant()
@@ -132,7 +132,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _raise_quotas() -> None:
+def raise_quotas() -> None:
     from reconciler.local.elb import listeners, rules
 
     rules.RULES_PER_LOAD_BALANCER = MANY  # type: ignore[misc]  # final in AWS as well, until one asks

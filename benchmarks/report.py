@@ -8,11 +8,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import against_terraform, own_share, passes, plan, rollouts
+from benchmarks import against_terraform, events, own_share, passes, plan, rollouts
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 PASSES = (1, 20, 100, 500)
 EVERYTHING = (1, 10, 100)
+AT_REST = (1, 100, 500)
+TRIALS = 20
 
 _TEXT = """\
 # Performance
@@ -96,6 +98,15 @@ The goal is 5 s on average.
 
 {own_share}
 
+## A queue of events
+
+Calls an hour of a stack without a rollout, with and without [events of AWS](../guides/events.md), by the depth of their
+pass; beside them the long polls, and the checks of the rule and of the trail.
+
+`python -m benchmarks.events`
+
+{events}
+
 ## Against Terraform
 
 Terraform 1.11 with AWS provider 5.100, the same stack and backend in the same run, 20 ms a call, without AWS's buckets
@@ -126,6 +137,7 @@ def write(sizes: list[int]) -> None:
             everything=everything,
             plan=rows,
             own_share=own_share.table(),
+            events="\n".join(events.lines(AT_REST, TRIALS)),
             rollouts=rollouts.compare(rollouts.SERVICES, rollouts.SECONDS),
             terraform=against_terraform.compare(sizes),
         ),

@@ -50,6 +50,12 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             "it is not stored, and the log says so",
         ),
         ("characters of a reason", "cli.options.LONGEST_REASON", count, "the command exits with 64"),
+        (
+            "events of AWS that wait for the controller",
+            "controller.event_listener.MOST_EVENTS",
+            count,
+            "what the oldest are about is read all the same; who caused it is not known",
+        ),
         ("requests that wait for the store", "controller.audit.MOST_PENDING", count, "further ones are not recorded"),
         (
             "kinds of stopped tasks whose logs are read in one look",
@@ -133,10 +139,21 @@ GROUPS: dict[str, tuple[Row, ...]] = {
         ("notifications that wait", "notifications.notifier.MOST_WAITING", count, "the oldest is dropped and counted"),
     ),
     "HTTP endpoint": (
-        ("one request", "server.app.LARGEST_REQUEST", size, "431"),
-        ("time for one request", "server.app.REQUEST_SECONDS", seconds, "the connection is closed"),
-        ("requests at a time", "server.app.MOST_AT_ONCE", count, "503"),
-        ("further ones from the machine itself", "server.app.MOST_LOCAL", count, "503"),
+        ("head of a request", "server.app.LARGEST_HEAD", size, "431"),
+        ("time for one request", "server.serving.REQUEST_SECONDS", seconds, "the connection is closed"),
+        ("time for one response", "server.serving.RESPONSE_SECONDS", seconds, "the connection is closed"),
+        ("connections at a time", "server.serving.MOST_AT_ONCE", count, "503"),
+        ("further ones from the machine itself", "server.serving.MOST_LOCAL", count, "503"),
+        ("wait of a connection for its next request", "server.serving.IDLE_SECONDS", seconds, "it is closed"),
+    ),
+    "Console": (
+        ("form", "console.responses.LARGEST_FORM", size, "413"),
+        ("requests such as a promotion a minute, of one person", "console.routes.ACTS_A_MINUTE", count, "429"),
+        ("pages that read from AWS a minute, of one person", "console.routes.QUESTIONS_A_MINUTE", count, "429"),
+        ("attempts to sign in with a link a minute", "console.routes.SIGN_INS_A_MINUTE", count, "429"),
+        ("sessions", "console.access.MOST_SESSIONS", count, "the oldest ends"),
+        ("time of a session", "console.access.SESSION_SECONDS", seconds, "it ends"),
+        ("log lines of a page", "cli.console.questions.MOST_LINES", count, "the oldest are left out"),
     ),
     "Any host": (("time for its name", "exchange.RESOLVE_SECONDS", seconds, "it counts as unreachable"),),
     "Process": (

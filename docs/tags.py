@@ -5,6 +5,7 @@ from __future__ import annotations
 from docs.rollout_tags import ROLLOUT_STATE
 from docs.tag import AT, NOBODY, RELEASE, WHO, Group, Tag
 from reconciler.model import formats, image_tags, ownership
+from reconciler.model.input_version import RECORDS
 from reconciler.model.resource import Address
 from reconciler.reconcile import request_tags
 from reconciler.resources import _dns, _task_runs, domain_certificate, task, task_definition
@@ -235,6 +236,26 @@ GROUPS = (
                 "c2d87dd9e0f1a2b3c4d5e6f708192a3b4c5d6e7f Fix the cart",
                 NOBODY,
                 "`history` shows no commit for the release.",
+            ),
+            Tag(
+                task_definition.ROTATED,
+                "the revision that it was made from, where nothing but versions of secrets, parameters and files is "
+                "new",
+                "shop:7",
+                NOBODY,
+                "The release waits for its promotion like any other.",
+            ),
+            *(
+                Tag(
+                    key,
+                    "versions of parameters, files and secrets that ECS does not pin, as they were when the revision "
+                    "was registered: a hash of each reference, and the version or the beginning of its hash; one tag, "
+                    "or up to four",
+                    "1f0c2a:13 9be431:5d41402a",
+                    NOBODY,
+                    "A new version starts no release until there is another one.",
+                )
+                for key in RECORDS
             ),
             *(
                 Tag(

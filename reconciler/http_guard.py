@@ -37,12 +37,22 @@ class Rejection:
     reason: str
 
 
-def check(*, host: str, origin: str | None, fetch_site: str | None, loopback_only: bool) -> Rejection | None:
+def check(
+    *,
+    host: str,
+    origin: str | None,
+    fetch_site: str | None,
+    loopback_only: bool,
+    scheme: str = "http",
+    navigates: bool = False,
+) -> Rejection | None:
     """None when the request may be served.
 
     `host`, `origin` and `fetch_site` are the values of the headers `Host` (empty where there is none), `Origin` and
     `Sec-Fetch-Site` (None where there is none). A header that was sent several times is passed joined with commas, as
     HTTP combines them, and is refused. `loopback_only` holds for a server that listens on a loopback address.
+    `scheme` is that of its URLs in browsers, which is `https` behind a load balancer. `navigates`: a person follows a
+    link to a page that only shows something, and may come from anywhere.
 
     421 Misdirected Request: the Host is not a loopback address or `localhost`.
     403 Forbidden: the request comes from a page on another origin.
@@ -52,9 +62,9 @@ def check(*, host: str, origin: str | None, fetch_site: str | None, loopback_onl
             HTTPStatus.MISDIRECTED_REQUEST,
             "this server answers to http://127.0.0.1, http://[::1] and http://localhost only",
         )
-    if origin is not None and origin.lower() != f"http://{host}".lower():
+    if origin is not None and origin.lower() != f"{scheme}://{host}".lower():
         return Rejection(HTTPStatus.FORBIDDEN, "requests from web pages on other origins are not allowed")
-    if fetch_site is not None and fetch_site.strip().lower() not in _TRUSTED_SITES:
+    if not navigates and fetch_site is not None and fetch_site.strip().lower() not in _TRUSTED_SITES:
         return Rejection(HTTPStatus.FORBIDDEN, "cross-site requests are not allowed")
     return None
 

@@ -78,14 +78,17 @@ def _quiet_logs() -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees the developer's account, colours or CI, or keeps a lease where others would find it."""
-    _clean_environment(monkeypatch, tmp_path_factory)
+def clean_environment(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test sees the developer's account, colours or CI, or keeps a lease or a journal where others would find it."""
+    _clean_environment(request.module.__name__, monkeypatch, tmp_path_factory)
 
 
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / name))
+def _clean_environment(module: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("XDG_STATE_HOME", str(base / "XDG_STATE_HOME" / module))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "XDG_CACHE_HOME"))
     for name in list(os.environ):
         if name.startswith(("AWS_", "RECONCILER_")) or name in {"NO_COLOR", "FORCE_COLOR", "CI"}:
             monkeypatch.delenv(name)
@@ -100,11 +103,11 @@ def unpaced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def for_a_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def for_a_module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The same for a fixture of a module, which is set up before those of a test."""
     with pytest.MonkeyPatch.context() as patch:
         _quiet_logs()
-        _clean_environment(patch, tmp_path_factory)
+        _clean_environment(request.module.__name__, patch, tmp_path_factory)
         patch.setattr("reconciler.aws.client.RateLimiter", NoLimit)
         yield
 

@@ -11,7 +11,7 @@ the planner.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -35,6 +35,9 @@ CONCURRENCY = 16
 
 ANSWER_SECONDS = 30.0
 """Time after which a call that was not answered is not sent again: it may hold whatever waits for it."""
+
+REQUESTS = 10_000
+"""Writes whose request ids are kept: more than a controller sends within the time that an event may take."""
 
 MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a conversation raises over an answer that lacks what it reads, or holds it in another shape."""
@@ -72,6 +75,8 @@ class AwsClient:
         self.propagation = Propagation(self.clock)
         self.counts: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
+        self.requests: deque[str] = deque(maxlen=REQUESTS)
+        """Ids of the latest writes, by which events of AWS tell who made a call."""
         self.halted = ""
         """Why nothing is written any more; empty as long as it is."""
         self._stop = stop or threading.Event()
@@ -184,12 +189,14 @@ class AwsClient:
                 log.debug(events.AWS_RETRY, call=str(call), code=refusal.code, attempt=attempt, pause=round(pause, 2))
                 self.clock.wait(self._stop, pause)
                 continue
-            request_id = answer.get("ResponseMetadata", {}).get("RequestId", "")
+            metadata = answer.get("ResponseMetadata", {})
+            request_id = metadata.get("RequestId", "")
             log.debug(events.AWS_CALL, call=str(call), attempt=attempt, aws_request_id=request_id)
             if self.memory is not None:
                 self.memory.keep(call, answer)
             self.propagation.answered(call, answer)
             if writing:
+                self.requests += {request_id, metadata.get("HTTPHeaders", {}).get("x-amzn-requestid", request_id)}
                 log.info(events.AWS_WRITE, call=str(call), target=_target(call), aws_request_id=request_id)
                 if creating is not None:
                     self.mine.add(*created(call, answer))

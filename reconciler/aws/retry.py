@@ -17,7 +17,7 @@ from typing import Final
 from reconciler import errors
 from reconciler.model.resource import Call
 
-READ: Final = re.compile(r"^(Describe|List|Get|BatchGet|BatchCheck|Filter|Head|Lookup|Search|Simulate)")
+READ: Final = re.compile(r"^(Describe|List|Get|BatchGet|BatchCheck|Filter|Head|Lookup|Receive|Search|Simulate)")
 TOKENS: Final = frozenset({"ClientToken", "clientToken", "CreatorRequestId", "idempotencyToken"})
 
 IN_CALL_SECONDS: Final = 8.0

@@ -1,4 +1,7 @@
-"""Access to CloudTrail's event history: here, and in the region that has the events of services in no region."""
+"""What tells a controller of changes: the queue of events, and CloudTrail's event history.
+
+The history is asked here, and in the region that has the events of services in no region.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,23 @@ if TYPE_CHECKING:
     from reconciler.aws.client import AwsClient
     from reconciler.cli.session import SignedIn
     from reconciler.controller.drift_recorder import DriftRecorder
+    from reconciler.controller.event_listener import EventListener
     from reconciler.controller.events import EventRecorder
     from reconciler.model.type_registry import ResourceTypes
     from reconciler.reconcile.event_lookups import Client
     from reconciler.store.base import Store
 
 
-def event_history(signed_in: SignedIn) -> Client:
-    """The client of the other region is made when it is first needed. It keeps to a rate of its own, as AWS does."""
+def event_history(signed_in: SignedIn, own: AwsClient | None = None) -> Client:
+    """`own`: the client for the stack's region, if it is not that of the session. The client of the other region is
+    made when it is first needed. It keeps to a rate of its own, as AWS does."""
 
     @cache
     def client(everywhere: bool) -> AwsClient:
         from reconciler.aws.client import AwsClient
         from reconciler.aws.cloudtrail import HOME_REGIONS
 
-        identity, aws = signed_in.identity, signed_in.aws
+        identity, aws = signed_in.identity, own or signed_in.aws
         home = HOME_REGIONS.get(identity.partition, identity.region)
         if not everywhere or home == identity.region:
             return aws
@@ -48,4 +53,17 @@ def drift_recorder(
     journal, client = drift_journal(store), event_history(signed_in)
     return DriftRecorder(
         signed_in.aws, kinds, recorder, stack, signed_in.identity.arn, lambda: journal, client, wake=wake
+    )
+
+
+def event_listener(signed_in: SignedIn, stack: str, wake: Callable[[], None]) -> EventListener:
+    """With a client of its own: a call that waits for events is no sign of life of the controller."""
+    from reconciler.aws.client import AwsClient
+    from reconciler.controller.event_listener import EventListener
+    from reconciler.model.type_registry import discover
+
+    aws, requests = AwsClient(signed_in.transport, clock=signed_in.aws.clock), signed_in.aws.requests
+    history = event_history(signed_in, aws)
+    return EventListener(
+        aws, discover(), signed_in.identity, stack, mine=requests.__contains__, wake=wake, history=history
     )

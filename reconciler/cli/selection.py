@@ -25,16 +25,16 @@ def select(stack: Stack, only: tuple[str, ...]) -> None:
 
 def check(stack: Stack, world: ObservedState) -> None:
     """Raises `click.UsageError` for a pattern that stands for nothing, with what is spelt like it."""
-    from reconciler.reconcile.selection import candidates, matching, selected_by_name
+    from reconciler.reconcile.selection import candidates, matching, workloads
 
     if not stack.target.only:
         return
     desired = stack.target.current(world).wanted
     known = candidates(desired, world, stack.target.place.stack)
+    names = workloads(known, stack.target.deliveries, stack.kinds)
     for pattern in stack.target.only:
-        if matching(pattern, known):
+        if matching(pattern, known, names):
             continue
-        names = {address.name for address in known if selected_by_name(address)}
         listed = sorted({*map(str, known), *names})
         near = get_close_matches(pattern, listed, n=MOST_NEAR)
         close = [text for text in listed if text.endswith(f"/{pattern}")] if "/" not in pattern else []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.cli.journals import Kept
     from reconciler.cli.rollout_session import RolloutSession
+    from reconciler.model.observed_state import ObservedState
     from reconciler.model.plan import Action, Deferred, Plan
     from reconciler.reconcile.held_counts import HeldCount
-    from reconciler.rollout.engine import RolloutStep
+    from reconciler.rollout.engine import Prefetched, RolloutStep
     from reconciler.rollout.forecast import Forecast
     from reconciler.rollout.requests import RequestVerb
     from reconciler.rollout.state import ObservedService
@@ -46,37 +47,64 @@ class ServiceStatus:
     forecast: Forecast | None = None
 
 
-def service_status(session: RolloutSession, rollout: ServiceRollout, plan: Plan, journals: Kept) -> ServiceStatus:
+def service_status(
+    session: RolloutSession,
+    rollout: ServiceRollout,
+    plan: Plan,
+    journals: Kept,
+    known: Prefetched | None = None,
+    *,
+    examined: bool = True,
+) -> ServiceStatus:
+    """`known` is what was just read of the service. `examined`: what takes calls of its own is looked at, too."""
     from reconciler.cli.rollout_session import rollout_warnings, without_tasks
-    from reconciler.model.plan import DeferralCode
-    from reconciler.reconcile.followers import followers
-    from reconciler.reconcile.held_counts import of_tags
     from reconciler.reconcile.lost_pairs import lost_pairs
-    from reconciler.rollout.engine import RolloutHealth
+    from reconciler.rollout.engine import NOTHING
     from reconciler.rollout.engine_change import OVER_ROLLING
-    from reconciler.rollout_driver.times import forecast_of
 
-    observed, step = session.driver.look(rollout)
-    verbs: tuple[RequestVerb, ...] = ()
-    if not observed.marks.unreadable:
-        now = session.stack.aws.clock.now()
-        verbs = rollout.allowed_requests(observed, now)
+    observed, step = session.driver.look(rollout, known or NOTHING)
     idle = without_tasks(session.stack, rollout, observed) if step.at_rest else ()
     target, kinds = session.stack.target, session.stack.kinds
     lost = lost_pairs(plan, session.world, target.wanted, kinds, (rollout.delivery,))
     told = tuple(note.because for note in lost if OVER_ROLLING not in step.because)
-    warnings = idle + rollout_warnings(session.stack, rollout) + told
+    warnings = idle + (rollout_warnings(session.stack, rollout) if examined else ()) + told
+    stops, now = journals.stops_of(str(rollout.address)), session.stack.aws.clock.now()
+    return status_of(rollout, observed, step, plan, session.world, now, warnings, stops)
+
+
+def status_of(
+    rollout: ServiceRollout,
+    observed: ObservedService,
+    step: RolloutStep,
+    plan: Plan,
+    world: ObservedState,
+    now: datetime,
+    warnings: tuple[str, ...] = (),
+    stops: tuple[TaskStop, ...] = (),
+) -> ServiceStatus:
+    """Pure. `stops` are all that are kept of the service."""
+    from reconciler.model.plan import DeferralCode
+    from reconciler.reconcile import input_notes
+    from reconciler.reconcile.followers import followers
+    from reconciler.reconcile.held_counts import of_tags
+    from reconciler.rollout.engine import RolloutHealth
+    from reconciler.rollout_driver.times import forecast_of
+
+    verbs: tuple[RequestVerb, ...] = ()
+    if not observed.marks.unreadable:
+        verbs = rollout.allowed_requests(observed, now)
     mine = set(followers(rollout.delivery))
+    warnings += tuple(note.because for note in input_notes.lost(world, rollout.delivery.task_definition))
+    warnings += tuple(f"{one.address}: {one.because}" for one in plan.warnings if one.rule and one.address in mine)
     with_release = [entry for entry in plan.deferred if entry.code is DeferralCode.WITH_RELEASE]
     deferred = tuple(entry for entry in with_release if entry.action.address in mine)
     pending = tuple(action for action in plan.actions if action.address in mine and not action.only_rolls)
     if pending and step.at_rest and step.health is RolloutHealth.HEALTHY:
         step = replace(step, health=RolloutHealth.SUSPENDED, because="it differs from the specs")
-    service = next((one for one in session.world.found.get("service", ()) if one.address == rollout.address), None)
+    service = next((one for one in world.found.get("service", ()) if one.address == rollout.address), None)
     held = None if service is None else of_tags(service.tags)
-    held = held if held is not None and held.holds(session.stack.aws.clock.now()) else None
-    since = session.stack.aws.clock.now() - RECENT
-    stops = tuple(one for one in journals.stops_of(str(rollout.address)) if one.at >= since)
+    held = held if held is not None and held.holds(now) else None
+    recent = tuple(one for one in stops if one.at >= now - RECENT)
     begun = observed.marks.times_of(step.release) is not None
-    forecast = forecast_of(rollout, observed, session.stack.aws.clock.now()) if begun else None
-    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held, stops, forecast)
+    forecast = forecast_of(rollout, observed, now) if begun else None
+    return ServiceStatus(rollout, observed, step, verbs, warnings, deferred, pending, held, recent, forecast)

@@ -62,12 +62,16 @@ def request_id() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def open_carriers(stack: Stack) -> RequestCarriers:
-    """Raises `errors.ReconcilerError` if the stack has no service to carry the tags."""
+def open_carriers(stack: Stack, world: ObservedState | None = None) -> RequestCarriers:
+    """`world`: the observed state, if it is known already.
+
+    Raises `errors.ReconcilerError` if the stack has no service to carry the tags.
+    """
     from reconciler.reconcile.observe import owned_ids
     from reconciler.reconcile.pass_ import look
 
-    world, _ = look(stack.aws, stack.kinds, stack.target)
+    if world is None:
+        world, _ = look(stack.aws, stack.kinds, stack.target)
     stack.aws.mine.add(*sorted(owned_ids(world, stack.target.place.stack, {})))
     return RequestCarriers(stack, _carriers(stack, world))
 
@@ -134,28 +138,36 @@ def request_reconciliation(
 
 
 def suspend_stack(stack: Stack, why: str) -> Exit:
-    from reconciler.reconcile import request_tags
-
-    open_carriers(stack).request(
-        **{request_tags.SUSPEND: request_tags.suspended(stack.identity.who, why, stack.aws.clock.now())}
-    )
+    suspend(open_carriers(stack), stack.identity.who, why)
     echo(f"Stack {stack.target.place.stack} suspended. Run `reconciler resume --stack` to resume it.")
     return Exit.DONE
 
 
 def resume_stack(stack: Stack, why: str) -> Exit:
+    if resume(open_carriers(stack), stack.identity.who, why):
+        echo(f"Stack {stack.target.place.stack} resumed.")
+    else:
+        echo(f"Stack {stack.target.place.stack} is not suspended; nothing to do.")
+    return Exit.DONE
+
+
+def suspend(carriers: RequestCarriers, who: str, why: str) -> None:
     from reconciler.reconcile import request_tags
 
-    carriers = open_carriers(stack)
+    now = carriers.stack.aws.clock.now()
+    carriers.request(**{request_tags.SUSPEND: request_tags.suspended(who, why, now)})
+
+
+def resume(carriers: RequestCarriers, who: str, why: str) -> bool:
+    """False if the stack is not suspended. Raises `errors.UnknownFormat` if that cannot be undone."""
+    from reconciler.reconcile import request_tags
+
     suspended = [service for service in carriers.services if request_tags.SUSPEND in service.tags]
-    if not suspended:
-        echo(f"Stack {stack.target.place.stack} is not suspended; nothing to do.")
-        return Exit.DONE
     if any(request_tags.read_only(service) for service in suspended):
         raise errors.UnknownFormat("the suspension is stored on a service that is read-only")
-    who, now = stack.identity.who, stack.aws.clock.now()
-    carriers.request(**{request_tags.REQUEST: request_tags.resumed(request_id(), who, why, now)})
+    if suspended:
+        now = carriers.stack.aws.clock.now()
+        carriers.request(**{request_tags.REQUEST: request_tags.resumed(request_id(), who, why, now)})
     for service in suspended:
-        stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
-    echo(f"Stack {stack.target.place.stack} resumed.")
-    return Exit.DONE
+        carriers.stack.aws.run(request_tags.erase(service.facts["arn"], request_tags.SUSPEND))
+    return bool(suspended)

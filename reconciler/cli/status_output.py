@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output.terminal import Look
     from reconciler.cli.rollout_session import RolloutSession
     from reconciler.cli.task_requests import TaskStatus
-    from reconciler.model.plan import Action, Plan, Refusal
+    from reconciler.model.plan import Action, Note, Plan, Refusal
     from reconciler.model.resource import Address
     from reconciler.queries.scheduled_runs import ScheduledTask
     from reconciler.store.drift_journal import DriftEntry
@@ -38,6 +38,14 @@ class StackStatus:
     @property
     def pending(self) -> bool:
         return any(one.pending for one in self.services)
+
+    @property
+    def left_by_rules(self) -> list[Note]:
+        """What drift rules leave as it is, with their reasons, where it is not part of a service."""
+        from reconciler.reconcile.followers import followers
+
+        shown = {address for one in self.services for address in followers(one.rollout.delivery)}
+        return [note for note in self.plan.warnings if note.rule and note.address not in shown]
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -93,6 +101,9 @@ def status_json(found: StackStatus, output: str) -> str:
             {"address": str(address), "because": not_ready.because} for address, not_ready in session.missing.items()
         ],
         "refusals": [refusal_document(refusal) for refusal in found.plan.refusals],
+        "left_by_rules": [
+            {"address": str(one.address), "because": one.because, "reason": one.rule} for one in found.left_by_rules
+        ],
         "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in found.tasks],
         "scheduled": [scheduled_document(task) for task in found.scheduled],
         "drift": [entry_document(entry) for entry in found.drift],
@@ -123,6 +134,9 @@ def status_text_of(found: StackStatus, *, watch: bool) -> str:
     more = {"driven": driver.counts, "paused": bool(session.suspended_by)}
     blocks += [service_block(session, status, found.plan.names, watch=watch, **more) for status in found.services]
     blocks += ["\n".join(refusal_lines(refusal, look)) for refusal in found.refusals]
+    blocks += [
+        look.paint(f"{look.sign('warn')} {note.address}: {note.because}", "yellow") for note in found.left_by_rules
+    ]
     blocks += [_task(session, task, watch=watch) for task in found.tasks]
     blocks += [scheduled_text(task, look) for task in found.scheduled]
     if not (found.services or found.tasks or found.scheduled or session.missing):

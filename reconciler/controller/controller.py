@@ -4,11 +4,8 @@
 
 It drives everything that changes AWS: `reconciler run` without end, `apply` until the approved plan is applied, and
 `promote --now` until one request is handled. It wakes early for a change of the source, a due rollout or a request. It
-needs no memory of earlier passes: after a restart it reads everything and continues from what it finds. Only the right
-to write is settled first, by the lease, and checked at every write by the fence (store/fence.py).
-
-A revision that cannot be read or is not valid is reported; the last accepted one remains active, also in a new process,
-and its drift is corrected.
+needs no memory of earlier passes. The right to write is settled by the lease, and checked by the fence at every write.
+A revision that cannot be read or is not valid is reported; the last accepted one remains active, also in a new process.
 
 It is one class because a round is read here from beginning to end.
 """
@@ -24,6 +21,7 @@ from reconciler.aws.client import AwsClient
 from reconciler.controller import pass_events
 from reconciler.controller.audit import AuditRecorder
 from reconciler.controller.drift_recorder import DriftRecorder
+from reconciler.controller.event_feed import EventFeed, EventSource, NoEvents
 from reconciler.controller.events import EventRecorder
 from reconciler.controller.revisions import ActiveRevision, Revisions
 from reconciler.controller.rollout_queue import RolloutQueue
@@ -74,17 +72,19 @@ class Controller:
         expectations: Expectations | None = None,
         audit: AuditRecorder | None = None,
         drift: DriftRecorder | None = None,
+        source: EventSource | None = None,
     ) -> None:
         self.aws, self.kinds, self.revisions, self.recorder = aws, kinds, revisions, recorder
         self.drift = drift or DriftRecorder(aws, kinds, recorder)
-        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
         self.observer, self.begin = observer or Observer(), begin
+        self.reports, self.results = (self.drift.on_pass, *reports), (self.drift.on_result, *results)
         self.stop, self.wake = stop or threading.Event(), wake or threading.Event()
         self.last: PassResult | None = None
         self.failure: errors.AwsError | None = None
         """Why the last pass saw nothing."""
         self.audit, self.stack_requests = audit or AuditRecorder(aws, recorder), StackRequests(aws)
         self.timer, self.policy = PassTimer(aws.clock, rhythm or Intervals()), DriftPolicy()
+        self.feed = EventFeed(kinds, self.timer, recorder, source or NoEvents())
         self.queue = RolloutQueue(RolloutDriver(aws, smoke, stop=self.stop), recorder, self._on_result)
         self._expectations = Expectations(aws.clock) if expectations is None else expectations
         self._looked: PassResult | None = None
@@ -100,9 +100,7 @@ class Controller:
 
     def look(self) -> PassResult:
         """Observe and plan; nothing is written. The first pass of `run` executes the plan.
-
-        Raises `errors.AwsError` if AWS cannot be read.
-        """
+        Raises `errors.AwsError` if AWS cannot be read."""
         self._fetch()
         assert self.revisions.active is not None
         self._looked = self.last = self._observed(self.revisions.active, self.aws.clock.monotonic())
@@ -139,16 +137,15 @@ class Controller:
 
     def _start(self) -> None:
         """Another process may have led since: nothing is written from earlier knowledge."""
-        self.revisions.doubt()
-        self.stack_requests.doubt()
-        self.timer.reset()
-        self.queue.clear()
+        for forget in (self.revisions.doubt, self.stack_requests.doubt, self.timer.reset, self.queue.clear):
+            forget()
 
     def round(self) -> None:
         """Do everything that is due now."""
         self.wake.clear()
-        self.drift.turn()
         self._fetch()
+        self.drift.take(self.feed.hear(self.queue, self.world))
+        self.drift.turn()
         active = self.revisions.active
         if active is not None and self.timer.rest <= 0:
             self._pass(active)
@@ -175,8 +172,8 @@ class Controller:
     def _fetch(self) -> None:
         tags, withdrawn = self.stack_requests.tags, self.revisions.withdrawn
         if self.revisions.look(tags.revision or None, tags.accepted) and self.revisions.active is not None:
-            revision, wanted = self.revisions.active.revision, self.revisions.active.wanted
-            self.queue.driver.failure_reporter = FailureReporter(wanted, revision.id, revision.subject)
+            active, revision = self.revisions.active, self.revisions.active.revision
+            self.queue.driver.failure_reporter = FailureReporter(active.wanted, revision.id, revision.subject)
             self.policy.flaps.forget()
             self.timer.reset()
         elif self.revisions.withdrawn != withdrawn:  # before a timer promotes anything
@@ -185,9 +182,8 @@ class Controller:
     def _withheld(self, active: ActiveRevision, world: ObservedState) -> str:
         """Why the active revision must not be applied, or not before it is known whether it follows the applied one."""
         if self.revisions.restored and not owned_ids(world, active.desired_state.place.stack, {}):
-            return self._waits(
-                f"nothing of the stack exists, which {active.revision} would create: it was only restored"
-            )
+            because = f"nothing of the stack exists, which {active.revision} would create: it was only restored"
+            return self._waits(because)
         self._pending = False
         unknown: errors.ReconcilerError | None = self.stack_requests.unread
         if unknown is None:
@@ -242,7 +238,8 @@ class Controller:
                 active, report.world, report.outcomes, plan=report.plan,
                 only=self._until.services, target=self._until.target,
                 attempts=None if self._agreed is None else self._agreed.new_attempts,
-                stale=stale, withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
+                stale=stale or report.depth is Depth.NARROW,
+                withheld=withheld, withdrawn=self.revisions.withdrawn, former=self.revisions.former,
             )  # fmt: skip
         self._end(report, began, calls, writes, resolved=not withheld)
 
@@ -265,14 +262,16 @@ class Controller:
     def _observed(self, active: ActiveRevision, now: float) -> PassResult:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
-        self._number += 1
-        desired_state, plan = active.desired_state, None if self.last is None else self.last.plan
+        self._number, desired_state, before = self._number + 1, active.desired_state, self.world
+        last = None if self.last is None else self.last.plan
+        former = self.revisions.former() if last is not None and (last.refusals or last.deferred) else ()
         world = observe(
-            self.aws, self.kinds, desired_state.place,
-            with_lookups(desired_state, self.revisions.former() if plan and (plan.refusals or plan.deferred) else ()),
-            depth=depth, expectations=self._expectations, before=self.world, leaving=desired_state.leaving,
+            self.aws, self.kinds, desired_state.place, with_lookups(desired_state, former),
+            depth=depth, expectations=self._expectations, before=before, leaving=desired_state.leaving,
+            named=self.feed.named(depth, now, before, self.stack_requests.service), part=self.timer.part(depth, now),
         )  # fmt: skip
         self.timer.looked(depth, now)
+        self.feed.observed(before, world, self.queue, wanted=desired_state.wanted)
         self.aws.mine.add(*sorted(owned_ids(world, desired_state.place.stack, desired_state.wanted)))
         self.stack_requests.read(world, desired_state.place.stack, active.wanted)
         tags = self.stack_requests.tags

@@ -102,8 +102,10 @@ class DriftRecorder:
     # -- called by the controller
 
     def take(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Records of CloudTrail, as EventBridge delivers them. What they answer is answered in the next turn."""
-        self._heard += writes_of(records)
+        """Records of CloudTrail, as EventBridge delivers them, in any order and number. What they answer is answered in
+        the next turn."""
+        known = {write.author.event for write in self._heard}
+        self._heard += (write for write in writes_of(records) if write.author.event not in known)
         for entry, asked_for in self._due.values():
             found = self._known(asked_for)
             if found is not None:

@@ -46,6 +46,7 @@ def _run_while_leader(controller: Controller, lease: Lease) -> None:
     except errors.LeaseLost as error:
         log.error(events.LEASE_LOST, reason=str(error))
     finally:
+        controller.feed.end()
         _release(lease)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from reconciler import errors
 from reconciler.controller.controller import Controller
 from reconciler.reconcile.result import PassResult
-from reconciler.store.holder_report import CONTROLLER, HolderReport
+from reconciler.store.holder_report import CONTROLLER, RECEIVED, HolderReport
 
 
 class LeaseReport:
@@ -43,4 +43,5 @@ class LeaseReport:
             rejected=(revisions.handled or "")[:7] if rejected else "",
             because=because,
             refused=refused,
+            events=(controller.feed.source.distrusted or RECEIVED) if controller.feed.source.wanted else "",
         )

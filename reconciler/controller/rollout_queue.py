@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -43,6 +43,16 @@ class RolloutQueue:
     results: dict[Address, StepResult] = field(init=False, default_factory=dict)
     _known: dict[Address, Prefetched] = field(init=False, default_factory=dict)
     _leaving: frozenset[Address] = field(init=False, default=frozenset())
+    _hurried: set[Address] = field(init=False, default_factory=set)
+
+    @property
+    def moving(self) -> tuple[Address, ...]:
+        """The services whose rollout is not at rest."""
+        return tuple(address for address, result in self.results.items() if not result.at_rest)
+
+    def hurry(self, addresses: Iterable[Address]) -> None:
+        """Look at these services now: an event says that something of them has changed."""
+        self._hurried.update(addresses)
 
     def plan(
         self,
@@ -106,7 +116,7 @@ class RolloutQueue:
 
     def clear(self) -> None:
         """Another process may have led since: nothing continues before the next pass."""
-        self.rollouts, self.missing, self.results, self._known = (), {}, {}, {}
+        self.rollouts, self.missing, self.results, self._known, self._hurried = (), {}, {}, {}, set()
         self.driver.forget()
 
     @property
@@ -125,6 +135,8 @@ class RolloutQueue:
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next step; None if none is due."""
+        if any(rollout.address in self._hurried for rollout in self.rollouts):
+            return 0.0
         waiting = count_waiting(self.results.values())
         wakes = [wake for result in self.results.values() if (wake := wake_at(result, waiting)) is not None]
         return max(0.0, (min(wakes) - now).total_seconds()) if wakes else None
@@ -141,7 +153,7 @@ class RolloutQueue:
             for address, prefetched in self._known.items()
             if (last := self.results.get(address)) is None or (last.at_rest and not touched)
         }
-        self._known = {}
+        self._known, self._hurried = {}, set()
         results = self.driver.advance(due, known)
         for result in results:
             self._record(result)
@@ -150,7 +162,7 @@ class RolloutQueue:
 
     def _is_due(self, rollout: ServiceRollout, waiting: int, now: datetime) -> bool:
         last = self.results.get(rollout.address)
-        if last is None or last.rollout != rollout:
+        if last is None or last.rollout != rollout or rollout.address in self._hurried:
             return True
         wake = wake_at(last, waiting)
         return wake is not None and now >= wake

@@ -19,7 +19,7 @@ from reconciler.reconcile.request_tags import RequestTags
 class StackRequests:
     """`tags` are the tags that were read last; they stay valid while services cannot be read.
 
-    `unread` is why nothing was read yet, if it was tried.
+    `unread` is why nothing was read yet, if it was tried. `service` is the one that carries them.
     """
 
     aws: AwsClient
@@ -27,7 +27,7 @@ class StackRequests:
     unread: errors.AwsError | None = field(init=False, default=None)
     _was_read: bool = field(init=False, default=False)
     _services: tuple[Observed[Any], ...] = field(init=False, default=())
-    _service: Observed[Any] | None = field(init=False, default=None)
+    service: Observed[Any] | None = field(init=False, default=None)
 
     def read(self, world: ObservedState, stack: str, wanted: Collection[Address]) -> None:
         refused = world.unreadable.get("service")
@@ -36,7 +36,7 @@ class StackRequests:
             return
         self._was_read, self.unread = True, None
         self._services = request_tags.candidates(world.found.get("service", ()), stack, wanted)
-        self._service = request_tags.service_for_tags(self._services, wanted)
+        self.service = request_tags.service_for_tags(self._services, wanted)
         self.tags = request_tags.merged(self._services)
 
     def doubt(self) -> None:
@@ -45,7 +45,7 @@ class StackRequests:
 
     def in_place(self, revision: str, subject: str) -> bool:
         """Store the applied revision, on one service only. True if it changed."""
-        service = self._service
+        service = self.service
         if service is None:
             return False
         wrote = False
@@ -68,7 +68,7 @@ class StackRequests:
         """
         wrote = False
         for service in self._services:
-            here = self._service is not None and service.address == self._service.address
+            here = self.service is not None and service.address == self.service.address
             value = request_tags.restored(revision, because) if because and here else ""
             if value and service.tags.get(request_tags.RESTORED) != value:
                 wrote |= self._write(service, {request_tags.RESTORED: value})
@@ -105,7 +105,7 @@ class StackRequests:
             return False
         written = replace(service, tags=tags)
         self._services = tuple(written if other.address == service.address else other for other in self._services)
-        if self._service is not None and self._service.address == service.address:
-            self._service = written
+        if self.service is not None and self.service.address == service.address:
+            self.service = written
         self.tags = request_tags.merged(self._services)
         return True

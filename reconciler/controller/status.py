@@ -30,6 +30,10 @@ class ControllerStatus:
     writes: Mapping[str, int] = field(default_factory=dict)
     phases: Mapping[str, Phase] = field(default_factory=dict)
     notices: Mapping[str, Tally] = field(default_factory=dict)
+    events_trusted: bool | None = None
+    """None if the specs have no queue of events."""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """Messages of that queue, by what became of them."""
 
 
 def of(
@@ -37,7 +41,7 @@ def of(
 ) -> ControllerStatus:
     """Safe to call from any thread: mutable state is copied first, and copying a dict is atomic."""
     active = loop.revisions.active
-    results = dict(loop.queue.results)
+    results, source = dict(loop.queue.results), loop.feed.source
     return ControllerStatus(
         revision="" if active is None else active.revision.short,
         lease_held=lease is None or lease.left() > 0,
@@ -46,8 +50,10 @@ def of(
         rejected=bool(loop.revisions.rejected),
         source_unreachable=bool(loop.revisions.unreachable),
         restored=bool(loop.revisions.restored),
-        calls=dict(loop.aws.counts),
+        calls=dict(loop.aws.counts + source.calls),
         writes=dict(loop.aws.writes),
         phases={address.name: result.step.phase for address, result in results.items() if result.step is not None},
+        events_trusted=not source.distrusted if source.wanted else None,
+        messages=dict(source.counts),
         notices={f"{number} {one.label}": one.tally for number, one in enumerate(notifiers, start=1)},
     )

@@ -34,6 +34,8 @@ from reconciler.store.task_stops import SUCCEEDED, TaskStop, TaskStops, stop_tex
 
 ecs = ServiceApi("ecs")
 
+RUNS_EVERY: Final = timedelta(minutes=30)
+"""Time between two looks at the runs of scheduled tasks: ECS forgets a stopped task after an hour."""
 APART: Final = timedelta(minutes=1)
 """Time between two looks at the stopped tasks of one service."""
 AT_ONCE: Final = 5
@@ -85,11 +87,13 @@ class StopRecorder:
     _looked: dict[Address, datetime] = field(init=False, default_factory=dict)
     _waiting: dict[str, Subject] = field(init=False, default_factory=dict)
     _ended: set[str] = field(init=False, default_factory=set)
+    _runs_at: datetime = field(init=False, default=NEVER)
 
     def on_pass(self, result: PassResult) -> None:
         now, stack = self.aws.clock.now(), result.plan.stack
         subjects = [*self._tasks(result), *self._services(result, stack, now)]
-        if result.depth is Depth.FULL:
+        if result.depth >= Depth.MEDIUM and (result.depth is Depth.FULL or now - self._runs_at >= RUNS_EVERY):
+            self._runs_at = now
             subjects += self._scheduled(result, now)
         if not subjects:
             return

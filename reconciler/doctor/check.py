@@ -16,12 +16,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from reconciler import errors
-from reconciler.aws.catalogue import service_facts
 from reconciler.model.resource import Batch, Call, Calls
 
 if TYPE_CHECKING:
     from reconciler.doctor.case import Case
-
+from reconciler.iam.rules import action
 
 NOT_CHECKED: Final = "not-checked"
 
@@ -104,6 +103,5 @@ def not_checked(what: str, error: errors.AwsError) -> Finding:
     service, _, operation = error.call.partition(".")
     fix = "try again later"
     if isinstance(error, errors.Denied):
-        prefix = service_facts(service).iam_prefix
-        fix = f"allow {prefix}:{operation}; `reconciler iam-policy --doctor` prints the policy"
+        fix = f"allow {action((service, operation))}; `reconciler iam-policy --doctor` prints the policy"
     return Finding(Severity.WARNING, NOT_CHECKED, what, f"it could not be checked: {error}", fix)

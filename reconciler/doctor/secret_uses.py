@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.doctor.workloads import Workload
+from reconciler.model.input_version import plain
 
 SUFFIX: Final = 6
 
@@ -31,7 +32,7 @@ def secrets_of(workload: Workload, region: str) -> Iterator[SecretUse]:
     """Of the variables, log options and registry credentials of each container."""
     for name, container in workload.definition.spec.containers.items():
         for variable, value in container.secrets.items():
-            yield _use(workload, value, workload.place(f"containers.{name}.secrets.{variable}"), region)
+            yield _use(workload, plain(value), workload.place(f"containers.{name}.secrets.{variable}"), region)
         options: Any = container.aws.get("logConfiguration") or {}
         values = [one["valueFrom"] for one in options.get("secretOptions") or () if "valueFrom" in one]
         credentials: Any = container.aws.get("repositoryCredentials") or {}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from reconciler.model.plan import Plan, Verb
 from reconciler.model.resource import Address, Desired, Observed, Ref
+from reconciler.resources.secret_version import SecretVersion
 from reconciler.rollout.spec import RolloutSpec
 
 FARGATE: Final = frozenset({"FARGATE", "FARGATE_SPOT"})
@@ -18,7 +19,8 @@ MOST_PERCENT: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A service, a one-off or a scheduled task. `spec` and `definition` have ids where these are known.
+    """A service, a one-off or a scheduled task. `spec` and `definition` have ids where these are known, and
+    secrets as the specs name them.
 
     `starts`: the plan starts tasks of it. `count` is how many it is to run, `running` how many it runs now, and `surge`
     how many a rollout runs beside them.
@@ -61,7 +63,7 @@ def workloads_of(
     pending: frozenset[Address],
 ) -> Iterator[Workload]:
     """Each workload. `pending` are the services whose wanted version is not in production yet."""
-    ids = {address: one.id for address, one in found.items()}
+    ids = {address: one.id for address, one in found.items() if address.kind != SecretVersion.kind}
     rollouts = {delivery.service: delivery for delivery in deliveries}
     tasks = [one.pre_deployment for one in rollouts.values() if one.pre_deployment is not None]
     wanted = tuple(desired)

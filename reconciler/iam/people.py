@@ -65,6 +65,7 @@ COMMANDS: Final[dict[str, Needs]] = {
     **dict.fromkeys(("apply", "destroy", "run"), Needs(operates=True)),
     "status": Needs(output=True),
     "logs": Needs(output=True),
+    "console": Needs(output=True),
     "retry": Needs(tags=REQUEST, retries=True),
     "suspend": Needs(tags=REQUEST | STACK_REQUEST),
     "resume": Needs(tags=REQUEST | STACK_REQUEST, untags=True),

@@ -51,7 +51,8 @@ def makes(name: str) -> bool:
 
 def action(operation: Operation) -> str:
     service, name = operation
-    return f"{service_facts(service).iam_prefix}:{name}"
+    facts = service_facts(service)
+    return f"{facts.iam_prefix}:{facts.iam_actions.get(name, name)}"
 
 
 @cache

@@ -165,15 +165,21 @@ class Maker:
         yield from self._reads_roles()
         regions = sorted({self.place.region, HOME_REGIONS.get(self.place.partition, self.place.region)})
         asked = {"StringEquals": {"aws:RequestedRegion": regions}}
-        why = "it names who has changed something outside the specs; IAM's events are in one region"
+        why = "it names who has changed something, and finds what no event has reported; IAM's are in one region"
         yield Statement("NameAuthors", why, self._actions(Binding.READ_EVENTS), condition=asked)
         output, groups = self._actions(Binding.READ_OUTPUT), self._named(Binding.READ_OUTPUT)
         yield from self._examines(here)
         values, published = self._actions(Binding.READ_BY_NAME), self._named(Binding.READ_BY_NAME)
         yield Statement("LookUpValues", "the specs name these values of others", values, published)
         why = "client secrets of sign-ins are written to the load balancer"
-        read = self._actions(Binding.READ_SECRET, Binding.READ_SECRET_VALUE)
-        yield Statement("ReadSecrets", why, read, self._named(Binding.READ_SECRET))
+        read = self._actions(Binding.READ_SECRET, Binding.READ_PARAMETER, Binding.READ_SECRET_VALUE)
+        yield Statement("ReadSecrets", why, read, self._named(Binding.READ_SECRET_VALUE))
+        why = "a new version of what tasks read is a release; no value is read"
+        yield Statement("DescribeSecrets", why, self._actions(Binding.READ_SECRET), self._named(Binding.READ_SECRET))
+        listed, params = self._actions(Binding.READ_BUCKET), self._actions(Binding.READ_PARAMETERS)
+        every = EVERYTHING if self._named(Binding.READ_PARAMETERS) else ()
+        yield Statement("DescribeParameters", f"{why}, and IAM cannot bind it", params, every, here)
+        yield Statement("ListFiles", why, listed, self._named(Binding.READ_BUCKET))
         yield Statement("ReadOutput", "a version that fails is reported with its last words", output, groups)
 
     def _examines(self, here: Condition) -> Iterator[Statement]:

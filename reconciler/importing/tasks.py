@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.model import duration, secrecy
+from reconciler.model import duration, input_version, secrecy
 from reconciler.model.resource_type import Scope
 from reconciler.printable import hidden
 from reconciler.resources._containers import DEFAULT_STOP_TIMEOUT, Container, ContainerHealthCheck
@@ -164,12 +164,13 @@ def _writable(value: str) -> bool:
 def _secrets(block: Block, container: Container, scope: Scope) -> None:
     if not container.secrets:
         return
-    found = {name: secret_reference(value, scope) for name, value in sorted(container.secrets.items())}
+    registered = {name: input_version.plain(value) for name, value in sorted(container.secrets.items())}
+    found = {name: secret_reference(value, scope) for name, value in registered.items()}
     unknown = [name for name, value in found.items() if value is None or not _valid(_NAMES, name)]
     if unknown:
         block.note(
             f"`secrets` is not stated, and stays as it is: {', '.join(unknown)} would have to be a whole ARN in the "
-            "task definition. Those references are: " + ", ".join(container.secrets[name] for name in unknown) + "."
+            "task definition. Those references are: " + ", ".join(registered[name] for name in unknown) + "."
         )
     else:
         block.put("secrets", found)

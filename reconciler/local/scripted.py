@@ -35,9 +35,11 @@ TIMEOUT = ("unhealthy", "Target.Timeout", "Request timed out")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What tasks are like whose image matches. Times are seconds of the clock."""
+    """What tasks are like whose image matches, and one of whose containers has the variable, as `NAME=value`. Times are
+    seconds of the clock."""
 
     image: str = "*"
+    variable: str = ""
     starts_after: float = 0.0
     fails_to_start: str = ""  # its stoppedReason
     healthy: bool = True  # what it answers to health checks
@@ -84,7 +86,12 @@ class ScriptedTasks:
 
     def _script(self, task: TaskLaunch) -> Script:
         images = [container.image for container in task.containers]
-        matching = (one for one in self.scripts if any(fnmatch.fnmatchcase(image, one.image) for image in images))
+        variables = {f"{name}={value}" for one in task.containers for name, value in one.environment.items()} | {""}
+        matching = (
+            one
+            for one in self.scripts
+            if one.variable in variables and any(fnmatch.fnmatchcase(image, one.image) for image in images)
+        )
         return next(matching, Script())
 
     def start(self, task: TaskLaunch) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from reconciler.model import member_values, members
+from reconciler.model import input_version, member_values, members
 from reconciler.model.diff import ABSENT, Change, diff, value_at
 from reconciler.model.ownership import FIELDS, NAME
 from reconciler.model.plan import Note
@@ -32,17 +32,21 @@ Losses = Mapping[Path, Any]
 
 LONGEST = 120
 
+_OF_VERSIONS = frozenset({Keep.VERSION, Keep.ANY_VERSION, Keep.PINNED})
+
 
 @dataclass(frozen=True, slots=True)
 class LossConsent:
     """The losses that a document accepts: `service/web.load_balancers`, with everything below it.
 
-    `stated` are the codes of the members that fields of the document have set; those may go, too.
+    `stated` are the codes of the members that fields of the document have set; those may go, too. `late`: nothing else
+    of the resource changes, so that its versions need not.
     """
 
     address: Address
     accepted: frozenset[str]
     stated: frozenset[str] = frozenset()
+    late: bool = False
 
     def covers(self, path: Path) -> bool:
         text = entry(self.address, path)
@@ -71,6 +75,10 @@ def adopted(want: Desired[S], found: Observed[S]) -> Desired[S]:
         return want
     consent = replace(consent_of(want), stated=members.stated_before(found.tags))
     spec = _merged(want.spec, found.spec, want.kept, consent, ())
+    versions = {path: how for path, how in want.kept.items() if how in _OF_VERSIONS}
+    if versions:
+        late = _merged(spec, found.spec, versions, replace(consent, late=True), ())
+        spec = spec if late is spec or diff(found, late) else late
     if spec is want.spec and not want.adopt:
         return want
     tags = want.tags
@@ -200,6 +208,8 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path, whol
             return _with_members(want, have or {}, consent, at, whole) if have or want else want
         case Keep.STATED:
             return want
+        case Keep.VERSION | Keep.ANY_VERSION | Keep.PINNED:
+            return _versions(want, have, how, late=consent.late)
         case Keep.ITEMS:
             if isinstance(want, Mapping) and isinstance(have, Mapping):
                 return {key: item for key, item in have.items() if not consent.covers((*at, str(key)))} | dict(want)
@@ -208,6 +218,18 @@ def _taken(want: Any, have: Any, how: Keep, consent: LossConsent, at: Path, whol
                 others = (item for item in have if str(item) not in named and not consent.covers((*at, str(item))))
                 return (*want, *others)
             return want
+
+
+def _versions(want: Any, have: Any, how: Keep, *, late: bool) -> Any:
+    """A reference, or a mapping of them: where nothing else changes, without those of which no version is recorded."""
+    if isinstance(want, Mapping) and (late or have):
+        have = have or {}
+        named = {key: item for key, item in want.items() if key in have or not late}
+        found = {key: _versions(item, have.get(key), how, late=late) for key, item in named.items()}
+        return want if found == want else found or None
+    if not isinstance(want, str) or not isinstance(have, str):
+        return want
+    return input_version.kept(want, have, how, late=late)
 
 
 def _with_members(

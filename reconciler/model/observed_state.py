@@ -14,13 +14,15 @@ from reconciler.model.resource import Observed
 class ObservedState:
     """Result of an observation: resources by type, and the types that could not be read, with the reason.
 
-    `carried` are the types taken over from an earlier pass. `swept` is the tag index, as of the last pass that read it.
+    `carried` are the types taken over from an earlier pass, and `narrowed` the ids that were read of those that were
+    read in part. `swept` is the tag index, as of the last pass that read it.
     """
 
     found: Mapping[str, Sequence[Observed[Any]]] = field(default_factory=dict)
     unreadable: Mapping[str, AwsError] = field(default_factory=dict)
     carried: frozenset[str] = frozenset()
     swept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    narrowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Observed[Any]]:
         for kind in sorted(self.found):

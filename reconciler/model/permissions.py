@@ -29,10 +29,14 @@ class Binding(Enum):
     READ_ZONES = auto()  # nothing: the service is in no region; left out without domains
     READ_EVENTS = auto()  # the stack's region, and the one with the events of services that are in none
     READ_OUTPUT = auto()  # names: what applications say is nobody else's business
-    READ_SECRET = auto()  # names: secrets whose values are written to an API
-    READ_SECRET_VALUE = auto()  # the same names, for whoever writes them
+    READ_SECRET = auto()  # names: secrets that the specs name
+    READ_PARAMETER = auto()  # names: parameters whose values are written to an API
+    READ_PARAMETERS = auto()  # the stack's region; left out where the specs name no parameters
+    READ_SECRET_VALUE = auto()  # names: secrets whose values are written to an API, for whoever writes them
     USER_POOLS = auto()  # names: the user pools of sign-ins
     READ_BY_NAME = auto()  # names: values that others publish, of which the specs name some
+    RECEIVE = auto()  # names: the queues of events, which the controller itself receives from
+    READ_BUCKET = auto()  # names: buckets with files that the specs name, whose objects are listed
     MAKE = auto()  # the stack's tag in the request
     MAKE_BY_NAME = auto()  # names that the specs give, and the tag in the request
     MAKE_IN_EC2 = auto()  # the tag, for each thing that the creation touches

@@ -161,10 +161,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Information about a resource without an action in this plan."""
+    """Information about a resource without an action in this plan. `rule`: the reason of the drift rule that it is
+    about."""
 
     address: Address
     because: str
+    rule: str = ""
 
 
 class DeferralCode(StrEnum):

@@ -191,7 +191,7 @@ class _Planner:
     def _look_up(self, want: Desired[Any], found: Observed[Any] | None) -> None:
         if found is None:
             self._refuse(RefusalCode.MISSING, want, "it does not exist")
-        elif found.health is not ResourceHealth.READY and not self.lookups.follows(want.address):
+        elif found.reason and not self.lookups.follows(want.address):
             self.warnings.append(Note(want.address, found.reason))
 
     def _conflict(self, want: Desired[Any], found: Observed[Any]) -> None:

@@ -67,9 +67,10 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Keep(StrEnum):
-    """What a resource keeps in a field that its document does not state; all but MEMBERS only if it is adopted.
+    """What a resource keeps in a field that its document does not state; VALUE to ITEMS only if it is adopted.
 
-    Of STATED nothing is kept: a field of the document sets the member as a whole.
+    Of STATED nothing is kept: a field of the document sets the member as a whole. Those of versions speak of a resource
+    that would not change otherwise (model/input_version.py), adopted or not.
     """
 
     VALUE = "value"  # what AWS has, whatever it is, unless a field of the document set it before
@@ -77,6 +78,9 @@ class Keep(StrEnum):
     ITEMS = "items"  # what AWS has beyond the items that the specs name
     MEMBERS = "members"  # what AWS has beyond the members that the specs name, at any depth
     STATED = "stated"  # nothing
+    VERSION = "version"  # of what tasks read at their start: a version that is the same, or is not known
+    ANY_VERSION = "any version"  # the same, whichever version it is
+    PINNED = "pinned"  # whichever version it is, if the reference is pinned to one
 
 
 Link: TypeAlias = Ref | str
@@ -148,7 +152,7 @@ class ServiceApi:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.service = name
 
     def __getattr__(self, operation: str) -> Callable[..., Call]:
         if operation.startswith("__"):
@@ -156,7 +160,7 @@ class ServiceApi:
         camel = "".join(word.capitalize() for word in operation.split("_"))
 
         def call(**params: Any) -> Call:
-            return Call(self._name, camel, {key: value for key, value in params.items() if value is not None})
+            return Call(self.service, camel, {key: value for key, value in params.items() if value is not None})
 
         return call
 

@@ -22,6 +22,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from reconciler.model import ownership
+from reconciler.model.named_by_events import NamedByEvents
 from reconciler.model.other_tools import KnownElsewhere
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.quota import Quota
@@ -64,9 +65,10 @@ class Depth(IntEnum):
     """How much a pass reads.
 
     `FULL` is everything. `MEDIUM` leaves out details that take a call for each resource: those fields are `unread`.
-    `FAST` reads volatile types, and takes the rest from an earlier pass.
+    `FAST` reads volatile types, and takes the rest from an earlier pass. `NARROW` reads only what events have named.
     """
 
+    NARROW = -1
     FAST = 0
     MEDIUM = 1
     FULL = 2
@@ -108,7 +110,7 @@ class Scope:
         return tuple(found for found in self.seen.get(kind, ()) if ownership.owner(found.tags) == self.stack)
 
 
-class ResourceType(KnownElsewhere[S], ABC):
+class ResourceType(KnownElsewhere[S], NamedByEvents[S], ABC):
     """One AWS resource type."""
 
     kind: ClassVar[str]
@@ -161,9 +163,6 @@ class ResourceType(KnownElsewhere[S], ABC):
 
     slow_to_delete: ClassVar[bool] = False
     """It takes minutes until one is deleted; its dependencies are kept until a later pass no longer finds it."""
-
-    selected_by_name: ClassVar[bool] = False
-    """People mean one by its name alone, without the type."""
 
     deleted_unused: ClassVar[bool] = False
     """AWS deletes one only once no service names it; one that is named is not replaced."""
@@ -307,16 +306,13 @@ class ResourceType(KnownElsewhere[S], ABC):
         """
 
     def observe_details(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found` with the fields that `observe` left `unread`, at one call for each resource.
-        A full pass calls it, and types that build on this one do not wait for it."""
+        """`found` with the fields that `observe` left `unread`, at one call for each resource. Nothing waits for it."""
         yield Batch.of(())
         return list(found)
 
     def observe_runs(self, found: Sequence[Observed[S]], scope: Scope) -> Calls[list[Observed[S]]]:
-        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack.
-
-        A fast pass takes it over for as long as nothing has changed since the previous pass.
-        """
+        """`found` with what runs of them without a service, for `in_use`; read while something leaves the stack. A fast
+        pass takes it over for as long as nothing has changed since the previous pass."""
         yield Batch.of(())
         return list(found)
 

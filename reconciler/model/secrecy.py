@@ -10,12 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
+_LONGEST_KEPT: Final = 128
+"""Characters of a name whose patterns are remembered: the specs repeat names, and values differ."""
 _ASSIGNED = re.compile(
     r"""(["']?)([A-Za-z_][A-Za-z0-9_.-]{2,60})\1[ \t]*[:=][ \t]*(?=[^\s{\[|>&*#])"""
     r"""("[^"]*"?|'[^']*'?|(?:\$\{[^}$\s]*\}|[^\s,}\]#])+)""",
@@ -71,9 +73,13 @@ def entropy(text: str) -> float:
 
 def secret(name: str, value: str) -> bool:
     """Whether a variable of this name and value holds a secret: DB_PASSWORD, API_KEY, but not TOKEN_URL."""
-    if harmless(value):
-        return False
-    return any(one.pattern.search(name) is not None and one.believes(value) for one in patterns("name"))
+    found = _of_name(name) if len(name) <= _LONGEST_KEPT else _of_name.__wrapped__(name)
+    return bool(found) and not harmless(value) and any(one.believes(value) for one in found)
+
+
+@lru_cache(maxsize=4096)
+def _of_name(name: str) -> tuple[Pattern, ...]:
+    return tuple(one for one in patterns("name") if one.pattern.search(name) is not None)
 
 
 def secret_value(text: str) -> bool:

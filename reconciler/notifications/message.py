@@ -69,6 +69,8 @@ TITLES: Final[Mapping[str, str]] = {
     events.WRITABLE: "service no longer read-only",
     events.SOURCE_UNREACHABLE: "source unreachable",
     events.SOURCE_REACHABLE: "source reachable again",
+    events.EVENTS_DISTRUSTED: "events of AWS may be missing",
+    events.EVENTS_TRUSTED: "events of AWS are complete again",
     events.REQUEST_ACCEPTED: "request accepted",
     events.SUSPENDED: "stack suspended",
     events.RESUMED: "stack resumed",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.model.type_registry import ResourceTypes
+from reconciler.resources.secret_version import SecretVersion
 from reconciler.rollout.spec import RolloutSpec
 
 ATTRIBUTES: Final = ("arn", "dns_name", "public_ip", "uri", "zone_id")
@@ -33,7 +34,8 @@ def outputs(
     `found` are the stack's resources and those that its specs look up. `local_urls` are the URLs of listeners on the
     local AWS emulator, by ARN, which its DNS names do not lead to.
     """
-    usable = [one for one in found.values() if one.health is ResourceHealth.READY or not kinds[one.address.kind].lookup]
+    several = [one for one in found.values() if one.address.kind != SecretVersion.kind]
+    usable = [one for one in several if one.health is ResourceHealth.READY or not kinds[one.address.kind].lookup]
     values = {f"{one.address}.{name}": value for one in usable for name, value in _identifiers(one)}
     by_id = {one.id: one for one in found.values()}
     entries = {address: address for address in found if address.kind == "listener"}

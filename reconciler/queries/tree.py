@@ -13,6 +13,7 @@ from reconciler.model.resource import Address, Batch, Calls, Observed, ResourceH
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.queries import versions
 from reconciler.queries.versions import RunningVersion, ServiceState
+from reconciler.resources.secret_version import SecretVersion
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import short
 
@@ -93,9 +94,10 @@ def tree(
     tasks: Mapping[str, tuple[Placed, ...]],
 ) -> tuple[Node, ...]:
     """What the stack owns, each inside its container; networks first. Resources that are only looked up are
-    included.
+    included, without versions of secrets, which their task definitions have.
     """
-    ours = [one for one in world if ownership.owner(one.tags) == stack or kinds[one.address.kind].lookup]
+    several = [one for one in world if one.address.kind != SecretVersion.kind]
+    ours = [one for one in several if ownership.owner(one.tags) == stack or kinds[one.address.kind].lookup]
     names = {one.id: one.address for one in ours}
     delivered = {one.service: one for one in deliveries}
     below: dict[Address | None, list[Observed[Any]]] = {}

@@ -160,28 +160,32 @@ def _judge(
 
 def _left_by_a_controller(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
     """Changes that a controller would only report, if they are drift."""
-    if action.verb in (Verb.DELETE, Verb.ADOPT):
-        return
-    paths = sorted(
-        path
-        for path in changed_paths(action)
-        if _mode(rules, action.address, path)[0] is DriftMode.WARN and path not in _follows(action)
-    )
-    if paths:
-        yield Note(
-            action.address,
-            f"`drift: warn` covers {', '.join(paths)}: a running controller reports a change made outside the specs, "
-            "but does not correct it",
-        )
+    if action.verb not in (Verb.DELETE, Verb.ADOPT):
+        effect = "a running controller reports a change made outside the specs, but does not correct it"
+        paths = [path for path in changed_paths(action) if path not in _follows(action)]
+        yield from _covered(action, paths, rules, DriftMode.WARN, effect)
 
 
 def _left_alone(action: Action, rules: tuple[DriftRule, ...]) -> Iterator[Note]:
     """Differences that may be a change of the specs, and are not written all the same."""
-    if action.verb in (Verb.CREATE, Verb.DELETE):
-        return
-    paths = sorted(path for path in changed_paths(action) if _mode(rules, action.address, path)[0] is DriftMode.IGNORE)
-    if paths:
-        yield Note(action.address, f"`drift: ignore` covers {', '.join(paths)}: what the specs declare is not written")
+    if action.verb not in (Verb.CREATE, Verb.DELETE):
+        yield from _covered(
+            action, changed_paths(action), rules, DriftMode.IGNORE, "what the specs declare is not written"
+        )
+
+
+def _covered(
+    action: Action, paths: Iterable[str], rules: tuple[DriftRule, ...], mode: DriftMode, effect: str
+) -> Iterator[Note]:
+    """A note for each reason of the rules with this mode, with the fields that they cover."""
+    covered: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        found, reason = _mode(rules, action.address, path)
+        if found is mode:
+            covered[reason].append(path)
+    for reason, several in sorted(covered.items()):
+        because = f"`drift: {mode}` covers {', '.join(several)}: {effect}{reason and f' ({reason})'}"
+        yield Note(action.address, because, reason)
 
 
 def changed_paths(action: Action) -> list[str]:

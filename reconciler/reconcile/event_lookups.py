@@ -99,22 +99,29 @@ def _is_everywhere(service: str) -> bool:
 
 def read(what: Lookup, question: Question) -> Calls[list[ApiWrite]]:
     """The writes, newest first, up to a number of pages. Raises `errors.AwsError`."""
-    found: list[ApiWrite] = []
+    found, _ = yield from records(what, question.start, question.at, pages=PAGES)
+    return list(writes_of(found))
+
+
+def records(what: Lookup, start: datetime, end: datetime, *, pages: int) -> Calls[tuple[list[dict[str, Any]], bool]]:
+    """The records of a time, newest first, up to a number of pages, and whether these are all of them.
+    Raises `errors.AwsError`."""
+    found: list[dict[str, Any]] = []
     token: str | None = None
-    for _ in range(PAGES):
-        answer: Mapping[str, Any] = yield lookup(what, question, token)
-        found += writes_of(looked_up(answer))
+    for _ in range(pages):
+        answer: Mapping[str, Any] = yield lookup(what, start, end, token)
+        found += looked_up(answer)
         token = answer.get("NextToken")
         if not token:
             break
-    return found
+    return found, not token
 
 
-def lookup(what: Lookup, question: Question, token: str | None = None) -> Call:
+def lookup(what: Lookup, start: datetime, end: datetime, token: str | None = None) -> Call:
     return cloudtrail.lookup_events(
         LookupAttributes=[{"AttributeKey": what.key, "AttributeValue": what.value}],
-        StartTime=question.start,
-        EndTime=question.at,
+        StartTime=start,
+        EndTime=end,
         MaxResults=PAGE,
         NextToken=token,
     )

@@ -8,6 +8,8 @@ The exception is a type that the endpoint does not serve, and of which neither t
 previous pass know anything: an emulator without Application Auto Scaling is enough for a stack without it. A stack that
 is destroyed does without such a type even where it may be served, and its answer cannot be understood, unless the tag
 index may lack it.
+
+It is one module because an observation is one value that its steps fill in.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from reconciler.aws.client import AwsClient
 from reconciler.log import log
 from reconciler.model import moves, ownership
 from reconciler.model.observed_state import ObservedState
-from reconciler.model.resource import Address, Desired, Observed
+from reconciler.model.resource import NOTHING, Address, Desired, Observed
 from reconciler.model.resource_type import Depth, ResourceType, Scope
 from reconciler.model.type_registry import ResourceTypes
 from reconciler.reconcile.expectations import UNSEEN, Expectations
-from reconciler.reconcile.read_plan import ReadPlan
+from reconciler.reconcile.read_plan import ReadPlan, Slice
 from reconciler.reconcile.tag_index import OwnedTagIndex
 
 NO_ANSWER = frozenset({"ConnectionFailed", "Garbled"})
@@ -57,26 +59,29 @@ def observe(
     depth: Depth = Depth.FULL,
     expectations: Expectations | None = None,
     before: ObservedState | None = None,
+    named: Mapping[str, frozenset[str]] = NOTHING,
+    part: Slice | None = None,
     leaving: bool = False,
 ) -> ObservedState:
     """Everything that the stack owns or its specs declare, of every type.
 
     Writes in `expectations` that AWS does not show yet are included, marked as not actionable. `before` is the result
     of the previous pass with the same expectations: a pass of less than full depth takes over what it need not read,
-    and names it in `ObservedState.carried`. A fast pass must have one. `leaving`: the stack is destroyed.
+    and names it in `ObservedState.carried`. A fast or narrow pass must have one. `named` are ids, by type, that are
+    read in full at any depth; `part` of all other details are read by a medium pass. `leaving`: the stack is destroyed.
 
     Raises `errors.AwsError` if not even the tag index can be read.
     """
     written = frozenset() if expectations is None else expectations.kinds()
     with ThreadPoolExecutor(max_workers=WIDTH, thread_name_prefix="observe") as pool:
-        if depth is Depth.FAST and before is not None and not written:
+        if depth <= Depth.FAST and before is not None and not written:
             swept = OwnedTagIndex.of(before.swept)
         else:
             swept = OwnedTagIndex.begin(aws, place.stack, pool)
-        reading = ReadPlan(depth, before, swept, written)
+        reading = ReadPlan(depth, before, swept, written, named, part)
         seen = _Observation(aws, kinds, place, desired, reading, expectations, pool, leaving=leaving)
         seen.read()
-        world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found())
+        world = ObservedState(seen.found, seen.unreadable, frozenset(seen.carried), swept.found(), seen.narrowed)
     for one in world:
         created_at = one.facts.get("created_at")
         if created_at is not None:
@@ -104,6 +109,7 @@ class _Observation:
         self.found: dict[str, tuple[Observed[Any], ...]] = {}
         self.unreadable: dict[str, errors.AwsError] = {}
         self.carried: set[str] = set()
+        self.narrowed: dict[str, frozenset[str]] = {}
         self._aws, self._kinds, self._place, self._pool = aws, kinds, place, pool
         self._reading, self._expectations = reading, expectations
         self._ids: dict[Address, str] = {}
@@ -113,7 +119,7 @@ class _Observation:
         needs = {name: [need for need in kinds[name].observe_after if need in kinds] for name in kinds}
         self._order = graphlib.TopologicalSorter(needs)
         self._batches: dict[Future[list[Observed[Any]]], tuple[str, Scope]] = {}
-        self._singles: dict[str, Future[list[Observed[Any]]]] = {}
+        self._singles: dict[str, tuple[Future[list[Observed[Any]]], frozenset[str]]] = {}
 
     def read(self) -> None:
         self._order.prepare()
@@ -127,12 +133,12 @@ class _Observation:
                     self._batch_ended(future)
         if self._something_leaves():
             several = [name for name in self.found if _has_runs(self._kinds[name])]
-            if self._reading.depth is Depth.FAST and self._rests():
+            if self._reading.depth <= Depth.FAST and self._rests():
                 self.found |= {name: self._reading.known(name) for name in several}
             else:
                 self._singles |= {name: self._runs_of(name) for name in several}
-        for name, future in self._singles.items():
-            self._singles_ended(name, future)
+        for name, (future, asked) in self._singles.items():
+            self._singles_ended(name, future, asked)
 
     def _something_leaves(self) -> bool:
         """Whether the specs have something no more, so that it matters which tasks still use it."""
@@ -153,10 +159,10 @@ class _Observation:
             one.id: (one.address, one.spec, one.tags, None if _has_runs(kind) else kind.in_use(one)) for one in found
         }
 
-    def _runs_of(self, name: str) -> Future[list[Observed[Any]]]:
+    def _runs_of(self, name: str) -> tuple[Future[list[Observed[Any]]], frozenset[str]]:
         """The type with its running tasks. It has no details, which would be read of the same resources."""
         runs = self._kinds[name].observe_runs(self.found[name], self._scope(name, Depth.FULL))
-        return self._pool.submit(self._aws.run, runs)
+        return self._pool.submit(self._aws.run, runs), frozenset(one.id for one in self.found[name])
 
     def _begin(self, name: str) -> None:
         kind = self._kinds[name]
@@ -171,21 +177,32 @@ class _Observation:
             self.carried.add(name)
             self._done(name)
             return
-        scope = self._scope(name, depth)
+        ids = self._reading.narrow(kind, self._wanted[name])
+        if ids:
+            self.narrowed[name] = ids
+        scope = self._scope(name, depth, ids)
         self._batches[self._pool.submit(self._aws.run, kind.observe(scope))] = name, scope
 
-    def _scope(self, name: str, depth: Depth) -> Scope:
+    def _scope(self, name: str, depth: Depth, ids: frozenset[str] = frozenset()) -> Scope:
+        """The input of a type; with `ids`, as if the stack had only these of it."""
+        wanted, swept, before = self._wanted[name], self._reading.swept, self._reading.known(name)
+        if ids:
+            before = tuple(one for one in before if one.id in ids)
+            here = {one.address for one in before}
+            arns = ids | {arn for one in before if (arn := one.facts.get("arn"))}
+            wanted = [want for want in wanted if want.address in here]
+            swept = {arn: tags for arn, tags in swept.items() if arn in arns}
         return Scope(
             self._place.stack,
             self._place.region,
             self._place.account,
             self._place.partition,
             self._place.role_path,
-            wanted=tuple(want.resolved(self._ids) for want in self._wanted[name]),
+            wanted=tuple(want.resolved(self._ids) for want in wanted),
             seen=dict(self.found),
-            swept=self._reading.swept,
+            swept=swept,
             depth=depth,
-            before=self._reading.known(name),
+            before=before,
         )
 
     def _batch_ended(self, future: Future[list[Observed[Any]]]) -> None:
@@ -199,11 +216,22 @@ class _Observation:
             else:
                 self.unreadable[name] = error
         else:
-            kind = self._kinds[name]
-            if scope.depth is Depth.FULL and kind.has_details and found:
-                self._singles[name] = self._pool.submit(self._aws.run, kind.observe_details(found, scope))
+            kind, found = self._kinds[name], self._with_others(name, found)
+            whole = scope.depth is Depth.FULL and name not in self.narrowed
+            detailed = found if whole else self._reading.detailed(name, found)
+            if kind.has_details and detailed:
+                details = self._pool.submit(self._aws.run, kind.observe_details(detailed, scope))
+                self._singles[name] = details, frozenset(one.id for one in detailed)
             self.found[name] = self._filled(name, found)
         self._done(name)
+
+    def _with_others(self, name: str, read: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
+        """`read` with those that were not asked for, as the previous pass has them."""
+        ids = self.narrowed.get(name)
+        if ids is None:
+            return read
+        there = {one.id for one in read}
+        return (*(one for one in self._reading.known(name) if one.id not in there and one.id not in ids), *read)
 
     def _does_without(self, name: str, error: errors.AwsError) -> bool:
         """Whether `error` says that the type is not served here, and nothing says that the stack has any of it."""
@@ -214,12 +242,16 @@ class _Observation:
         there = any(address is not None and address.kind == name for address in tagged)
         return not (self._wanted[name] or self._reading.known(name) or there)
 
-    def _singles_ended(self, name: str, future: Future[list[Observed[Any]]]) -> None:
+    def _singles_ended(self, name: str, future: Future[list[Observed[Any]]], asked: frozenset[str]) -> None:
+        """What was asked for and is not in the answer is gone; what was not asked for stays as it was read before."""
         try:
-            self.found[name] = self._filled(name, tuple(future.result()))
+            read = {one.id: one for one in future.result()}
         except errors.AwsError as error:
             self.unreadable[name] = error
             del self.found[name]
+        else:
+            others = [one for one in self.found[name] if one.id not in asked]
+            self.found[name] = self._filled(name, (*others, *read.values()))
 
     def _filled(self, name: str, read: tuple[Observed[Any], ...]) -> tuple[Observed[Any], ...]:
         found = moves.renamed(read, self._wanted[name], self._place.stack)

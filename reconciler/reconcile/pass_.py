@@ -19,7 +19,7 @@ from reconciler.model.planner import Consent, draft
 from reconciler.model.resource import Address, Desired, Observed
 from reconciler.model.resource_type import Depth
 from reconciler.model.type_registry import ResourceTypes
-from reconciler.reconcile import held_counts
+from reconciler.reconcile import held_counts, input_notes
 from reconciler.reconcile.drift import Drift, DriftRule
 from reconciler.reconcile.executor import StepOutcome, execute
 from reconciler.reconcile.expectations import UNSEEN, Expectations
@@ -108,6 +108,7 @@ def planned(
     found, drifts = filtered(
         replace(whole, warnings=(*whole.warnings, *held_counts.notes(declared, world, at))), context
     )
+    found = replace(found, warnings=(*found.warnings, *input_notes.rotations(found, world), *input_notes.lost(world)))
     log.debug(events.PLANNED, actions=len(found.actions), refusals=len(found.refusals), digest=found.digest[:7])
     return found, drifts
 

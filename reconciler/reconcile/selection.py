@@ -10,7 +10,7 @@ it and for what bears its name and refers to it, such as its scaling.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from reconciler.model import ordering, ownership
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.plan import Action, Plan
 from reconciler.model.resource import Address, Desired
-from reconciler.model.type_registry import discover
+from reconciler.model.type_registry import ResourceTypes
 from reconciler.rollout.spec import RolloutSpec
 
 if TYPE_CHECKING:
@@ -31,15 +31,23 @@ def candidates(desired: Iterable[Address], world: ObservedState, stack: str) -> 
     return frozenset(desired) | {one.address for one in world if ownership.owner(one.tags) == stack}
 
 
-def matching(pattern: str, known: Collection[Address]) -> frozenset[Address]:
-    """The addresses that a pattern stands for; of a name, those of the service and the task."""
+def workloads(
+    known: Iterable[Address], deliveries: Iterable[RolloutSpec], kinds: ResourceTypes
+) -> dict[str, frozenset[Address]]:
+    """The services and tasks among what is known, by their names."""
+    services = {delivery.service for delivery in deliveries}
+    found: dict[str, set[Address]] = defaultdict(set)
+    for address in known:
+        if address in services or kinds[address.kind].runs_to_completion:
+            found[address.name].add(address)
+    return {name: frozenset(several) for name, several in found.items()}
+
+
+def matching(pattern: str, known: Iterable[Address], named: Mapping[str, frozenset[Address]]) -> frozenset[Address]:
+    """The addresses that a pattern stands for; of a name, those of the service and the task, which are `named`."""
     if "/" in pattern:
         return frozenset(address for address in known if fnmatchcase(str(address), pattern))
-    return frozenset(address for address in known if address.name == pattern and selected_by_name(address))
-
-
-def selected_by_name(address: Address) -> bool:
-    return discover()[address.kind].selected_by_name
+    return named.get(pattern, frozenset())
 
 
 def narrowed(plan: Plan, context: Context) -> Plan:
@@ -73,7 +81,8 @@ def concerned(plan: Plan) -> Plan:
 
 def _needed(plan: Plan, context: Context) -> frozenset[Address]:
     known = candidates(context.desired, context.world, plan.stack)
-    selected = {address for pattern in context.only for address in matching(pattern, known)}
+    named = workloads(known, context.deliveries, context.kinds)
+    selected = {address for pattern in context.only for address in matching(pattern, known, named)}
     selected |= set(_named(selected, context))
     before = _before(plan, context)
     deliveries = {delivery.service: delivery for delivery in context.deliveries}

@@ -12,12 +12,12 @@ It is one module because what is read and what is written of a container are two
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue, model_validator
 
-from reconciler.model import member_values, resource
+from reconciler.model import input_version, member_values, resource
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
@@ -69,8 +69,11 @@ class Ulimit(resource.Spec):
 class Container(Whole):
     """`cpu` in units and `memory` in MiB are of the task's, 0 without limit; `stop_timeout` in seconds.
 
-    `secrets`: variable → the ARN of a secret, or the ARN or name of a parameter. `depends_on`: container → START,
-    COMPLETE, SUCCESS or HEALTHY. Without a `log_group` the output is lost; with one, `log_region` is needed too.
+    `secrets`: variable → the ARN of a secret, or the ARN or name of a parameter, with its version as far as it is known
+    (model/input_version.py). `versions`: the same of what `aws` names, files and secret options of logs.
+
+    `depends_on`: container → START, COMPLETE, SUCCESS or HEALTHY. Without a `log_group` the output is lost; with one,
+    `log_region` is needed too.
     """
 
     image: Link
@@ -79,7 +82,8 @@ class Container(Whole):
     memory: int = 0
     ports: Annotated[tuple[Port, ...], FieldMark.UNORDERED] = ()
     environment: dict[str, Link] = {}
-    secrets: dict[str, str] = {}
+    secrets: dict[str, Link] = {}
+    versions: Annotated[dict[str, Link] | None, FieldMark.PARTIAL] = None
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     health_check: ContainerHealthCheck = ContainerHealthCheck()
@@ -187,8 +191,8 @@ READ: Final = frozenset({*OTHERS, "logConfiguration", "portMappings", "versionCo
 _SAID: Final = frozenset(path for path in API.words if "." not in path)
 
 
-def read(item: Mapping[str, Any]) -> Container:
-    """A container definition from AWS, defaults filled in."""
+def read(item: Mapping[str, Any], record: Mapping[str, str]) -> Container:
+    """A container definition from AWS, defaults filled in. `record`: the versions that tags have."""
     check = item.get("healthCheck") or {}
     aws = significant(item, (*OTHERS, *additions(item, API, READ | _SAID)))
     log = item.get("logConfiguration") or {}
@@ -221,7 +225,10 @@ def read(item: Mapping[str, Any]) -> Container:
             if "containerPortRange" not in mapping
         ),
         environment={entry["name"]: entry.get("value", "") for entry in item.get("environment") or ()},
-        secrets={entry["name"]: entry["valueFrom"] for entry in item.get("secrets") or ()},
+        secrets={
+            entry["name"]: input_version.versioned(entry["valueFrom"], record) for entry in item.get("secrets") or ()
+        },
+        versions=_versions(item, record),
         command=tuple(item.get("command") or ()),
         entrypoint=tuple(item.get("entryPoint") or ()),
         health_check=ContainerHealthCheck(
@@ -251,7 +258,9 @@ def written(name: str, container: Container) -> dict[str, Any]:
         "memory": container.memory,
         "portMappings": [_mapping(port) for port in sorted(container.ports, key=lambda port: (port.port, str(port)))],
         "environment": [{"name": key, "value": value} for key, value in sorted(container.environment.items())],
-        "secrets": [{"name": key, "valueFrom": value} for key, value in sorted(container.secrets.items())],
+        "secrets": [
+            {"name": key, "valueFrom": input_version.plain(value)} for key, value in sorted(container.secrets.items())
+        ],
         "command": list(container.command),
         "entryPoint": list(container.entrypoint),
         "healthCheck": _check(container.health_check),
@@ -275,6 +284,20 @@ def written(name: str, container: Container) -> dict[str, Any]:
         sent["portMappings"] = [*sent.get("portMappings", ()), *ranges]
     base = {"name": name, "image": container.image, "essential": container.essential, **sent}
     return dict(member_values.merged(base, others))
+
+
+def inputs(container: Container) -> Iterator[str]:
+    """What its tasks read when they start, with the versions that are known."""
+    yield from (str(value) for value in (*container.secrets.values(), *(container.versions or {}).values()))
+
+
+def _versions(item: Mapping[str, Any], record: Mapping[str, str]) -> dict[str, Link] | None:
+    """Of what its tasks read beside secrets in variables."""
+    options = (item.get("logConfiguration") or {}).get("secretOptions") or ()
+    named = [*(item.get("environmentFiles") or ()), *options]
+    references = [str(one.get("value") or one.get("valueFrom")) for one in named] if record else []
+    found = {one: input_version.versioned(one, record) for one in references}
+    return {one: known for one, known in found.items() if known != one} or None
 
 
 def significant(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

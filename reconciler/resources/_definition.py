@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import JsonValue
 
-from reconciler.model import member_values
+from reconciler.model import input_version, member_values
+from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
 from reconciler.model.resource import Link
 from reconciler.model.resource_type import FieldMark
-from reconciler.resources import _containers
+from reconciler.resources import _containers, _ecs
 from reconciler.resources._containers import Container, Whole
 
 LEFT: Final = frozenset({"INACTIVE", "DELETE_IN_PROGRESS"})  # nothing starts from it any more
@@ -88,13 +89,33 @@ class TaskDefinitionSpec(Whole):
 
 
 def content(spec: TaskDefinitionSpec) -> str:
-    """A hash of what is registered for `spec`, whose references are all resolved."""
-    return hashlib.sha256(json.dumps(registered(spec), sort_keys=True).encode()).hexdigest()[:32]
+    """A hash of what is registered for `spec`, whose references are all resolved, and of the versions in its tags."""
+    text, record = json.dumps(registered(spec), sort_keys=True), recorded(spec)
+    text += json.dumps(record, sort_keys=True) if record else ""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def recorded(spec: TaskDefinitionSpec) -> dict[str, str]:
+    """The tags with the versions of what its tasks read when they start, of which ECS takes the latest."""
+    return input_version.recorded(
+        one for container in spec.containers.values() for one in _containers.inputs(container)
+    )
+
+
+INPUTS: Final = frozenset({"secrets", "versions"})
+
+
+def rotates(change: Change) -> bool:
+    """Whether it is another version of the same secret, parameter or file, and nothing else."""
+    if len(change.path) < 3 or change.path[0] != "containers" or change.path[2] not in INPUTS:
+        return False
+    known = isinstance(change.old, str) and isinstance(change.new, str)
+    return known and input_version.rotated(change.old, change.new)
 
 
 def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
     """What DescribeTaskDefinition answered, as the spec that would have made it."""
-    item = answer["taskDefinition"]
+    item, record = answer["taskDefinition"], input_version.of_record(_ecs.tags_of(answer))
     more = _containers.additions(item, API, _READ)
     platform = item.get("runtimePlatform") or {}
     other: dict[str, Any] = {}
@@ -112,7 +133,7 @@ def read_spec(answer: Mapping[str, Any]) -> TaskDefinitionSpec:
         task_role=item.get("taskRoleArn"),
         architecture=platform.get("cpuArchitecture"),
         ephemeral_storage=(item.get("ephemeralStorage") or {}).get("sizeInGiB"),
-        containers={one["name"]: _containers.read(one) for one in item["containerDefinitions"]},
+        containers={one["name"]: _containers.read(one, record) for one in item["containerDefinitions"]},
         active=item["status"] not in LEFT,
         aws=_containers.significant(item, (*OTHERS, *more)),
         other=other,

@@ -7,6 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 from reconciler import errors
 from reconciler.model import ownership, resource
+from reconciler.model.aws_event import AwsEvent
+from reconciler.model.named_by_events import EventType
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, ServiceApi
 from reconciler.model.resource_type import FieldMark, Scope
 from reconciler.resources import _tags
@@ -14,6 +16,8 @@ from reconciler.resources import _tags
 T = TypeVar("T")
 
 ecs = ServiceApi("ecs")
+
+TASK_STATE = EventType("aws.ecs", "ECS Task State Change")
 
 
 class Strategy(resource.Spec):
@@ -33,6 +37,26 @@ class Network(resource.Spec):
     subnets: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
     security_groups: Annotated[tuple[Link, ...], FieldMark.UNORDERED]
     public_ip: bool = False
+
+
+def stopped_task(event: AwsEvent) -> frozenset[str]:
+    """The ARN of the task that an event of a task says has stopped."""
+    arn = event.detail.get("taskArn")
+    return frozenset({arn}) if event.detail.get("lastStatus") == "STOPPED" and isinstance(arn, str) else frozenset()
+
+
+def service_of_stopped(event: AwsEvent) -> frozenset[str]:
+    """The ARN of the service of a task that has stopped: its group is `service:NAME`, in the cluster of the task."""
+    group, cluster = event.detail.get("group"), event.detail.get("clusterArn")
+    if not stopped_task(event) or not isinstance(group, str) or not isinstance(cluster, str):
+        return frozenset()
+    kind, _, name = group.partition(":")
+    return frozenset({f"{cluster.replace(':cluster/', ':service/', 1)}/{name}"}) if kind == "service" else frozenset()
+
+
+def activity(cluster: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The numbers of tasks and services in a cluster (ECS API Reference, Cluster)."""
+    return tuple(cluster.get(name) for name in ("runningTasksCount", "pendingTasksCount", "activeServicesCount"))
 
 
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import resource
 from reconciler.model.diff import Change
+from reconciler.model.named_by_events import EventType
 from reconciler.model.permissions import Binding, NamedArn, Operation, Permissions
 from reconciler.model.resource import Batch, Call, Calls, Desired, Link, Observed, ServiceApi
 from reconciler.model.resource_type import FieldMark, ResourceType, Scope
@@ -56,6 +57,7 @@ class Alarm(ResourceType[AlarmSpec]):
     named_by: ClassVar[str | None] = "name"
     owned_as: ClassVar[str] = "alarm"
     listed_by_name: ClassVar[bool] = True
+    event_types: ClassVar[tuple[EventType, ...]] = (EventType("aws.cloudwatch", "CloudWatch Alarm State Change"),)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("cloudwatch", "PutMetricAlarm"): Binding.MAKE_BY_NAME}, tagging="TagResource"
     )

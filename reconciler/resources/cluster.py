@@ -7,7 +7,7 @@ pass. A deleted one is still answered for a while, as INACTIVE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
@@ -70,6 +70,9 @@ class Cluster(ResourceType[ClusterSpec]):
     named_by: ClassVar[str | None] = "name"
     permissions: ClassVar[Permissions] = Permissions(linked_role="ecs.amazonaws.com")
     display_order: ClassVar[int] = 3
+
+    def activity(self, found: Observed[ClusterSpec]) -> Hashable:
+        return _ecs.activity(found.facts["item"]) if "item" in found.facts else None
 
     def retaining(self, old: Observed[ClusterSpec], new: Desired[ClusterSpec], usage: Usage) -> Desired[ClusterSpec]:
         """ECS detaches a capacity provider only once no task runs on it (PutClusterCapacityProviders)."""

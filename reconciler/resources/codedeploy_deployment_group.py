@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 from reconciler import errors
 from reconciler.model import codedeploy_names, members
 from reconciler.model.diff import Change
+from reconciler.model.named_by_events import EventType
 from reconciler.model.other_tools import CloudFormationImport, TerraformImport
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ServiceApi
@@ -52,6 +53,9 @@ class DeploymentGroup(ResourceType[DeploymentGroupSpec]):
         },
         tagging="TagResource",
         passes={"role": "codedeploy.amazonaws.com"},
+    )
+    event_types: ClassVar[tuple[EventType, ...]] = (
+        EventType("aws.codedeploy", "CodeDeploy Deployment State-change Notification"),
     )
     inside: ClassVar[tuple[str, str] | None] = ("service", "service")
     observe_after: ClassVar[tuple[str, ...]] = ("target-group",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 from reconciler.model import resource
@@ -25,6 +25,9 @@ class ExistingCluster(LookedUpType[ExistingClusterSpec]):
     of_others: ClassVar[bool] = True
     Spec = ExistingClusterSpec
 
+    def activity(self, found: Observed[ExistingClusterSpec]) -> Hashable:
+        return _ecs.activity(found.facts["item"]) if "item" in found.facts else None
+
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingClusterSpec]]]:
         names = sorted({want.spec.name for want in scope.wanted})
         calls = [ecs.describe_clusters(clusters=list(group)) for group in _ecs.batches(names, AT_ONCE)]
@@ -43,4 +46,4 @@ def _look_up(want: Desired[ExistingClusterSpec], item: Mapping[str, Any] | None)
         state = "does not exist in this account and region" if item is None else f"is {item['status'].lower()}"
         reason = f"the cluster {name} {state}"
         return Observed(want.address, name, want.spec, health=ResourceHealth.DEGRADED, reason=reason)
-    return Observed(want.address, item["clusterArn"], want.spec, facts={"arn": item["clusterArn"]})
+    return Observed(want.address, item["clusterArn"], want.spec, facts={"arn": item["clusterArn"], "item": item})

@@ -42,12 +42,12 @@ class ExistingSecret(LookedUpType[ExistingSecretSpec]):
         bindings={
             ("secretsmanager", "DescribeSecret"): Binding.READ_SECRET,
             ("secretsmanager", "GetSecretValue"): Binding.READ_SECRET_VALUE,
-            ("ssm", "GetParameter"): Binding.READ_SECRET,
+            ("ssm", "GetParameter"): Binding.READ_PARAMETER,
         }
     )
 
     def arns(self, spec: ExistingSecretSpec) -> Mapping[Binding, tuple[NamedArn, ...]]:
-        return {Binding.READ_SECRET: (_arn(spec),)}
+        return {Binding.READ_SECRET_VALUE: (_arn(spec),)}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ExistingSecretSpec]]]:
         """One call for each secret, whatever is taken from it."""

@@ -8,12 +8,14 @@ repository that the first build needs. A tag that is missing among others is a m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC
 from typing import Any, ClassVar
 
 from reconciler.model import image_tags, resource
+from reconciler.model.aws_event import AwsEvent
 from reconciler.model.looked_up_type import LookedUpType
+from reconciler.model.named_by_events import EventType
 from reconciler.model.resource import Address, Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Depth, Scope
 from reconciler.resources import _gone
@@ -39,8 +41,17 @@ class ImageSpec(resource.Spec):
 class Image(LookedUpType[ImageSpec]):
     kind: ClassVar[str] = "image"
     Spec = ImageSpec
+    event_types: ClassVar[tuple[EventType, ...]] = (EventType("aws.ecr", "ECR Image Action"),)
     inside: ClassVar[tuple[str, str] | None] = ("repository", "repository")
     observe_after: ClassVar[tuple[str, ...]] = ("repository",)
+
+    def named_in(self, event: AwsEvent) -> Set[str]:
+        """A push or a deletion by tag. Where the tag is left out, it is of a digest that no document can ask for."""
+        repository, tag = event.detail.get("repository-name"), event.detail.get("image-tag")
+        return {f"{repository}:{tag}"} if event.detail.get("result") == "SUCCESS" and tag else frozenset()
+
+    def event_names(self, found: Observed[ImageSpec]) -> Set[str]:
+        return {f"{found.spec.repository}:{found.spec.tag}"}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[ImageSpec]]]:
         known = _lasting(scope)

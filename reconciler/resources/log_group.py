@@ -50,9 +50,13 @@ class LogGroupSpec(resource.Spec):
 class LogGroup(ResourceType[LogGroupSpec]):
     kind: ClassVar[str] = "log-group"
     Spec = LogGroupSpec
+    changed_by: ClassVar[tuple[Operation, ...]] = (
+        ("logs", "DisassociateKmsKey"),
+        ("logs", "TagLogGroup"),
+        ("logs", "UntagLogGroup"),
+    )
     terraform: ClassVar[str] = "aws_cloudwatch_log_group"
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::Logs::LogGroup", "LogGroupName")
-    changed_by: ClassVar[tuple[Operation, ...]] = (("logs", "DisassociateKmsKey"),)
     creates: ClassVar[tuple[str, ...]] = ("CreateLogGroup",)
     owned_as: ClassVar[str] = "log-group"
     listed_by_name: ClassVar[bool] = True

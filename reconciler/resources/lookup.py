@@ -8,12 +8,14 @@ plan, a task definition or a log shows is no place for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, ClassVar, Final, TypeAlias
 
 from reconciler import errors
 from reconciler.model import resource
+from reconciler.model.aws_event import AwsEvent
 from reconciler.model.looked_up_type import LookedUpType
+from reconciler.model.named_by_events import EventType
 from reconciler.model.permissions import Binding, NamedArn, Permissions
 from reconciler.model.resource import Calls, Desired, Observed, ResourceHealth, ServiceApi
 from reconciler.model.resource_type import Scope
@@ -38,6 +40,7 @@ class Lookup(LookedUpType[LookupSpec]):
     kind: ClassVar[str] = "lookup"
     of_others: ClassVar[bool] = True
     id_is_value: ClassVar[bool] = True
+    event_types: ClassVar[tuple[EventType, ...]] = (EventType("aws.ssm", "Parameter Store Change"),)
     Spec = LookupSpec
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ssm", "GetParameters"): Binding.READ_BY_NAME, ("s3", "GetObject"): Binding.READ_BY_NAME}
@@ -51,6 +54,12 @@ class Lookup(LookedUpType[LookupSpec]):
             case "terraform":
                 return {Binding.READ_BY_NAME: (("s3", "/".join(_place(name)[:2]), ""),)}
         return {}
+
+    def named_in(self, event: AwsEvent) -> Set[str]:
+        return {f"ssm:{event.detail.get('name')}"}
+
+    def event_names(self, found: Observed[LookupSpec]) -> Set[str]:
+        return {found.spec.source}
 
     def observe(self, scope: Scope) -> Calls[list[Observed[LookupSpec]]]:
         names: dict[str, list[str]] = {service: [] for service, _ in _READS}

@@ -18,7 +18,7 @@ from reconciler import errors
 from reconciler.model import member_values, members, service_connect
 from reconciler.model.diff import Change
 from reconciler.model.other_tools import CLOUDFORMATION, CloudFormationImport, TerraformImport
-from reconciler.model.permissions import Operation, Permissions
+from reconciler.model.permissions import Permissions
 from reconciler.model.quota import Quota
 from reconciler.model.resource import Calls, Desired, Observed, Path
 from reconciler.model.resource_type import Depth, Replace, ResourceType, Scope
@@ -37,6 +37,7 @@ from reconciler.resources._ecs import ecs
 from reconciler.resources._service_deployment import Deployment, Pair
 from reconciler.resources._service_deployment import load_balancers as paired_load_balancers
 from reconciler.resources._service_deployment import written as deployment_configuration
+from reconciler.resources._service_events import ServiceEvents
 from reconciler.resources._service_fields import (
     API,
     MEMBERS,
@@ -72,11 +73,11 @@ TO_ECS: Final = ("infrastructure_role", "volume_role", "deployment.hooks.role", 
 
 
 def _services_beside(cluster: str) -> Calls[int]:
-    answer = yield ecs.describe_clusters(clusters=[cluster])
-    return sum(int(item.get("activeServicesCount", 0)) for item in answer["clusters"])
+    clusters = (yield ecs.describe_clusters(clusters=[cluster]))["clusters"]
+    return sum(int(item.get("activeServicesCount", 0)) for item in clusters)
 
 
-class Service(ResourceType[ServiceSpec]):
+class Service(ServiceEvents[ServiceSpec], ResourceType[ServiceSpec]):
     kind: ClassVar[str] = "service"
     quotas: ClassVar[tuple[Quota, ...]] = (
         Quota(
@@ -101,7 +102,6 @@ class Service(ResourceType[ServiceSpec]):
         CLOUDFORMATION: "task sets, where the service has them, belong to a deployment: with a rolling engine, "
         "CloudFormation can deploy it",
     }
-    changed_by: ClassVar[tuple[Operation, ...]] = (("ecs", "UpdateServicePrimaryTaskSet"), ("ecs", "UpdateTaskSet"))
     creates: ClassVar[tuple[str, ...]] = ("CreateService",)
     named_by: ClassVar[str | None] = "name"
     tag_rules: ClassVar[TagRules] = TagRules(added=33)  # the state of its rollouts, and requests for the stack
@@ -124,7 +124,6 @@ class Service(ResourceType[ServiceSpec]):
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.DELETE_FIRST
     slow_to_delete: ClassVar[bool] = True
-    selected_by_name: ClassVar[bool] = True
 
     def in_use(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         item = found.facts["item"]
@@ -135,9 +134,8 @@ class Service(ResourceType[ServiceSpec]):
     def grown(self, old: Observed[ServiceSpec], new: Desired[ServiceSpec]) -> Desired[ServiceSpec]:
         """Everything but a lower desired count."""
         was, count = old.spec.desired_count, new.spec.desired_count
-        if was is None or count is None or count >= was:
-            return new
-        return replace(new, spec=new.spec.model_copy(update={"desired_count": was}))
+        lowered = was is not None and count is not None and count < was
+        return replace(new, spec=new.spec.model_copy(update={"desired_count": was})) if lowered else new
 
     def serving(self, found: Observed[ServiceSpec]) -> frozenset[str]:
         """ECS completes a deployment once its tasks are healthy in every target group of the service. Of a pair between

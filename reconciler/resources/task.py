@@ -14,15 +14,17 @@ after its answer was lost is found by who started it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import JsonValue
 
 from reconciler import errors
 from reconciler.model import formats, ownership, resource
+from reconciler.model.aws_event import AwsEvent
 from reconciler.model.diff import Change
 from reconciler.model.members import ApiMembers
+from reconciler.model.named_by_events import EventType
 from reconciler.model.new_roles import refused_as_new
 from reconciler.model.other_tools import CLOUDFORMATION, TERRAFORM
 from reconciler.model.resource import Address, Call, Calls, Desired, Link, Observed, ResourceHealth
@@ -103,6 +105,7 @@ class Task(ResourceType[TaskSpec]):
     )
     creates: ClassVar[tuple[str, ...]] = ("RunTask",)
     tag_rules: ClassVar[TagRules] = TagRules(added=2)  # which run it belongs to, and its security groups
+    event_types: ClassVar[tuple[EventType, ...]] = (_ecs.TASK_STATE,)
     inside: ClassVar[tuple[str, str] | None] = ("cluster", "cluster")
     depends_on: ClassVar[tuple[str, ...]] = (
         "route-table",
@@ -113,7 +116,9 @@ class Task(ResourceType[TaskSpec]):
     )
     observe_after: ClassVar[tuple[str, ...]] = ("task-definition", "role")
     runs_to_completion: ClassVar[bool] = True
-    selected_by_name: ClassVar[bool] = True
+
+    def named_in(self, event: AwsEvent) -> Set[str]:
+        return _ecs.stopped_task(event)
 
     def observe(self, scope: Scope) -> Calls[list[Observed[TaskSpec]]]:
         wanted = {want.spec.task_definition: want for want in scope.wanted}

@@ -34,7 +34,9 @@ from reconciler.resources._definition import (
     content,
     lost_with,
     read_spec,
+    recorded,
     registered,
+    rotates,
     with_additions,
 )
 from reconciler.resources._ecs import ecs
@@ -52,6 +54,9 @@ RESTARTED: Final = "reconciler:restarted"
 
 COMMIT: Final = "reconciler:source-commit"
 """The tag with the commit that a revision was registered for, and the start of its subject."""
+
+ROTATED: Final = "reconciler:rotation"
+"""The tag of a revision that has only new versions of secrets, parameters and files: the one that it was made from."""
 
 AUDIT: Final = (
     "reconciler:audit-a",
@@ -75,13 +80,14 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
     cloudformation: ClassVar[tuple[str, str]] = ("AWS::ECS::TaskDefinition", "TaskDefinitionArn")
     creates: ClassVar[tuple[str, ...]] = ("RegisterTaskDefinition",)
     named_by: ClassVar[str | None] = "family"
-    # The hash, a restart, the commit, the last requests, and what is remembered of the run of a `Task`.
-    tag_rules: ClassVar[TagRules] = TagRules(added=14)
+    # The hash, a restart, the commit, the last requests, what is remembered of the run of a `Task`, the versions of
+    # what tasks read, and that nothing else is new.
+    tag_rules: ClassVar[TagRules] = TagRules(added=19)
     permissions: ClassVar[Permissions] = Permissions(
         bindings={("ecs", "DeregisterTaskDefinition"): Binding.UNBOUND},
         passes={"execution_role": "ecs-tasks.amazonaws.com", "task_role": "ecs-tasks.amazonaws.com"},
     )
-    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "lookup", "role", "log-group")
+    observe_after: ClassVar[tuple[str, ...]] = ("service", "image", "lookup", "secret-version", "role", "log-group")
     volatile: ClassVar[bool] = True
     replace: ClassVar[Replace] = Replace.CREATE_FIRST
     revisions: ClassVar[bool] = True
@@ -159,7 +165,8 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         active = yield from _revisions.list_active(new.spec.family)
         arn = None if active[:1] == [old.id] else (yield from _registered(active, new))
         if arn is None:
-            arn = yield from _register(new)
+            rotation = {ROTATED: _ecs.last(old.id)} if all(map(rotates, changes)) else {}
+            arn = yield from _register(replace(new, tags={**new.tags, **rotation}))
             yield from _trim(active, old)
         return arn
 
@@ -258,12 +265,12 @@ def restarted(answer: Mapping[str, Any], request: str, because: str) -> Calls[st
 
 def carried(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags of a revision that belong on the same content when it is registered again."""
-    return {key: text for key, text in ownership.without_aws(tags).items() if key not in AUDIT}
+    return {key: text for key, text in ownership.without_aws(tags).items() if key not in (*AUDIT, ROTATED)}
 
 
 def _register(new: Desired[TaskDefinitionSpec], hashed: str = "") -> Calls[str]:
     """Its images are tagged as in use before its own tag says so: what is cut short in between is taken up again."""
-    tags = {**new.tags, CONTENT: hashed or content(new.spec)}
+    tags = {**new.tags, CONTENT: hashed or content(new.spec), **recorded(new.spec)}
     repositories = tags.pop(IMAGES, "")
     answer = yield ecs.register_task_definition(**registered(new.spec), tags=_ecs.pairs(tags))
     arn: str = answer["taskDefinition"]["taskDefinitionArn"]

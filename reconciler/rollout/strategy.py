@@ -87,8 +87,9 @@ class Strategy:
 
     `scale` is in percent of the desired count until traffic shifts. `drain` is the deregistration delay of the target
     groups: tasks stop only after their group has had no weight for that long. `max_5xx` is in percent. `stickiness`:
-    for how long a client stays with its version while both receive traffic. `durations` are for simulations and
-    forecasts only: no decision depends on them.
+    for how long a client stays with its version while both receive traffic. `promotes_rotations`: a release that has
+    nothing new but versions of secrets needs no promotion. `durations` are for simulations and forecasts only: no
+    decision depends on them.
     """
 
     engine: str = "task_sets"
@@ -97,6 +98,7 @@ class Strategy:
     max_failed_tasks: int = 3
     tests: tuple[SmokeTest, ...] = ()
     promotion: Promotion = Promotion.AUTO
+    promotes_rotations: bool = False
     promote_after: timedelta = timedelta()
     shares: tuple[Share, ...] = ()
     stickiness: timedelta | None = None

@@ -100,7 +100,7 @@ class FailureReporter:
         """The fields in which the two task definitions differ: names and positions, no values."""
         if blue is None or "" in (blue.task_definition, definition):
             return ()
-        old, new = (aws.run(_definition(one)) for one in (blue.task_definition, definition))
+        old, new = (aws.run(read_definition(one)) for one in (blue.task_definition, definition))
         want = self.desired.get(delivery.task_definition)
         found = []
         for change in diff(Observed(delivery.task_definition, blue.task_definition, old), new):
@@ -151,7 +151,7 @@ def _events(rollout: ServiceRollout) -> Calls[tuple[Mapping[str, Any], ...]]:
     return tuple(answer["services"][0].get("events") or ()) if answer.get("services") else ()
 
 
-def _definition(revision: str) -> Calls[TaskDefinitionSpec]:
+def read_definition(revision: str) -> Calls[TaskDefinitionSpec]:
     answer = yield ecs.describe_task_definition(taskDefinition=revision)
     return read_spec(answer)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from reconciler import errors
 from reconciler.model.plan import Plan
@@ -43,11 +44,16 @@ def prospects(
 
 
 def _prospect(driver: RolloutDriver, rollout: ServiceRollout, known: Prefetched) -> RolloutPreview:
-    where, policy = rollout.delivery.where, rollout.delivery.policy
     try:
         seen, step = driver.look(rollout, known)
     except errors.AwsError as error:
-        return RolloutPreview(rollout.address, Outlook.UNREAD, str(error), where=where)
+        return RolloutPreview(rollout.address, Outlook.UNREAD, str(error), where=rollout.delivery.where)
+    return preview_of(rollout, seen, step, driver.aws.clock.now())
+
+
+def preview_of(rollout: ServiceRollout, seen: ObservedService, step: RolloutStep, now: datetime) -> RolloutPreview:
+    """Of a service that was observed. Pure."""
+    where, policy = rollout.delivery.where, rollout.delivery.policy
     if rollout.change is not None and seen.change is not None:
         then = engine_change.outlook(rollout.change.goal, seen.change)
         outlook = Outlook.ENGINE if step.phase is Phase.CHANGING_ENGINE else Outlook.UNDER_WAY
@@ -64,7 +70,7 @@ def _prospect(driver: RolloutDriver, rollout: ServiceRollout, known: Prefetched)
     said = way(rollout.engine, bool(policy.shares))
     again = again and outlook in (Outlook.NEW, Outlook.UNDER_WAY)
     new = outlook in (Outlook.NEW, Outlook.FIRST)
-    found = forecast_of(rollout, seen, driver.aws.clock.now()) if new else None
+    found = forecast_of(rollout, seen, now) if new else None
     return RolloutPreview(rollout.address, outlook, because, then, said, where, step, seen, again, forecast=found)
 
 

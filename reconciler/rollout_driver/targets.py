@@ -43,6 +43,7 @@ from reconciler.rollout_driver.held_back import blocking_dependency, held_by, le
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.restarts import without_gates
+from reconciler.rollout_driver.rotations import promoting_rotation
 from reconciler.rollout_driver.standing import Standing, standing
 from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_ports, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
@@ -166,6 +167,7 @@ def rollouts_of(
         subject = fallback.beside_the_new(subject, delivery.service, several, context)
         if there is not None:
             stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
+            stands = replace(stands, delivery=promoting_rotation(stands.delivery, there, context))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
         if declared.fallback is not None:
             rollout = _beside(rollout, declared.fallback, rollouts, context)

@@ -95,6 +95,7 @@ class Health:
             "epoch": now.epoch,
             "suspended": now.suspended,
             "restored": now.restored,
+            "events_trusted": now.events_trusted,
             "source_unreachable": now.source_unreachable,
             "newer_revision_rejected": now.rejected,
         }

@@ -187,6 +187,12 @@ class _Standing(Collector):
             for result in ("sent", "failed", "dropped"):
                 notices.add_metric((to, result), getattr(tally, result))
         yield notices
+        if now.events_trusted is not None:
+            yield _one("events_trusted", "1 while changes are found by events of AWS.", float(now.events_trusted))
+        messages = CounterMetricFamily("reconciler_events", "Messages of the queue of events.", labels=("result",))
+        for result, count in sorted(now.messages.items()):
+            messages.add_metric((result,), count)
+        yield messages
         revision = GaugeMetricFamily("reconciler_revision_info", "1, labelled with active revision and version.",
                                      labels=("revision", "version"))  # fmt: skip
         revision.add_metric((now.revision, __version__), 1)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from reconciler.spec import adopted_ids, checks, discovery, merge, placeholders, stacks, tag_limits
+from reconciler.spec import adopted_ids, checks, discovery, drift_rules, merge, placeholders, stacks, tag_limits
 from reconciler.spec.diagnostics import Diagnostic, Severity, excerpted, in_order
 from reconciler.spec.discovery import Source
 from reconciler.spec.documents import KINDS, Document, Stack
@@ -79,6 +79,7 @@ def load_sources(
     if not any(one.severity is Severity.ERROR for one in findings):
         findings += tag_limits.check(specs)
         findings += adopted_ids.check(specs)
+        findings += drift_rules.check(specs)
     return replace(specs, diagnostics=_finished(findings, sources))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from reconciler.model import secrecy
+from reconciler.spec.parse import DEEPEST, TAG_DIRECTIVE
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FIELD: Final = re.compile(r"""(["']?)([A-Za-z_][A-Za-z0-9_.-]{2,60})\1[ \t]*:[ \t]*""", re.ASCII)
@@ -35,21 +36,27 @@ class _Level:
 def masked_lines(lines: list[str]) -> list[str]:
     """Every character keeps its line and column."""
     text = ["".join(c if c.isprintable() or c == "\t" else " " for c in line) for line in lines]  # else YAML ends there
-    done, read = list(lines), 0
+    refused = next((number for number, line in enumerate(text) if TAG_DIRECTIVE.match(line)), len(text))
+    done, read = [*lines[:refused], *map(_judged, lines[refused:])], 0
     try:
-        for event, hidden in _scalars("\n".join(text)):
+        for event, hidden in _scalars("\n".join(text[:refused])):
             read = max(read, event.end_mark.line)
             if hidden:
                 _hide(done, event)
     except yaml.YAMLError:
-        done[read:] = map(_judged, done[read:])
+        done[read:refused] = map(_judged, done[read:refused])
     return done
 
 
 def _scalars(text: str) -> Iterator[tuple[Any, bool]]:
-    """Every value, and whether it is masked; of a pair the value comes once more when both are known."""
+    """Every value, and whether it is masked; of a pair the value comes once more when both are known.
+
+    Ends where the parser of specs does: libyaml's time grows with the square of the depth.
+    """
     levels = [_Level("", mapping=False)]
     for event in yaml.parse(text, Loader=_Loader):
+        if len(levels) > DEEPEST:
+            raise yaml.YAMLError("nested too deep")
         top = levels[-1]
         key = top.mapping and top.key is None
         if isinstance(event, yaml.CollectionStartEvent):

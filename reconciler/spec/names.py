@@ -102,3 +102,12 @@ def alarm(service: str, what: str) -> str:
 def scaling_policy(service: str, metric: str) -> str:
     """`metric` is cpu, memory or requests."""
     return f"{service}-{metric}"
+
+
+def event_queue(stack_id: str) -> str:
+    """Of the queue and of the rule. SQS takes fewer signs than a Stack's name may have."""
+    return f"{stack_id.replace('@', '-').replace('.', '-')}-events"
+
+
+def dead_letters(queue: str) -> str:
+    return f"{queue}-dead"

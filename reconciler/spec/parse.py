@@ -21,7 +21,7 @@ MOST_VALUES = 50_000
 _MOST_FINDINGS = 100
 _CORE = "tag:yaml.org,2002:"
 _BREAK = re.compile("\r\n|\r|\n")
-_TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
+TAG_DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -46,7 +46,7 @@ def parse(text: str, file: str, budget: Budget, *, merge: bool = False) -> tuple
     `merge`: the keys `<<` of YAML 1.1 are followed, as in Compose files.
     """
     reader = _Reader(file, budget, merge=merge)
-    if directive := _TAG_DIRECTIVE.search(text):
+    if directive := TAG_DIRECTIVE.search(text):
         line = text.count("\n", 0, directive.start()) + 1
         return [], [Diagnostic("E1009", "tags are not allowed", Position(file, line, 1, 5))]
     try:

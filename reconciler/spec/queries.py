@@ -10,7 +10,9 @@ from reconciler.spec import names
 from reconciler.spec.documents import Cluster, DeploymentStrategy, LoadBalancer, Network, Service, Task
 from reconciler.spec.documents.base import Block, Document
 from reconciler.spec.documents.cluster import CapacityShare
+from reconciler.spec.documents.container import Container
 from reconciler.spec.documents.deployment_strategy import ROLLING, Rolling
+from reconciler.spec.documents.logs import FIRELENS, ContainerLogs, Logs
 from reconciler.spec.documents.network import NetworkEndpoint
 from reconciler.spec.documents.references import LOOKUP, NAMED
 from reconciler.spec.documents.service import Forwarding, Traffic
@@ -275,3 +277,10 @@ def endpoint_subnets(network: Network, endpoint: NetworkEndpoint) -> list[str]:
 def keeps(document: Document, block: Block, field: str) -> bool:
     """Whether an adopted resource keeps what it has there, because its document does not state the field."""
     return document.adopt is not None and field not in block.model_fields_set
+
+
+def logs_of(task: Logs | None, container: Container) -> ContainerLogs | None:
+    """Where the container's output goes. That of a log router does not go to itself."""
+    if container.logs is not None:
+        return container.logs
+    return None if task is None or (task.driver == FIRELENS and container.firelens is not None) else task

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 CONTROLLER: Final = "run"
 """The command whose process is the controller; it alone stays, and answers requests until it is stopped."""
+RECEIVED: Final = "received"
 LONGEST: Final = 500
 """Characters of each text."""
 MOST: Final = 5
@@ -24,7 +25,8 @@ class HolderReport:
     """`since` is when the lease was acquired, `passed_at` when the last pass ended.
 
     `revision` is the one in force, `rejected` the newest one if it is not accepted, and `because` why. `refused` is
-    what AWS refused in the last pass, by address.
+    what AWS refused in the last pass, by address. `events` is why changes are not found by events of AWS, `RECEIVED` if
+    they are, and empty if the specs have no queue.
     """
 
     command: str = ""
@@ -34,6 +36,7 @@ class HolderReport:
     rejected: str = ""
     because: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
+    events: str = ""
 
     def text(self) -> str:
         refused = dict(sorted(self.refused.items())[:MOST])
@@ -44,6 +47,7 @@ class HolderReport:
             "revision": self.revision[:LONGEST],
             "rejected": self.rejected[:LONGEST],
             "because": self.because[:LONGEST],
+            "events": self.events[:LONGEST],
             "refused": {address: why[:LONGEST] for address, why in refused.items()},
         }
         return json.dumps({name: value for name, value in known.items() if value})
@@ -62,6 +66,7 @@ def of_text(text: str) -> HolderReport:
             str(found.get("rejected", "")),
             str(found.get("because", "")),
             {str(address): str(why) for address, why in refused.items()},
+            str(found.get("events", "")),
         )
     except (AttributeError, TypeError, ValueError):
         return HolderReport()

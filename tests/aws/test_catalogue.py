@@ -61,6 +61,7 @@ class Rates(Strict):
 class Service(Strict):
     arn_namespace: Text | None = None
     iam_prefix: Text | None = None
+    iam_actions: dict[Text, Text] = {}
     regional: Literal[False] | None = None
     tagging_on_creation: Text | None = None
     shared: list[Text] = []

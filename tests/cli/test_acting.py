@@ -72,8 +72,11 @@ def test_an_answer_that_refuses_is_exit_5_with_its_code(serving: EmulatedStack, 
     ecs.untag_resource(resourceArn=arn, tagKeys=[KEYS["request"], KEYS["response"]])
 
 
-def test_who_asked_for_json_reads_there_why_it_was_refused(type_: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_asked_for_json_reads_there_why_it_was_refused(
+    serving: EmulatedStack, type_: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One document with the code, in the shape in which a plan has its refusals."""
+    monkeypatch.setitem(serving.texts, "desired_count: 1", "desired_count: 2")
     monkeypatch.setattr(lease, "_acquired", lambda *_: False)
     ran = type_("apply", "-y", "-o", "json")
     assert (ran.code, codes(ran)) == (Exit.BLOCKED, ["lease-held"])

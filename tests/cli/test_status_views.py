@@ -116,21 +116,26 @@ VIEWS: Final[Mapping[str, tuple[DriverState, ObservedService, RolloutStep]]] = {
 }
 
 
-def view(name: str, columns: int | None) -> str:
-    driver, observed, step = VIEWS[name]
+def status_in(name: str) -> ServiceStatus:
+    """The service in that state, with the requests that it would accept."""
+    _, observed, step = VIEWS[name]
     engine = "rolling" if name == "worker" else "task_sets"  # without a load balancer
     rollout = ServiceRollout(
         RolloutSpec(Address("service", "web"), Address("task-definition", "web"), replace(POLICY, engine=engine)),
         RolloutTarget("main", "arn:web", Release(NEW, "web", 80, commit=COMMIT), "web"),
     )
+    verbs = VERBS if step.phase is Phase.AWAITING_PROMOTION else ()
+    verbs = (RequestVerb.RESUME,) if observed.marks.suspended is not None else verbs
+    return ServiceStatus(rollout, observed, step, verbs)
+
+
+def view(name: str, columns: int | None) -> str:
+    driver, _, _ = VIEWS[name]
     look = Look(columns=columns)
     stack = SimpleNamespace(look=look, aws=SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW)), verbose=0)
     session: Any = SimpleNamespace(stack=stack)
-    verbs = VERBS if step.phase is Phase.AWAITING_PROMOTION else ()
-    verbs = (RequestVerb.RESUME,) if observed.marks.suspended is not None else verbs
-    found = ServiceStatus(rollout, observed, step, verbs)
     head = "\n".join(driver_lines(driver, "4f1c2ab9d0", NOW, look))
-    return f"{head}\n\n{service_block(session, found, {}, watch=False, driven=driver.counts)}\n"
+    return f"{head}\n\n{service_block(session, status_in(name), {}, watch=False, driven=driver.counts)}\n"
 
 
 def file(name: str, columns: int) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from reconciler.cli.output.values import show
+from reconciler.cli.output.values import show, sides
+from reconciler.model.diff import Change
 from reconciler.model.resource import Address
 
 WEB = Address("repository", "legacy-web")
@@ -29,3 +32,21 @@ def test_an_id_is_shown_as_an_address(id: str) -> None:
 def test_a_text_that_equals_a_name_is_shown_as_it_is(text: str) -> None:
     """Such as the prefix of log streams in a repository that is called the same."""
     assert show({"awslogs-stream-prefix": text}, {text: WEB}) == f"{{awslogs-stream-prefix: {text}}}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("", f"::{'1' * 36}", ("the latest version", f"version {'1' * 36} (pinned)")),
+        ("#3", "#4", ("version 3", "version 4")),
+    ],
+)
+def test_of_a_secret_only_the_versions_are_shown(old: str, new: str, shown: tuple[str, str]) -> None:
+    """Pinned ones, those that a revision records, and those that are not known."""
+    secret = "arn:aws:secretsmanager:us-west-2:123456789012:secret:db"
+    change = Change(
+        ("containers", "web", "secrets", "KEY"), f"{secret}{old}", f"{secret}{new}", origin="secret-version/x"
+    )
+    if new.startswith("::"):
+        change = replace(change, new=f"{secret}-AbCdEf:{new}")
+    assert sides(change, {}) == shown

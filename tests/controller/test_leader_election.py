@@ -21,7 +21,13 @@ class Terms:
     """A controller whose leadership terms are written down: each of them does one thing and ends."""
 
     def __init__(self, *terms: Callable[[], object]) -> None:
-        self.stop, self.terms, self.served = threading.Event(), list(terms), 0
+        self.stop, self.terms, self.served, self.ended = threading.Event(), list(terms), 0, 0
+        self.feed = self
+
+    def end(self) -> None:
+        """No events are received between terms."""
+        self.ended += 1
+        assert self.ended == self.served
 
     def run(self, *, lost: threading.Event) -> None:
         assert not lost.is_set()

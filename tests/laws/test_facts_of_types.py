@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 import reconciler
+from reconciler.aws.catalogue import service_facts
+from reconciler.aws.retry import is_read
 from reconciler.iam import calls
+from reconciler.model.aws_event import pattern, source_of
+from reconciler.model.resource import Call
 from reconciler.model.type_registry import discover
 
 PRODUCT = Path(reconciler.__file__).parent
@@ -62,3 +66,12 @@ def test_a_creation_by_the_usual_verbs_is_said(kind: str) -> None:
     verbs = ("Create", "Allocate", "Register", "Run", "Request", "Import")
     made = {name for _, name in calls.of_kind(discover()[kind]) if name.startswith(verbs)}
     assert made - changes <= set(discover()[kind].creates)
+
+
+@pytest.mark.parametrize("kind", [name for name, found in discover().items() if not found.lookup])
+def test_what_it_writes_is_an_event_of_a_source_that_the_rule_has(kind: str) -> None:
+    """Of services in a region; those in none report to us-east-1."""
+    found = discover()[kind]
+    written = {service for service, name in calls.of_kind(found) if not is_read(Call(service, name))}
+    regional = {source_of(service) for service in written if service_facts(service).regional}
+    assert regional <= {name.removeprefix("aws.") for name in pattern(discover().values())["source"]}

@@ -248,8 +248,8 @@ def test_one_page_is_read_after_another_up_to_a_limit() -> None:
     """Whatever AWS says there is more."""
     drift, what = of(RULES, SSH), Lookup("ResourceName", "sg-1")
     conversation = read(what, drift)
-    assert next(conversation) == lookup(what, drift)
-    assert conversation.send({"Events": [], "NextToken": "more"}) == lookup(what, drift, "more")
+    assert next(conversation) == lookup(what, drift.start, drift.at)
+    assert conversation.send({"Events": [], "NextToken": "more"}) == lookup(what, drift.start, drift.at, "more")
     with pytest.raises(StopIteration):
         conversation.send({"Events": [], "NextToken": "and more"})
 

@@ -78,11 +78,13 @@ def test_what_the_specs_change_under_ignore_is_not_written_and_said(policy: Drif
     """Whether the difference is a change of the specs or may be one; drift of an ignored field is not reported."""
     changed = want("box", "b", shelf="shelf-1", color="green")
     plan = Plan(STACK, (Action(Verb.UPDATE, WANTED.address, "", (CHANGED,), new=changed),))
-    rules = (DriftRule("*", DriftMode.IGNORE, "color"),)
+    rules = (DriftRule("*", DriftMode.IGNORE, "color", "painted by hand"),)
     left, drifts = policy.judge(plan, {WANTED.address: changed}, rules, 0.0)
     assert (left.actions, drifts) == ((), ())
     (note,) = left.warnings
     assert note.address == WANTED.address
     assert "color" in note.because
+    assert note.rule == "painted by hand"
+    assert note.rule in note.because
     same, _ = settled().judge(plan, {WANTED.address: WANTED}, rules, 0.0)
     assert same.warnings == ()

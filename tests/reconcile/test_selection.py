@@ -18,7 +18,8 @@ from reconciler.model.resource import Address
 from reconciler.model.type_registry import discover
 from reconciler.reconcile.observe import StackId
 from reconciler.reconcile.pass_ import DesiredState, planned
-from reconciler.reconcile.selection import concerned, matching
+from reconciler.reconcile.selection import concerned, matching, workloads
+from reconciler.rollout.spec import RolloutSpec
 from reconciler.spec.compile import compile_deliveries, compile_specs
 from reconciler.spec.load import load
 from tests.conftest import ACCOUNT, REGION
@@ -71,10 +72,11 @@ def test_it_is_part_of_what_was_agreed_to(stack: DesiredState) -> None:
 def test_a_name_stands_for_workloads_and_a_pattern_for_addresses() -> None:
     """A cluster of the same name is meant only by its address."""
     known = [Address("service", "shop"), Address("cluster", "shop"), Address("scaling", "shop"), Address("task", "job")]
-    assert matching("shop", known) == {Address("service", "shop")}
-    assert matching("job", known) == {Address("task", "job")}
-    assert matching("*/shop", known) == set(known[:3])
-    assert matching("Service/shop", known) == matching("sho", known) == set()
+    named = workloads(known, [RolloutSpec(known[0], Address("task-definition", "shop"))], discover())
+    assert matching("shop", known, named) == {Address("service", "shop")}
+    assert matching("job", known, named) == {Address("task", "job")}
+    assert matching("*/shop", known, named) == set(known[:3])
+    assert matching("Service/shop", known, named) == matching("sho", known, named) == set()
 
 
 def test_what_is_not_there_is_an_error_with_what_is(stack: DesiredState) -> None:
@@ -84,10 +86,11 @@ def test_what_is_not_there_is_an_error_with_what_is(stack: DesiredState) -> None
         "queue/*": "reconciler tree",
     }  # fmt: skip
     for word, meant in near.items():
-        opened: Any = SimpleNamespace(target=replace(stack, only=("vpc/*", word)))
+        opened: Any = SimpleNamespace(target=replace(stack, only=("vpc/*", word)), kinds=discover())
         with pytest.raises(click.UsageError, match=re.escape(meant)):
             selection.check(opened, ObservedState())
-    selection.check(SimpleNamespace(target=replace(stack, only=(SERVICE, "subnet/*"))), ObservedState())  # type: ignore[arg-type]
+    opened = SimpleNamespace(target=replace(stack, only=(SERVICE, "subnet/*")), kinds=discover())
+    selection.check(opened, ObservedState())
 
 
 def test_refusals_of_what_is_left_out_do_not_hold() -> None:

@@ -544,7 +544,7 @@ def test_a_range_of_ports_is_registered_again_as_it_is() -> None:
     """A mapping of a range is none of the ports that the specs can say, and stays beside them."""
     ranged = {"containerPortRange": "8000-8010", "protocol": "tcp"}
     item = {"name": "web", "image": "nginx:1", "portMappings": [{"containerPort": 80, "protocol": "tcp"}, ranged]}
-    container = _containers.read(item)
+    container = _containers.read(item, {})
     assert [port.port for port in container.ports] == [80]
     assert _containers.written("web", container)["portMappings"] == item["portMappings"]
 

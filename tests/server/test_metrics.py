@@ -201,6 +201,8 @@ def test_the_guide_s_table_names_every_metric_and_its_labels() -> None:
             writes={"a.B": 1},
             phases={"api": Phase.IDLE},
             notices={"1 slack": Tally()},
+            events_trusted=True,
+            messages={"woke": 1},
         )
     )
     case.metrics.on_pass(report({"vpc/main": Result.DONE}, drifts=(drift("vpc/main", DriftMode.WARN),)))

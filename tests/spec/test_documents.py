@@ -78,7 +78,7 @@ def test_secrets_are_references(reference: SecretReference) -> None:
     task = f"{{containers: {{frontend: {{secrets: {{KEY: '{reference}'}}}}}}}}"
     specs = folder.lay(f"kind: Service\nname: my-app-frontend\ntask: {task}\n")
     assert specs.diagnostics == ()
-    assert specs.services[0].task.containers["frontend"].secrets["KEY"] == reference
+    assert specs.services[0].task.containers["frontend"].secrets["KEY"].value_from == reference
 
 
 def test_every_document_takes_adopt_protect_and_tags() -> None:

@@ -74,7 +74,10 @@ def test_they_stand_wherever_a_value_is_written() -> None:
     assert logs is not None
     assert (logs.group, logs.options) == ("/my-app/case", {"awslogs-stream-prefix": "us-west-2"})
     assert container.command == ("serve", "--stage=case")
-    assert (container.secrets["KEY"].name, container.environment["VPC"]) == ("/case/key", "lookup:ssm:/case/vpc")
+    assert (container.secrets["KEY"].value_from.name, container.environment["VPC"]) == (
+        "/case/key",
+        "lookup:ssm:/case/vpc",
+    )
 
 
 def test_a_value_that_the_field_does_not_take_is_refused_at_its_place() -> None:

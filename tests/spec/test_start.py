@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.input_version import plain
 from reconciler.model.resource import Address, Desired, Ref
 from reconciler.spec.compile import compile_specs
 from tests.conftest import ACCOUNT, REGION
@@ -68,7 +69,7 @@ def test_a_secret_is_passed_as_ecs_reads_it(reference: str, value: str, resource
     """
     found = compiled(secret(reference))
     definition = found[Address("task-definition", WEB)].spec
-    assert definition.containers["frontend"].secrets == {"KEY": value}
+    assert {key: plain(one) for key, one in definition.containers["frontend"].secrets.items()} == {"KEY": value}
     action = "ssm:GetParameters" if ":ssm:" in value else "secretsmanager:GetSecretValue"
     assert allowed(found, action) == {resource}
 

@@ -63,7 +63,7 @@ class Rate:
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """`arn_namespace` is the service's name in ARNs, `iam_prefix` in IAM actions. One that is not `regional` takes a
-    while to tell the regions of any change.
+    while to tell the regions of any change. `iam_actions` are those that IAM calls otherwise than the operation.
 
     `tagging_on_creation` is the operation that IAM checks for tags in a creation, where the service tells that from
     other tagging by the condition key `CreateAction`. `shared` are operations that create what takes no tags and is
@@ -73,6 +73,7 @@ class ServiceFacts:
 
     arn_namespace: str
     iam_prefix: str
+    iam_actions: Mapping[str, str] = field(default_factory=dict)
     regional: bool = True
     tagging_on_creation: str = ""
     shared: frozenset[str] = frozenset()
@@ -105,6 +106,7 @@ def service_facts(service: str) -> ServiceFacts:
     return ServiceFacts(
         arn_namespace=stored.get("arn_namespace", service),
         iam_prefix=stored.get("iam_prefix", service),
+        iam_actions=stored.get("iam_actions", {}),
         regional=stored.get("regional", True),
         tagging_on_creation=stored.get("tagging_on_creation", ""),
         shared=frozenset(stored.get("shared", ())),

@@ -147,12 +147,11 @@ class Story:
         self._say("Production never saw v3. It is quarantined until `reconciler retry` or a new version lifts it.")
 
     def _stay(self) -> None:
-        self._say(
-            "The controller keeps running. Edit the specs and watch it reconcile; press Ctrl-C to stop everything."
-        )
+        self._say("The controller keeps running. Edit the specs and watch it reconcile; Ctrl-C stops everything.")
         echo(f"  specs       {self.specs}  (a copy, safe to edit)")
         for port in (80, 9000):
             echo(f"  :{port:<10} {self._url(port)}")
+        echo("  console     the newest link that the controller has printed above signs in one browser")
         echo("\nIn another terminal, in this folder:")
         if self.emulator.url != EMULATOR:
             echo(f"  export AWS_ENDPOINT_URL={self.emulator.url}")
@@ -167,8 +166,9 @@ class Story:
     @contextmanager
     def _controller(self) -> Iterator[None]:
         """`reconciler run`, with its output."""
-        echo("\n$ reconciler run --interval 5")
-        line = [sys.executable, "-m", "reconciler", "run", str(self.specs), "--interval", "5", "-o", "text"]
+        options = "--interval 5 --listen 127.0.0.1:0 --console token"
+        echo(f"\n$ reconciler run {options}")
+        line = [sys.executable, "-m", "reconciler", "run", str(self.specs), *options.split(), "-o", "text"]
         process = self._process = subprocess.Popen(line, env=self._environment())
         try:
             yield

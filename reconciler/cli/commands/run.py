@@ -1,4 +1,7 @@
-"""Run the controller, which keeps AWS in sync with the specs."""
+"""Run the controller, which keeps AWS in sync with the specs.
+
+It is one module because the process is put together in one place: its source, its lease, its server and its console.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ import click
 
 from reconciler import errors, events
 from reconciler.cli import http_endpoint, last_accepted, options, signals, spec_source
+from reconciler.cli.console.late import Late, served
+from reconciler.cli.console.settings import ConsoleSettings, console_options
 from reconciler.cli.options import Where
 from reconciler.cli.output.queued import drain, queued
 from reconciler.cli.output.terminal import Look, look_of
@@ -24,9 +29,11 @@ from reconciler.log import log
 if TYPE_CHECKING:
     from reconciler.aws.client import Transport
     from reconciler.aws.session import Boto
+    from reconciler.cli.console.controller_source import ControllerSource
     from reconciler.cli.session import SignedIn
     from reconciler.controller.accepted_revision import AcceptedRevision
     from reconciler.controller.controller import Controller
+    from reconciler.controller.event_listener import EventListener
     from reconciler.controller.status import ControllerStatus
     from reconciler.notifications.targets import Targets
     from reconciler.reconcile.result import PassResult
@@ -58,6 +65,7 @@ NOTIFIED_SECONDS = 2.0
 @options.notify
 @options.notify_link
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), help="Default: text on a terminal, else JSON.")
+@console_options
 @options.store
 @options.aws
 @options.look
@@ -71,6 +79,7 @@ def run(
     allowed_signers: Path | None,
     interval: float,
     listen: str | None,
+    settings: ConsoleSettings,
     notify: tuple[str, ...],
     notify_link: str,
     output: str | None,
@@ -91,6 +100,7 @@ def run(
     look = look_of(sys.stdout, color) if text else None
     level = verbose if text else max(verbose, 1)
     where, wake = Where(**aws), threading.Event()
+    http_endpoint.checked(listen, settings)
     logs.configure(level)
 
     def on_signal(number: signal.Signals) -> None:
@@ -111,7 +121,7 @@ def run(
             found, environment, where, interval, notify, notify_link, look, level, stop, cut, wake, ends
         )
         if listen is not None:
-            inside.enter_context(http_endpoint.served(listen, process.health, process.metrics))
+            inside.enter_context(served(process.console, listen, process.health, process.metrics, settings, look))
 
         def restored(invalid: Specs | None) -> Specs:
             return last_accepted.last_accepted(found, environment, where, stack, invalid, cut)
@@ -162,6 +172,10 @@ class ControllerProcess:
     """What ends calls that are in flight when the process is to stop."""
     health: Health = field(init=False)
     metrics: Metrics = field(init=False)
+    console: Late = field(init=False)
+    """What the console shows, once there is anything."""
+    _asked: threading.Event = field(init=False, default_factory=threading.Event)
+    """Set once somebody has asked for something in the console."""
     _status: Callable[[], ControllerStatus] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -169,6 +183,7 @@ class ControllerProcess:
         from reconciler.server.health import Health
         from reconciler.server.metrics import Metrics
 
+        self.console = Late()
         self._status = lambda: ControllerStatus(lease_held=False)
         self.health = Health(lambda: self._status())
         self.metrics = Metrics(lambda: self._status())
@@ -200,6 +215,9 @@ class ControllerProcess:
     def serve(self, specs: Specs, signed_in: SignedIn, inside: contextlib.ExitStack) -> None:
         """Acquire the lease and run while it is held; again and again, until the process is stopped."""
         from reconciler.cli import logs
+        from reconciler.cli.console.controller_source import ControllerSource
+        from reconciler.cli.console.process import Beside
+        from reconciler.cli.event_history import event_listener
         from reconciler.cli.lease import holder, open_store
         from reconciler.clock import SystemClock
         from reconciler.controller import status
@@ -229,11 +247,21 @@ class ControllerProcess:
             verified=self.source.verified,
         )
         report = LeaseReport(lambda: controller)
-        controller = self._controller(specs, signed_in, targets, accepted, report.on_pass, store)
+        source = ControllerSource(lambda: controller, lease, report, identity, stack, identity.account, identity.region)
+        inside.callback(source.close)
+        listener = inside.enter_context(event_listener(signed_in, stack, self.wake.set))
+        controller = self._controller(specs, signed_in, targets, accepted, report.on_pass, store, source, listener)
         lease.report = report
+        beside = Beside(lambda: controller, specs, signed_in, unfenced, self.where.store, self._nudge)
+        beside.fill(self.console, source, self.cut)
         self._status = lambda: status.of(controller, lease, targets.all)
         with Watch(self.source.inner, SystemClock(), last=lambda: controller.revisions.handled, wake=self.wake.set):
             lead(controller, lease, Beating(SystemClock(), self.health), elected=lambda: signed_in.gate.guard(lease))
+
+    def _nudge(self) -> None:
+        """Look at the account now: somebody has asked for something."""
+        self._asked.set()
+        self.wake.set()
 
     def _targets(self, unfenced: Boto, stack: str, inside: contextlib.ExitStack) -> Targets:
         from reconciler.notifications import targets
@@ -252,6 +280,8 @@ class ControllerProcess:
         accepted: AcceptedRevision,
         on_pass: Callable[[PassResult], None],
         store: Store,
+        source: ControllerSource,
+        listener: EventListener,
     ) -> Controller:
         from reconciler.cli.event_history import drift_recorder
         from reconciler.cli.output.controller_event_text import printer
@@ -274,12 +304,15 @@ class ControllerProcess:
 
         def begin() -> None:
             self.health.beat()
+            if self._asked.is_set():
+                self._asked.clear()
+                controller.timer.requeue_now()
             signed_in.gate.begin()
 
         commits = CommitReporter(lambda: controller, targets.commits)
         shown = () if self.look is None else (printer(self.look),)
-        sinks = (*targets.events, commits.on_event, *shown, self.health.on_entry, self.metrics.on_entry)
-        recorder = EventRecorder(signed_in.aws.clock, sinks)
+        own = (self.health.on_entry, self.metrics.on_entry, source.on_entry)
+        recorder = EventRecorder(signed_in.aws.clock, (*targets.events, commits.on_event, *shown, *own))
         stops = StopRecorder(signed_in.aws, recorder, task_stops(store))
         kinds = discover()
         controller = Controller(
@@ -288,12 +321,20 @@ class ControllerProcess:
             RevisionTracker(self.source, spec_source.compiler(specs, signed_in), recorder, self.environment, accepted),
             recorder,
             SmokeTests(reach),
-            reports=(self.health.on_pass, self.metrics.on_pass, on_pass, stops.on_pass, *commits.reports),
-            results=commits.results,
+            reports=(
+                self.health.on_pass,
+                self.metrics.on_pass,
+                on_pass,
+                source.on_pass,
+                stops.on_pass,
+                *commits.reports,
+            ),
+            results=(*commits.results, source.on_result),
             begin=begin,
             rhythm=Intervals(fast=self.interval),
             stop=self.stop,
             wake=self.wake,
+            source=listener,
             audit=AuditRecorder(signed_in.aws, recorder, lambda: audit_trail(store)),
             drift=drift_recorder(signed_in, kinds, recorder, specs.stack_id, store, self.wake.set),
         )

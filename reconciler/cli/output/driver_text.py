@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.cli.driver_state import DrivenBy, DriverState, nobody_text
 from reconciler.cli.output.terminal import Look
 from reconciler.model import duration
+from reconciler.store.holder_report import RECEIVED
 
 
 def driver_lines(state: DriverState, applied: str, now: datetime, look: Look) -> Iterator[str]:
@@ -35,8 +36,17 @@ def driver_lines(state: DriverState, applied: str, now: datetime, look: Look) ->
     if report.because:
         name = f"revision {report.rejected} rejected: " if report.rejected else ""
         yield look.flow([(f"{look.sign('bad')} {name}{report.because}", "red")])
+    if report.events == RECEIVED:
+        yield "  changes are found by events of AWS"
+    elif report.events:
+        text = f"{look.sign('warn')} changes are found by reading, as without events: {report.events}"
+        yield look.flow([(text, "yellow")])
     for address, because in sorted(report.refused.items()):
         yield look.flow([(f"{look.sign('bad')} {address} refused by AWS: {because}", "red")])
+
+
+def _distrusted(events: str) -> str | None:
+    return None if events == RECEIVED else events
 
 
 def _passed(at: datetime, now: datetime) -> str:
@@ -55,5 +65,8 @@ def driver_document(state: DriverState, applied: str) -> dict[str, Any]:
         "revision": report.revision or None,
         "applied": applied or None,
         "rejected": {"revision": report.rejected or None, "because": report.because} if report.because else None,
+        "events": {"received": report.events == RECEIVED, "because": _distrusted(report.events)}
+        if report.events
+        else None,
         "refused_by_aws": [{"address": one, "because": why} for one, why in sorted(report.refused.items())],
     }

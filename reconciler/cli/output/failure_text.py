@@ -17,23 +17,24 @@ LABEL: Final = 10
 
 def failure_text(diagnosis: Diagnosis, look: Look, *, verbose: int = 0) -> str:
     """`verbose` shows every task, event and log line of the report."""
-    lines = [_head(diagnosis, look)]
-    for label, texts in _rows(diagnosis, verbose):
+    lines = [f"{look.paint(look.sign('bad'), 'red')} {look.paint(_shown(headline(diagnosis), look), 'bold')}"]
+    for label, texts in rows(diagnosis, verbose):
         for place, text in enumerate(texts):
             lines.append(f"  {look.paint((label if place == 0 else '').ljust(LABEL), 'dim')}{_shown(text, look)}")
     return "\n".join(lines)
 
 
-def _head(diagnosis: Diagnosis, look: Look) -> str:
+def headline(diagnosis: Diagnosis) -> str:
+    """`service/api   release 8d02c1 failed: … Production :80 was not touched.`"""
     story = diagnosis.story
     release = f"release {story.release[:6]} " if story.release else ""
     happened = f": {story.happened}" if story.happened else ""
     production = f" {story.production}." if story.production else ""
-    text = f"{story.address}   {release}{story.outcome}{happened}.{production}"
-    return f"{look.paint(look.sign('bad'), 'red')} {look.paint(_shown(text, look), 'bold')}"
+    return f"{story.address}   {release}{story.outcome}{happened}.{production}"
 
 
-def _rows(diagnosis: Diagnosis, verbose: int) -> Iterator[tuple[str, list[str]]]:
+def rows(diagnosis: Diagnosis, verbose: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """A label and its lines, where there are any."""
     finding, story = diagnosis.finding, diagnosis.story
     yield "cause", [finding.text]
     yield "tasks", _few([_task(fold) for fold in diagnosis.tasks], TASKS, verbose)

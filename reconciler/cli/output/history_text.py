@@ -134,11 +134,15 @@ def _images(revision: Revision, look: Look) -> list[str]:
 
 
 def _ended(ended: RolloutResult | Verdict, look: Look) -> str:
-    sign = look.sign("ok" if ended.outcome in GOOD else "bad")
+    sign, color = ("ok", "green") if ended.outcome in GOOD else ("bad", "red")
+    return look.paint(f"  {look.sign(sign)} {ended_text(ended)}", color)
+
+
+def ended_text(ended: RolloutResult | Verdict) -> str:
+    """`Failed in scaling_up, 2026-01-05 12:00 UTC: …`"""
     why = f": {plain(ended.why)}" if ended.why else ""
     phase = f" in {ended.phase}" if isinstance(ended, RolloutResult) else ""
-    text = f"  {sign} {ended.outcome}{phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
-    return look.paint(text, "green" if ended.outcome in GOOD else "red")
+    return f"{ended.outcome}{phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
 
 
 def _color(row: Row) -> str:

@@ -1,4 +1,7 @@
-"""A plan as text."""
+"""A plan as text.
+
+It is one module because all parts of a plan share its columns, colors and names.
+"""
 
 from __future__ import annotations
 
@@ -200,7 +203,7 @@ def _action(
 ) -> Iterator[str]:
     color = COLORS[action.verb]
     rolls = action.rolls and preview is not None and preview.shown
-    note = _headline(preview) if rolls and preview is not None else remark(action)
+    note = headline(preview) if rolls and preview is not None else remark(action)
     yield _head(f"{sign(action, look)} {action.address}", color, note, action.where, look)
     if action.verb is Verb.CREATE and action.new is not None:
         rows = flat(declared(action.new.spec))
@@ -226,11 +229,11 @@ def _action(
 
 def _preview(preview: RolloutPreview, look: Look) -> Iterator[str]:
     """A rollout without an action in the plan: it is in progress, or only its health check has changed."""
-    yield _head(f"{look.sign('roll')} {preview.address}", "cyan", _headline(preview), preview.where, look)
+    yield _head(f"{look.sign('roll')} {preview.address}", "cyan", headline(preview), preview.where, look)
     yield from _outlook(preview, look)
 
 
-def _headline(preview: RolloutPreview) -> str:
+def headline(preview: RolloutPreview) -> str:
     match preview.outlook:
         case Outlook.NEW:
             return f"{'new attempt' if preview.new_attempt else 'new version'}, {preview.way}"

@@ -221,8 +221,8 @@ def _typed(verb: RequestVerb) -> str:
     return "extend --by 1h" if verb is RequestVerb.EXTEND else str(verb)
 
 
-def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look, *, going_back: bool = False) -> str:
-    """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`
+def stages_of(spec: RolloutSpec, *, going_back: bool = False, arrow: str = "→") -> list[tuple[Phase, str]]:
+    """The phases that a version goes through, in their order, with what they are called for.
 
     A version that is rolled back to runs no pre-deployment task, and is neither tested nor held for promotion.
     """
@@ -234,14 +234,18 @@ def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look, *
         stages.append((Phase.TESTING, f"tested on :{test}"))
     if policy.promotion is not Promotion.AUTO and not going_back:
         stages.append((Phase.AWAITING_PROMOTION, "promotion"))
-    shares = "".join(f"{share.weight}% {look.sign('arrow')} " for share in policy.shares)
+    shares = "".join(f"{share.weight}% {arrow} " for share in policy.shares)
     stages.append((Phase.SHIFTING, f"{shares}switch {entrance(production)}"))
     if policy.verify_for:
         stages.append((Phase.VERIFYING, "monitoring"))
-    stages += [(Phase.BAKING, "bake"), (Phase.TEARDOWN, "remove blue")]
+    return [*stages, (Phase.BAKING, "bake"), (Phase.TEARDOWN, "remove blue")]
+
+
+def _timeline(spec: RolloutSpec, step: RolloutStep, now: datetime, look: Look, *, going_back: bool = False) -> str:
+    """`✔ scaled up   ✔ tested on :9000   ‖ promotion (1h59m53s left)   · switch :80   · remove blue`"""
     at = ORDER.index(step.phase)
     parts = []
-    for phase, words in stages:
+    for phase, words in stages_of(spec, going_back=going_back, arrow=look.sign("arrow")):
         place = ORDER.index(phase)
         if place < at:
             parts.append((f"{look.sign('ok')} {words}", "green"))

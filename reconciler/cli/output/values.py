@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.model import input_version
 from reconciler.model.diff import ABSENT, Change
 from reconciler.model.resource import Address, Ref
 
@@ -72,6 +73,8 @@ def _plain(text: str) -> bool:
 
 def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str | None]:
     """The old and the new value as text; None for an absent one."""
+    if versions := _versions(change):
+        return versions
     if change.secret:
         return SENSITIVE, SENSITIVE
     old = None if change.old is ABSENT else show(change.old, names)
@@ -80,6 +83,20 @@ def sides(change: Change, names: Mapping[str, Address]) -> tuple[str | None, str
         return old, f"{new} ({change.origin})" if change.origin else new
     known = names if _text(change.old, names) != _text(change.new, names) else {}
     return _apart(_text(change.old, known), _text(change.new, known))
+
+
+def _versions(change: Change) -> tuple[str, str] | None:
+    """Of two references to the same secret, parameter or file nothing but the versions."""
+    if not isinstance(change.old, str) or not isinstance(change.new, str) or not change.origin:
+        return None
+    old, new = input_version.read(change.old), input_version.read(change.new)
+    return (_version(old), _version(new)) if new.names(old) else None
+
+
+def _version(one: input_version.Input) -> str:
+    if not one.version:
+        return "the latest version"
+    return f"version {one.version if one.pinned else one.short}{' (pinned)' if one.pinned else ''}"
 
 
 def _apart(old: str, new: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from reconciler.spec.specs import Specs
 _LIMITS = {
     "deployment group": codedeploy_names.LONGEST,
     "alarm": 255,
+    "event rule": 64,
     "ECS service": 255,
     "IAM role": 64,
     "schedule": 64,
@@ -115,6 +116,9 @@ def claims(specs: Specs) -> Iterator[Claim]:
         yield from _network(specs, network)
     for workload in specs.workloads:
         yield from _workload(specs, workload)
+    if specs.stack is not None and specs.stack.events is not None and specs.stack.events.queue is None:
+        name = names.event_queue(specs.stack_id)
+        yield Claim("event rule", name, name, specs.where(specs.stack, "events"))
     for service in specs.services:
         for path, traffic in service.forwardings:
             for index, group in enumerate(traffic.target_groups):

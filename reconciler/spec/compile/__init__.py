@@ -16,6 +16,7 @@ from reconciler.spec import moves
 from reconciler.spec.compile import (
     alarm,
     cluster,
+    events,
     existing,
     load_balancer,
     network,
@@ -27,7 +28,7 @@ from reconciler.spec.compile import (
 )
 from reconciler.spec.compile.context import Context
 from reconciler.spec.compile.delivery import compile_deliveries
-from reconciler.spec.documents import Alarm, Document, Store
+from reconciler.spec.documents import Alarm, Document, Stack, Store
 from reconciler.spec.specs import Specs
 
 Resources = Iterable[Desired[Any]]
@@ -74,6 +75,7 @@ def _steps(specs: Specs) -> Iterator[tuple[Any, Callable[[Context, Any], Resourc
         (specs.load_balancers, load_balancer.compile_load_balancer),
         (specs.services, service.compile_service),
         (specs.tasks, task.compile_task),
+        (specs.all(Stack), events.compile_events),
     )
     return ((document, step) for documents, step in steps for document in documents)
 

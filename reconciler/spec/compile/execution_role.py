@@ -78,7 +78,7 @@ def log_groups(context: Context, workload: Workload) -> dict[str, bool]:
     if queries.has_log_group(workload):
         found[context.arn("logs", f"log-group:{queries.log_group(workload)}")] = False
     for container in task.containers.values():
-        logs = task_members.logs_of(task.logs, container)
+        logs = queries.logs_of(task.logs, container)
         if logs is None or logs.driver != AWSLOGS:
             continue
         options = task_members.own_options(task.logs, container)
@@ -91,7 +91,8 @@ def log_groups(context: Context, workload: Workload) -> dict[str, bool]:
 
 def _environment_files(workload: Workload) -> Iterator[dict[str, Any]]:
     """Source: ECS developer guide, "Pass environment variables", required IAM permissions."""
-    files = sorted({arn for container in workload.task.containers.values() for arn in container.environment_files})
+    containers = workload.task.containers.values()
+    files = sorted({file.value for container in containers for file in container.environment_files})
     if files:
         yield role.allow(["s3:GetObject"], files)
         yield role.allow(["s3:GetBucketLocation"], sorted({arn.partition("/")[0] for arn in files}))

@@ -34,7 +34,7 @@ def of_definition(workload: Workload) -> dict[Path, Keep]:
 
 def _of_logs(task: Logs | None, container: Container) -> dict[Path, Keep]:
     """A log group that no field states stays as it is, and so do the region and the prefix in it."""
-    logs = task_members.logs_of(task, container)
+    logs = queries.logs_of(task, container)
     if logs is None:
         return {(field,): Keep.VALUE for field in LOG_OPTIONS.values()}
     if logs.driver != AWSLOGS:

@@ -29,6 +29,7 @@ def compile_policy(strategy: DeploymentStrategy | None, service: Service, alarms
             for one in strategy.test
         ),
         promotion=Promotion(strategy.promotion.mode),
+        promotes_rotations=strategy.promotion.on_rotation == "auto",
         promote_after=strategy.promotion.after or timedelta(),
         shares=tuple(Share(one.weight, one.pause) for one in strategy.steps),
         stickiness=strategy.stickiness,

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from reconciler.model.members import FIELD
 from reconciler.model.resource import Keep, Path
+from reconciler.spec import queries
 from reconciler.spec.compile import secret
 from reconciler.spec.compile.context import Context, seconds
 from reconciler.spec.documents import Service, Task
 from reconciler.spec.documents.container import Container
-from reconciler.spec.documents.logs import AWSLOGS, FIRELENS, ContainerLogs, Firelens, Logs
-from reconciler.spec.documents.secret import SecretReference
+from reconciler.spec.documents.logs import AWSLOGS, Firelens, Logs
+from reconciler.spec.documents.secret import FollowedSecret
 from reconciler.spec.documents.task_definition import TaskDefinition
 from reconciler.spec.documents.volume import EfsVolume, S3FilesVolume, Tmpfs, Volume
 
@@ -61,7 +62,7 @@ def of_container(context: Context, workload: Service | Task, name: str) -> State
     if "tmpfs" in said:
         found["linuxParameters", "tmpfs"] = [_tmpfs(one) for one in container.tmpfs]
     if "environment_files" in said:
-        found["environmentFiles",] = [{"type": "s3", "value": arn} for arn in container.environment_files]
+        found["environmentFiles",] = [{"type": "s3", "value": file.value} for file in container.environment_files]
     if "system_controls" in said:
         controls = sorted(container.system_controls.items())
         found["systemControls",] = [{"namespace": name, "value": value} for name, value in controls]
@@ -147,13 +148,6 @@ def _s3_files(volume: S3FilesVolume) -> dict[str, Any]:
 # -- logs
 
 
-def logs_of(task: Logs | None, container: Container) -> ContainerLogs | None:
-    """Where the container's output goes. That of a log router does not go to itself."""
-    if container.logs is not None:
-        return container.logs
-    return None if task is None or (task.driver == FIRELENS and container.firelens is not None) else task
-
-
 def own_options(task: Logs | None, container: Container) -> dict[str, str]:
     """The options of a container that logs with awslogs: those of the task, with its own laid over them."""
     shared = {} if task is None or not task.stored else task.options
@@ -161,7 +155,7 @@ def own_options(task: Logs | None, container: Container) -> dict[str, str]:
 
 
 def _logging(context: Context, task: Logs | None, container: Container) -> Stated:
-    logs = logs_of(task, container)
+    logs = queries.logs_of(task, container)
     if logs is None:
         return {}
     if logs.driver == AWSLOGS:
@@ -177,8 +171,8 @@ def _logging(context: Context, task: Logs | None, container: Container) -> State
     return {("logConfiguration",): made}
 
 
-def _option(context: Context, name: str, reference: SecretReference) -> dict[str, str]:
-    return {"name": name, "valueFrom": secret.value_from(context, reference)}
+def _option(context: Context, name: str, given: FollowedSecret) -> dict[str, str]:
+    return {"name": name, "valueFrom": secret.value_from(context, given.value_from)}
 
 
 def _router(firelens: Firelens) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         yield generated
     if queries.has_generated_role(workload):
         yield task_role(context, workload)
+    yield from secret.lookups(context, workload)
     yield context.desired(
         workload,
         Address("task-definition", workload.name),
@@ -53,7 +54,7 @@ def compile_workload(context: Context, workload: Workload) -> Iterator[Desired[A
         "task",
         origins=origins(context, workload),
         kept=kept.of_definition(workload),
-        members=kept.members_of_definition(context, workload),
+        members={**kept.members_of_definition(context, workload), **secret.keeping(context, workload)},
         tags=registry.images_tag(context, workload),
     )
 
@@ -138,7 +139,8 @@ def _container(context: Context, workload: Workload, name: str) -> Container:
             key: Ref(lookup_address(value)) if isinstance(value, LookedUp) else value
             for key, value in container.environment.items()
         },
-        "secrets": {key: secret.value_from(context, reference) for key, reference in container.secrets.items()},
+        "secrets": {key: use.link for key, use in secret.variables(context, workload, name).items()},
+        "versions": {key: use.link for key, use in secret.further(context, workload, name).items()} or None,
         "command": container.command,
         "entrypoint": container.entrypoint,
         "health_check": None
@@ -184,7 +186,7 @@ def _ports(workload: Workload, name: str, mappings: Sequence[Mapping[str, Any]])
 def _logging(context: Context, workload: Workload, name: str) -> dict[str, Any]:
     """The fields of a container whose output CloudWatch Logs stores."""
     task, container = workload.task.logs, workload.task.containers[name]
-    logs = task_members.logs_of(task, container)
+    logs = queries.logs_of(task, container)
     if logs is None or logs.driver != AWSLOGS:
         return {}
     options = task_members.own_options(task, container)

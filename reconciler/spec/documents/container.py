@@ -12,9 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 
 from reconciler.model import duration
 from reconciler.spec.documents.base import Block, Members
+from reconciler.spec.documents.environment_file import FollowedFile, each_once
 from reconciler.spec.documents.logs import ContainerLogs, Firelens
 from reconciler.spec.documents.references import LOOKUP_SCHEMA, looked_up
-from reconciler.spec.documents.secret import Credentials, Secret, SecretReference
+from reconciler.spec.documents.secret import ContainerSecret, Credentials, SecretReference
 from reconciler.spec.documents.values import (
     Duration,
     Flag,
@@ -198,14 +199,6 @@ class Capabilities(Block):
     """Those of Docker's defaults that the container does not get, such as NET_RAW."""
 
 
-EnvironmentFile = Annotated[
-    str,
-    *matching(
-        r"arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[\x21-\x23\x25-\x29\x2b-\x3e\x40-\x7e]+\.env",
-        1024,
-        "the ARN of an object in S3 whose name ends in .env, without *, ? and $",
-    ),
-]
 Sysctl = Annotated[
     str,
     *matching(
@@ -254,9 +247,9 @@ class Container(Block):
     environment: dict[VariableName, Variable] = Field(default_factory=dict)
     """Plain values, visible to anyone who can read the task definition. Use `secrets` for secrets. A value that others
     publish is written as `{lookup: ssm:/path}` or `{lookup: "cloudformation:EXPORT"}`."""
-    secrets: dict[VariableName, Secret] = Field(default_factory=dict)
+    secrets: dict[VariableName, ContainerSecret] = Field(default_factory=dict)
     """ssm:/path, secretsmanager:name[:json-key[:version-stage[:version-id]]] or an ARN. Read by ECS when a task
-    starts."""
+    starts; in a service, a new version is a release."""
     health_check: ContainerHealthCheck | None = None
     """How ECS checks the container. Default: not at all, whatever the image says."""
     cpu: Annotated[Whole, Field(ge=0)] | None = None
@@ -285,8 +278,9 @@ class Container(Block):
     """Instead of the task's `logs`."""
     firelens: Firelens | None = None
     """Makes the container the log router of its task."""
-    environment_files: Annotated[tuple[EnvironmentFile, ...], AfterValidator(no_repeats), Field(max_length=10)] = ()
-    """ARNs of files in S3 with a variable a line. ECS reads them when a task starts; `environment` comes first."""
+    environment_files: Annotated[tuple[FollowedFile, ...], AfterValidator(each_once), Field(max_length=10)] = ()
+    """ARNs of files in S3 with a variable a line. ECS reads them when a task starts; `environment` comes first. In
+    a service, a new version of one is a release."""
     registry_credentials: Credentials | None = None
     """The secret of Secrets Manager with the user name and password of the image's registry. Not for ECR."""
     restart: Restart | None = None
@@ -321,9 +315,9 @@ class Container(Block):
     @property
     def references(self) -> tuple[SecretReference, ...]:
         """What ECS reads from SSM or Secrets Manager to start the container."""
-        options = () if self.logs is None else tuple(self.logs.secret_options.values())
+        options = () if self.logs is None else self.logs.secret_options.values()
         credentials = () if self.registry_credentials is None else (self.registry_credentials,)
-        return (*self.secrets.values(), *options, *credentials)
+        return (*(one.value_from for one in (*self.secrets.values(), *options)), *credentials)
 
     @property
     def all_ports(self) -> tuple[ContainerPort, ...]:

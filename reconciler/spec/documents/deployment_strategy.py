@@ -1,4 +1,7 @@
-"""DeploymentStrategy document: how a new version of a service is brought into production."""
+"""DeploymentStrategy document: how a new version of a service is brought into production.
+
+It is one module because these are the blocks of one document, which are checked together.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +108,9 @@ class Promotion(Block):
     """
     after: Annotated[Duration, lasting("1s", "14d")] | None = None
     """Only with `timed`; counted from when green is healthy and tested."""
+    on_rotation: Literal["auto"] | None = None
+    """`auto`: a release that has nothing new but versions of secrets, parameters and files is promoted once green is
+    healthy and tested, whatever `mode` says. Default: like any release."""
 
 
 class Step(Block):

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.spec.diagnostics import did_you_mean
 from reconciler.spec.documents.base import Block, Members
-from reconciler.spec.documents.secret import Secret
+from reconciler.spec.documents.secret import FollowedSecret
 from reconciler.spec.documents.values import Flag, Text, Whole, matching, problem
 from reconciler.spec.messages import joined, shown
 
@@ -70,7 +70,7 @@ class ContainerLogs(Block):
     """The log drivers of Fargate. With `awsfirelens`, a container of the task has `firelens`."""
     options: dict[OptionName, Text] = Field(default_factory=dict)
     """Options of the driver, such as {mode: non-blocking, max-buffer-size: 25m} for awslogs."""
-    secret_options: dict[OptionName, Secret] = Field(default_factory=dict)
+    secret_options: dict[OptionName, FollowedSecret] = Field(default_factory=dict)
     """Options whose values are secrets, such as splunk-token."""
 
     @property

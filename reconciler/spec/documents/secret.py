@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, model_validator
 
 from reconciler.spec.documents import values
-from reconciler.spec.documents.values import problem
+from reconciler.spec.documents.base import Block
+from reconciler.spec.documents.values import Flag, problem
 
 _PARAMETER = r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*"
 _SECRET = (
@@ -91,6 +92,48 @@ Secret: TypeAlias = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "pattern": "^(ssm|secretsmanager|arn):"}),
 ]
+
+
+REFERENCE_SCHEMA: Final = {"type": "string", "pattern": "^(ssm|secretsmanager|arn):"}
+OnRotation: TypeAlias = Literal["roll", "ignore"]
+
+
+class FollowedSecret(Block):
+    """A secret that tasks read when they start; plain text is its reference."""
+
+    short_form = REFERENCE_SCHEMA
+
+    value_from: Secret
+    """ssm:/path, secretsmanager:name[:json-key[:version-stage[:version-id]]] or an ARN."""
+    on_rotation: OnRotation = "roll"
+    """What a new version leads to. `roll`: a release of the service. `ignore`: nothing; the next release takes it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | FollowedSecret) else {"value_from": value}
+
+    def __str__(self) -> str:
+        return str(self.value_from)
+
+
+class ContainerSecret(FollowedSecret):
+    """A secret in a variable of a container; plain text is its reference."""
+
+    pin: Flag | None = None
+    """Whether tasks read the version that the release has, for as long as they run it: a rollback takes that one back,
+    too. Only secrets of Secrets Manager. Default: in a service, if the rotation of the secret is off. One that rotates
+    is followed, because after a rotation only its new value works."""
+
+    @model_validator(mode="after")
+    def _can_be_pinned(self) -> ContainerSecret:
+        if self.pin and self.value_from.service == "ssm":
+            message = "ECS always takes the latest version of a parameter"
+            hint = "store it in Secrets Manager, whose versions can be pinned, or leave out 'pin'"
+            raise problem("E1155", message, hint=hint, at=("pin",))
+        if self.pin is False and self.value_from.version:
+            raise problem("E1155", "the reference has a version id, which pins it", at=("pin",))
+        return self
 
 
 def _credentials(value: Any) -> SecretReference:

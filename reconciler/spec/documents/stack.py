@@ -98,6 +98,17 @@ class DriftRule(Block):
     """Shown wherever the rule is applied."""
 
 
+EventQueueName = Annotated[str, *matching(r"[A-Za-z0-9_-]+", 64, "letters, digits, '_' and '-' only")]
+
+
+class Events(Block):
+    """The controller is told of changes by events of AWS and reads what they name at once, and the rest less often."""
+
+    queue: EventQueueName | None = None
+    """Name in AWS of the SQS queue and of the EventBridge rule; the queue for messages that cannot be read has `-dead`
+    behind it. Default: the name of the stack with `-events` behind it."""
+
+
 _REGION: Final = r"[a-z]{2,4}(-[a-z]+){1,3}-\d"
 _LONGEST_REGION: Final = 32
 
@@ -127,6 +138,8 @@ class Stack(Document):
     """Quotas of the account that differ from AWS's defaults."""
     roles: RoleDefaults = Field(default_factory=RoleDefaults)
     """What all roles of the stack have in common."""
+    events: Events | None = None
+    """A queue of AWS's events for the controller (`reconciler run`). Without it, all changes are found by reading."""
     drift: Annotated[tuple[DriftRule, ...], Field(max_length=MOST_DRIFT_RULES)] = ()
     """For the controller (`reconciler run`). Without a rule, drift is corrected."""
 

@@ -75,8 +75,9 @@ class TaskDefinition(Block):
     @property
     def secrets(self) -> tuple[SecretReference, ...]:
         """Everything that ECS reads from SSM or Secrets Manager to start the task."""
-        options = () if self.logs is None else tuple(self.logs.secret_options.values())
-        return (*(one for container in self.containers.values() for one in container.references), *options)
+        options = () if self.logs is None else self.logs.secret_options.values()
+        of_containers = (one for container in self.containers.values() for one in container.references)
+        return (*of_containers, *(one.value_from for one in options))
 
 
 class Choice(Block):
