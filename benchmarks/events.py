@@ -55,7 +55,7 @@ def bench_stack(services: int) -> Iterator[Listening]:
 
 
 def calls_at_rest(services: int) -> Iterator[str]:
-    """Calls an hour, by the depth of their pass; those of the queue are the long polls, the checks and the sweeps."""
+    """Calls of an hour, by the depth of their pass; the queue has long polls, checks and sweeps."""
     with bench_stack(services) as running:
         rows = []
         for source in (NoEvents(), running.listener):

@@ -239,9 +239,9 @@ GROUPS = (
             ),
             Tag(
                 task_definition.ROTATED,
-                "the revision that it was made from, where nothing but versions of secrets, parameters and files is "
-                "new",
-                "shop:7",
+                "the hashes of the contents that it was made from, where nothing but versions of secrets, parameters "
+                "and files is new; the newest last",
+                "0f3a9c1e5b7d2846a1c3e5f708192a3b",
                 NOBODY,
                 "The release waits for its promotion like any other.",
             ),

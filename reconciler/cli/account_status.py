@@ -15,7 +15,7 @@ from reconciler.cli.output.logs_text import stopped_document
 from reconciler.cli.output.plan_json import FORMAT_VERSION, dumps, json_line
 from reconciler.cli.output.rollout_json import read_only_document, verdict_document
 from reconciler.cli.output.scheduled_text import scheduled_document, scheduled_text
-from reconciler.cli.output.terminal import Look, say
+from reconciler.cli.output.terminal import Look, echo, say
 from reconciler.cli.service_status import RECENT
 from reconciler.cli.status_output import stop_line, task_line
 from reconciler.cli.task_requests import TaskStatus
@@ -70,7 +70,7 @@ def account_status(stack: Stack, name: str | None, output: str) -> Exit:
             "tasks": [{"address": str(one.address), "state": one.state, "because": one.because} for one in tasks],
             "scheduled": [scheduled_document(one) for one in runs],
         }
-        say(dumps(document) if output == "json" else json_line(document), look)
+        echo(dumps(document) if output == "json" else json_line(document))
     return _exit(states, tasks, unreadable=requests.unreadable)
 
 

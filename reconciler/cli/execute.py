@@ -52,17 +52,20 @@ def unchanged(stack: Stack, plan: Plan, output: str) -> Exit:
 def execute(
     stack: Stack, controller: Controller, approved: Plan, *, output: str, timeout: float | None, wait: bool = False
 ) -> Exit:
-    """Run `controller` until `approved`, its plan, is in place. `wait`: until every rollout has ended."""
+    """Run `controller` until `approved`, its plan, is in place.
+
+    `wait`: until every rollout has ended or, without a `timeout`, waits for nobody but a person.
+    """
     from reconciler.cli.output.rollout_result import report_rollouts
     from reconciler.cli.output.task_result import report_tasks
     from reconciler.controller.goals import Applied
-    from reconciler.controller.until import FOREVER, Ending, has_begun, has_ended
+    from reconciler.controller.until import FOREVER, Ending, has_begun, has_ended, has_ended_or_waits
 
     leaving, look, speed = stack.target.leaving, stack.err_look, stack.aws.clock.speed
     resources = timeout if timeout is not None else DESTROY_PATIENCE if leaving else APPLY_PATIENCE
     rollouts = timeout if timeout is not None else FOREVER if wait else BEGIN_PATIENCE
     goal = Applied(
-        goal=has_ended if wait else has_begun,
+        goal=has_begun if not wait else has_ended_or_waits if timeout is None else has_ended,
         patience=speed * resources,
         rollout_patience=speed * rollouts,
         task_patience=_task_patience(timeout, speed) if wait else 0.0,

@@ -15,7 +15,7 @@ from reconciler import errors
 from reconciler.cli.driver_state import answering
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _tasks(count: int) -> str:
 def _write(stack: Stack, found: Observed[Any], count: HeldCount) -> None:
     from reconciler.reconcile.held_counts import write
 
-    echo(stack.banner, err=True)
+    say(stack.banner, stack.err_look, err=True)
     stack.aws.run(write(found.id, count))
 
 

@@ -94,6 +94,9 @@ COLLECT = (300_000, 20, 20)
 the CPU of a pass."""
 
 
+ELSEWHERE = {"--yes": "--auto-approve", "--env": "--environment"}
+"""Options of Copilot and the AWS tools, and what they are called here."""
+
 EMULATOR = ("reconciler.local", "moto", "werkzeug", "aiohttp", "cbor2")
 """Modules that only the local AWS emulator needs. The production image has none of them."""
 
@@ -117,6 +120,12 @@ def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+            ours = ELSEWHERE.get(error.option_name)
+            if ours and any(ours in parameter.opts for parameter in error.ctx.command.params):
+                error = click.NoSuchOption(
+                    error.option_name, f"{error.message} (Did you mean {ours!r}?)", ctx=error.ctx
+                )
         shown = io.StringIO()
         error.show(shown)
         return _failed(shown.getvalue().removesuffix("\n"), error.exit_code)
@@ -145,7 +154,7 @@ def _run(arguments: list[str] | None) -> int:
 
 def _failed(text: str, code: int = Exit.FAILED) -> int:
     columns = look_of(sys.stderr).columns
-    if columns is not None and "\n" not in text:
-        text = "\n".join(broken(text, columns))
+    if columns is not None and (code == Exit.USAGE or "\n" not in text):
+        text = "\n".join("\n".join(broken(line, columns)) for line in text.split("\n"))
     streams.complain(lambda: echo(text, err=True))
     return code

@@ -175,7 +175,7 @@ def _refusal(
 
     requested = replace(observed, marks=replace(observed.marks, request=request))
     now = session.stack.aws.clock.now()
-    step = rollout.step(rollout.engine.decide(rollout.delivery.policy, requested, now), requested, now)
+    step = rollout.step(rollout.engine.decide(rollout.policy(observed), requested, now), requested, now)
     for decision in session.driver.checked(rollout, requested, step).decisions:
         if isinstance(decision, WriteState) and decision.after.response is not None:
             response: Response = decision.after.response

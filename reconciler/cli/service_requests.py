@@ -19,7 +19,7 @@ from reconciler.cli import options
 from reconciler.cli.driver_state import AT_ONCE, DriverState, answering, stopped
 from reconciler.cli.lease import held
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.prepared_requests import WAYS_BACK, prepare
 from reconciler.cli.session import Stack, with_last_valid_stack
 from reconciler.rollout.release import Version
@@ -93,7 +93,7 @@ def send(
     if not now:
         recorded = timeout is not None
         awaited = answering(stack, f"{verb} {name}", applied=session.applied, recorded=recorded, ways=AT_ONCE)
-    echo(stack.banner, err=True)
+    say(stack.banner, stack.err_look, err=True)
     if left := prepared.not_taken_back:
         echo(f"note: not taken back, because tasks read the latest version: {', '.join(left)}", err=True)
     prepared.write()
@@ -157,5 +157,5 @@ def _execute(stack: Stack, rollout: ServiceRollout, request: Request, deployed: 
     if ending is not Ending.REACHED or goal.answer is None:
         return Exit.INTERRUPTED
     if goal.answer.accepted and result is not None and result.step is not None and not result.at_rest:
-        echo(under_way(result))
+        say(under_way(result), stack.look)
     return _report(RequestVerb(request.verb), rollout.delivery.name, goal.answer)

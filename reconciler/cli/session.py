@@ -233,7 +233,7 @@ def _own(folder: Path, environment: str | None, color: str, *, note: str | None 
     specs = load_sources(sources, environment, folder=discovery.shown_folder(folder), found=findings)
     if specs.diagnostics:
         look, closing = look_of(sys.stderr, color), "" if specs.ok else NOTHING_SENT if note is None else note
-        say(text(report(specs), paint=look.paint, note=closing), look, err=True)
+        say(text(report(specs), paint=look.paint, note=closing), look, err=True, whole=True)
     if not specs.ok:
         raise errors.SpecInvalid(f"the specs in {folder} are invalid")
     last_valid.keep(str(folder.resolve()), environment, sources)

@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Address, Desired, Observed, ResourceHealth
@@ -67,7 +67,7 @@ def retry_task(stack: Stack, address: Address, why: str) -> Exit:
     if status.task is None or status.state != "failed":
         hint = "a change of its document runs it again" if status.state == "succeeded" else status.because
         raise errors.Refused(f"retry {address}: it has not failed ({status.state}); {hint}", code="not-failed")
-    echo(stack.banner, err=True)
+    say(stack.banner, stack.err_look, err=True)
     by = f"{stack.identity.who}: {why}" if why else stack.identity.who
     stack.aws.run(request_retry(status.task, uuid.uuid4().hex[:8], by))
     echo(f"retry {address}: requested. The controller or the next `reconciler apply` runs it again.")

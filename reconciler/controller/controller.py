@@ -263,7 +263,8 @@ class Controller:
         """Observe and plan. Raises `errors.AwsError` if AWS cannot be read."""
         depth = Depth.FULL if self.stack_requests.tags.pending else self.timer.depth(now)
         self._number, desired_state, before = self._number + 1, active.desired_state, self.world
-        former = self.revisions.former() if self.last is not None and self.last.refusals else ()
+        last = None if self.last is None else self.last.plan
+        former = self.revisions.former() if last is not None and (last.refusals or last.deferred) else ()
         world = observe(
             self.aws, self.kinds, desired_state.place, with_lookups(desired_state, former),
             depth=depth, expectations=self._expectations, before=before, leaving=desired_state.leaving,

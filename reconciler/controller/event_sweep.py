@@ -24,7 +24,8 @@ SWEEP_EVERY: Final = timedelta(minutes=15)
 LATE: Final = timedelta(minutes=15)
 """Time after a call within which CloudTrail shows it, as a rule."""
 MOST_PAGES: Final = 60
-"""Pages of one sweep in one region: 3000 calls that write in half an hour, and half a minute at CloudTrail's rate."""
+"""Pages of one sweep in one region: 3000 calls that write in half an hour. Reading them takes half a minute, in which
+no event is received."""
 
 
 class EventSweep:

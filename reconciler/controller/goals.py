@@ -98,7 +98,7 @@ class Applied(Until):
             self._images_deadline = None if self.image_patience is None else now + self.image_patience
             self.settled()
         queue = controller.queue
-        results = [queue.results.get(rollout.address) for rollout in queue.rollouts]
+        results = [queue.results.get(rollout.address) for rollout in queue.declared]
         if not all(result is not None and self.goal(result) for result in results):
             return Ending.TIMED_OUT if now >= self._rollouts_deadline else None
         if self._images_deadline is not None and self.unpushed:

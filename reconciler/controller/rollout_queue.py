@@ -16,7 +16,7 @@ from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.pass_ import DesiredState
 from reconciler.rollout import describe, read_only
-from reconciler.rollout.engine import Prefetched
+from reconciler.rollout.engine import Phase, Prefetched
 from reconciler.rollout.engine_change import TakeStep
 from reconciler.rollout.fallback import SetCount
 from reconciler.rollout_driver import restarts
@@ -42,6 +42,7 @@ class RolloutQueue:
     missing: dict[Address, NotReady] = field(init=False, default_factory=dict)
     results: dict[Address, StepResult] = field(init=False, default_factory=dict)
     _known: dict[Address, Prefetched] = field(init=False, default_factory=dict)
+    _leaving: frozenset[Address] = field(init=False, default=frozenset())
     _hurried: set[Address] = field(init=False, default_factory=set)
 
     @property
@@ -107,6 +108,7 @@ class RolloutQueue:
             replace(rollout, new_attempts=attempts is None or rollout.address in attempts) for rollout in rollouts
         )
         there = {rollout.address for rollout in rollouts}
+        self._leaving = frozenset(there - {one.service for one in active.desired_state.deliveries})
         self.missing = missing
         self.rollouts = rollouts
         self.results = {address: result for address, result in self.results.items() if address in there}
@@ -119,8 +121,17 @@ class RolloutQueue:
 
     @property
     def outdated(self) -> bool:
-        """Whether only another pass can say what is to be done with a service, such as the release of a restart."""
-        return any(result.outdated or restarts.accepted(result.done) is not None for result in self.results.values())
+        """Whether only another pass can say what is to be done with a service, such as the release of a restart, or
+        one that leaves once another one has begun to serve.
+        """
+        results = self.results.values()
+        begun = bool(self._leaving) and any(map(_has_begun_to_serve, results))
+        return begun or any(result.outdated or restarts.accepted(result.done) is not None for result in results)
+
+    @property
+    def declared(self) -> tuple[ServiceRollout, ...]:
+        """Without those of services that the specs leave out."""
+        return tuple(one for one in self.rollouts if one.address not in self._leaving)
 
     def rest(self, now: datetime) -> float | None:
         """Seconds until the next step; None if none is due."""
@@ -211,3 +222,9 @@ class RolloutQueue:
             self.recorder.emit_once(f"read-only {address}", events.READ_ONLY, because, address, details)
         else:
             self.recorder.resolve(f"read-only {address}", events.WRITABLE, f"{address} is no longer read-only")
+
+
+def _has_begun_to_serve(result: StepResult) -> bool:
+    step = result.step
+    first = step is not None and step.phase is Phase.INITIAL_DEPLOYMENT and step.ended is not None
+    return first and bool(result.done)

@@ -13,7 +13,7 @@ from reconciler.diagnosis.report import Diagnosis
 from reconciler.model.plan import Action, PlanStep
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import StepOutcome
-from reconciler.rollout.engine import Phase
+from reconciler.rollout.engine import Phase, Waiting
 from reconciler.rollout_driver.driver import StepResult
 from reconciler.rollout_driver.targets import ServiceRollout
 
@@ -86,6 +86,15 @@ def has_ended(result: StepResult) -> bool:
     return result.at_rest or result.stuck
 
 
+def awaits_a_person(result: StepResult) -> bool:
+    """Nobody but a person continues it: time alone does not."""
+    return result.step is not None and result.step.waits_for is Waiting.PERSON
+
+
+def has_ended_or_waits(result: StepResult) -> bool:
+    return has_ended(result) or awaits_a_person(result)
+
+
 def went_wrong(result: StepResult) -> bool:
     """The wanted version is not in production, and will not be without a request."""
     if result.step is None:
@@ -114,6 +123,10 @@ class RolloutSummary:
     @property
     def waits_for_promotion(self) -> bool:
         return any(result.step is not None and result.step.phase is Phase.AWAITING_PROMOTION for result in self.results)
+
+    @property
+    def awaits_a_person(self) -> bool:
+        return any(map(awaits_a_person, self.results))
 
     @property
     def suspended(self) -> bool:

@@ -1,7 +1,7 @@
 """Version of what a task reads when it starts: a secret, a parameter, or a file with variables. Pure.
 
 ECS takes the version of a secret in its reference, `ARN:key::version`, and always the latest of everything else. So a
-reference in a spec is either pinned, or it has its version after a `#`, which is not part of what is registered: a tag
+reference in a spec is either pinned, or it has its version after ` #`, which is not part of what is registered: a tag
 of the revision records it. One without either has a version that nobody knows.
 
 Source: ECS developer guide, "Pass Secrets Manager secrets through Amazon ECS environment variables".
@@ -10,6 +10,7 @@ Source: ECS developer guide, "Pass Secrets Manager secrets through Amazon ECS en
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +18,10 @@ from typing import Final
 from reconciler.model.resource import Keep, Link, Ref
 from reconciler.model.tagging import VALUE_LENGTH
 
-SIGN: Final = "#"
-"""Before the version of a reference that is not pinned. No ARN and no name of a parameter has it."""
+SIGN: Final = " #"
+"""Before the version of a reference that is not pinned. No reference of the specs has a space; a JSON key and the name
+of a file may have the rest.
+"""
 
 RECORDS: Final = (
     "reconciler:versions-a",
@@ -116,9 +119,12 @@ def rotated(before: str, after: str) -> bool:
 
 
 def recorded(references: Iterable[str]) -> dict[str, str]:
-    """The tags that record the versions of those that are not pinned."""
-    entries = sorted({f"{_hashed(one)}:{one.partition(SIGN)[2]}" for one in references if SIGN in one})
-    texts, left = [""], list(entries)
+    """The tags that record the versions of those that are not pinned. Of what has several, nothing is recorded: only
+    one could be read back, and the others would be new versions for ever.
+    """
+    entries = {f"{_hashed(one)}:{one.partition(SIGN)[2]}" for one in references if SIGN in one}
+    several = Counter(one.partition(":")[0] for one in entries)
+    texts, left = [""], sorted(one for one in entries if several[one.partition(":")[0]] == 1)
     while left and len(texts) <= len(RECORDS):
         if len(texts[-1]) + len(left[0]) + 1 > VALUE_LENGTH:
             texts.append("")

@@ -322,10 +322,7 @@ class ResourceType(KnownElsewhere[S], NamedByEvents[S], ABC):
 
     @abstractmethod
     def create(self, new: Desired[S]) -> Calls[str]:
-        """Create it and return its id. `new.spec` holds ids; the tags are part of the create call.
-
-        Raises `errors.Exists` if another owner's resource has its name.
-        """
+        """Create it and return its id. `new.spec` holds ids. Raises `errors.Exists` if another owner's has its name."""
 
     @abstractmethod
     def update(self, old: Observed[S], new: Desired[S], changes: tuple[Change, ...]) -> Calls[str | None]:

@@ -130,14 +130,20 @@ class ForgeApi:
         return LIMITED_SECONDS if response.status == 429 or "rate limit" in _reason(response).lower() else None
 
 
-def repository(text: str, kind: str, default: str) -> tuple[Place, str]:
+def repository(text: str, kind: str, default: str, *, nested: bool = False) -> tuple[Place, str]:
     """The place of a forge and the path of a repository there: `OWNER/REPO`, or `https://HOST/OWNER/REPO`.
 
-    Raises `errors.SpecInvalid`.
+    `nested`: groups may be in other groups. Raises `errors.SpecInvalid`.
     """
     place = place_of(text if "://" in text else f"{default}/{text}")
     path = place.target.removesuffix("/").removesuffix(".git").removeprefix("/")
-    if path.count("/") < 1 or any(part in ("", ".", "..") for part in path.split("/")) or not _PATH.issuperset(path):
+    parts = path.split("/")
+    if (
+        len(parts) < 2
+        or (len(parts) > 2 and not nested)
+        or any(part in ("", ".", "..") for part in parts)
+        or not _PATH.issuperset(path)
+    ):
         raise errors.SpecInvalid(f"the notification target is not {kind}:OWNER/REPOSITORY or {kind}:https://HOST/…")
     return place, path
 

@@ -91,7 +91,7 @@ class GitLab(Forge):
 
 def gitlab(text: str, environ: Mapping[str, str], ask: Ask = ask) -> GitLab:
     """`text` is GROUP/PROJECT, or https://HOST/GROUP/PROJECT where it is self-managed. Raises `errors.SpecInvalid`."""
-    place, path = repository(text, "gitlab", "https://gitlab.com")
+    place, path = repository(text, "gitlab", "https://gitlab.com", nested=True)
     base = replace(place, target=f"/api/v4/projects/{quote(path, safe='')}")
     token = Token(TOKEN, environ.get(TOKEN, ""), environ.get(TOKEN_FILE, ""))
     return GitLab(ForgeApi(base, token, _headers, ask))

@@ -104,12 +104,12 @@ def _each(calls: Mapping[str, Call]) -> Calls[Answers]:
     """All at once; one by one where some of them are refused."""
     try:
         answers = yield Batch.of(calls.values(), missing_ok=True)
-    except (errors.Denied, errors.Gone, errors.Unserved):
+    except (errors.Denied, errors.Gone, errors.Invalid):
         found: dict[str, Any] = {}
         for source, call in calls.items():
             try:
                 found[source] = yield call
-            except (errors.Denied, errors.Gone, errors.Unserved) as error:
+            except (errors.Denied, errors.Gone, errors.Invalid) as error:
                 found[source] = error
         return found
     return dict(zip(calls, answers, strict=True))
@@ -144,7 +144,7 @@ def _parameters(sources: Sequence[str]) -> Calls[Answers]:
         filters = [{"Key": "Name", "Option": "Equals", "Values": values}]
         try:
             answer = yield ssm.describe_parameters(ParameterFilters=filters)
-        except (errors.Denied, errors.Unserved) as error:
+        except (errors.Denied, errors.Invalid) as error:
             return dict.fromkeys(sources, error)
         found |= {item["Name"]: item for item in answer["Parameters"]}
     return {source: next((found[one] for one in several if one in found), None) for source, several in names.items()}
@@ -167,8 +167,8 @@ def _look_up(want: Desired[SecretVersionSpec], answer: Any) -> Observed[SecretVe
     spec = want.spec
     asked = input_version.read(spec.reference)
     observed = Observed(want.address, spec.reference, spec)
-    if isinstance(answer, errors.Denied | errors.Unserved):
-        reason = f"the version of {asked.source} may not be read, so that a new one is not noticed: {answer}"
+    if isinstance(answer, errors.Denied | errors.Invalid):
+        reason = f"the version of {asked.source} cannot be read, so that a new one is not noticed: {answer}"
         return _unknown(observed, reason)
     if not isinstance(answer, Mapping):
         return _unknown(observed, f"{asked.source} does not exist, and cannot be pinned" if spec.pin else "")

@@ -325,13 +325,8 @@ def _used(version: Mapping[str, Any]) -> Iterator[str]:
 
 def _swept(scope: Scope) -> set[tuple[str, str]]:
     """Cluster and name of each service in the sweep: `…:service/cluster/name`."""
-    found = set()
-    for arn in scope.swept_arns("ecs", "service/"):
-        _, _, rest = arn.partition(":service/")
-        cluster, slash, name = rest.partition("/")
-        if slash:
-            found.add((cluster, name))
-    return found
+    parts = (arn.partition(":service/")[2].partition("/") for arn in scope.swept_arns("ecs", "service/"))
+    return {(cluster, name) for cluster, slash, name in parts if slash}
 
 
 lost_parts = _service_deployment.lost_parts

@@ -56,7 +56,11 @@ COMMIT: Final = "reconciler:source-commit"
 """The tag with the commit that a revision was registered for, and the start of its subject."""
 
 ROTATED: Final = "reconciler:rotation"
-"""The tag of a revision that has only new versions of secrets, parameters and files: the one that it was made from."""
+"""The tag of a revision that has only new versions of secrets, parameters and files: the hashes of the contents that it
+was made from, the newest last."""
+
+ROTATIONS: Final = 7
+"""Hashes that the tag has room for."""
 
 AUDIT: Final = (
     "reconciler:audit-a",
@@ -165,7 +169,7 @@ class TaskDefinition(ResourceType[TaskDefinitionSpec]):
         active = yield from _revisions.list_active(new.spec.family)
         arn = None if active[:1] == [old.id] else (yield from _registered(active, new))
         if arn is None:
-            rotation = {ROTATED: _ecs.last(old.id)} if all(map(rotates, changes)) else {}
+            rotation = _rotation(old) if all(map(rotates, changes)) else {}
             arn = yield from _register(replace(new, tags={**new.tags, **rotation}))
             yield from _trim(active, old)
         return arn
@@ -266,6 +270,12 @@ def restarted(answer: Mapping[str, Any], request: str, because: str) -> Calls[st
 def carried(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags of a revision that belong on the same content when it is registered again."""
     return {key: text for key, text in ownership.without_aws(tags).items() if key not in (*AUDIT, ROTATED)}
+
+
+def _rotation(old: Observed[TaskDefinitionSpec]) -> dict[str, str]:
+    """Of a rotation of `old`, which may be one itself."""
+    before = [*old.tags.get(ROTATED, "").split(), *old.tags.get(CONTENT, "").split()]
+    return {ROTATED: " ".join(before[-ROTATIONS:])} if CONTENT in old.tags else {}
 
 
 def _register(new: Desired[TaskDefinitionSpec], hashed: str = "") -> Calls[str]:

@@ -75,7 +75,8 @@ class Release:
     `attached_to` are the names of the target groups, if they are part of the release: of deployments that ECS runs.
     `members` are the API members of the service whose change starts new tasks, as JSON.
     `service_connect` is that member of ECS's calls as JSON, "" where it is off. `aliases` are the ids that the
-    same release has under other engines.
+    same release has under other engines. `rotation_of` are the ids of releases that differ from it in nothing but
+    versions of secrets, parameters and files.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Release:
     members: str = ""
     service_connect: str = ""
     aliases: tuple[str, ...] = ()
+    rotation_of: tuple[str, ...] = ()
     commit: str = ""
 
     @property
@@ -100,7 +102,7 @@ class Release:
         return self.launch_type != "EC2" and all(one.provider.startswith("FARGATE") for one in self.capacity)
 
 
-_OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "commit"})
+_OF_NO_TASK: Final = frozenset({"id", "task_definition", "aliases", "rotation_of", "commit"})
 """Fields of a release that do not make its tasks what they are; of the task definition its hash counts."""
 
 

@@ -180,7 +180,7 @@ class RolloutDriver:
 
     def advance_one(self, rollout: ServiceRollout, known: Prefetched = NOTHING) -> StepResult:
         """Observe once and apply the actions. Raises no AWS error: failures are in the result."""
-        now, policy = self.aws.clock.now(), rollout.delivery.policy
+        now = self.aws.clock.now()
         memory = self.trackers.setdefault(rollout.address, RolloutTracker(now, began=rollout.address not in self.fresh))
         try:
             known = self.aws.run(engine_change.first_read(rollout.change, rollout.subject, known), urgent=True)
@@ -203,7 +203,7 @@ class RolloutDriver:
         if not free and (step.decisions or memory.awaited or memory.kept or rollout.engine.starts(step, seen)):
             prefetched = step if memory.waiting(now) else self.decided.get(rollout.address, step)
             return StepResult(rollout, now, seen, replace(prefetched, ended=None), settling=True)
-        if because := safety.breach(policy, seen, step.decisions, now):
+        if because := safety.breach(rollout.policy(seen), seen, step.decisions, now):
             self.aws.halt(safety.HALTED.format(rollout.address, because, rollout.address.name))
         if self.aws.halted:
             return self._after(StepResult(rollout, now, seen, step, error=errors.SafetyBreach(self.aws.halted)))
@@ -221,7 +221,7 @@ class RolloutDriver:
 
     def _decided(self, rollout: ServiceRollout, seen: ObservedService, now: datetime) -> RolloutStep:
         """The next step, with the pre-deployment task; none of a service whose state cannot be read."""
-        ordinary = rollout.engine.decide(rollout.delivery.policy, seen, now)
+        ordinary = rollout.engine.decide(rollout.policy(seen), seen, now)
         if seen.marks.unreadable:
             return read_only.step(seen, ordinary)
         return rollout.step(self.task_runs.step(self.aws, rollout, seen, ordinary, now), seen, now)

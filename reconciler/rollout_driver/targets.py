@@ -36,14 +36,14 @@ from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.spec import RolloutSpec
 from reconciler.rollout.state import ObservedService
 from reconciler.rollout.stored_state import KEYS
-from reconciler.rollout_driver import engine_change, fallback
+from reconciler.rollout.strategy import Strategy
+from reconciler.rollout_driver import engine_change, fallback, rotations
 from reconciler.rollout_driver.engine_change import CHANGING, ServiceChange
 from reconciler.rollout_driver.fallback import FallbackTarget
 from reconciler.rollout_driver.held_back import blocking_dependency, held_by, left_by, refused_in
 from reconciler.rollout_driver.judges import judges_of
 from reconciler.rollout_driver.resolution import ResolutionContext, context_of
 from reconciler.rollout_driver.restarts import without_gates
-from reconciler.rollout_driver.rotations import promoting_rotation
 from reconciler.rollout_driver.standing import Standing, standing
 from reconciler.rollout_driver.target_groups import entry_of, slots_of, target_groups, with_ports, with_traffic
 from reconciler.rollout_driver.task_runs import TaskTarget, target_of
@@ -93,6 +93,10 @@ class ServiceRollout:
     def address(self) -> Address:
         return self.delivery.service
 
+    def policy(self, seen: ObservedService) -> Strategy:
+        """The strategy by which the wanted release is rolled out."""
+        return rotations.policy(self.delivery.policy, self.subject.release, seen)
+
     def observe(self, known: Prefetched, now: datetime) -> Calls[ObservedService]:
         """The service, as its engine, a change of the engine and a fallback need it."""
         seen = yield from self.engine.observe(self.subject, self.delivery.policy, now, known)
@@ -107,7 +111,7 @@ class ServiceRollout:
 
     def allowed_requests(self, seen: ObservedService, now: datetime) -> tuple[RequestVerb, ...]:
         """Requests that would be accepted now and change something."""
-        allowed = self.engine.allowed_requests(self.delivery.policy, seen, now)
+        allowed = self.engine.allowed_requests(self.policy(seen), seen, now)
         return allowed if self.fallback is None else tuple(one for one in allowed if one in fallback.OF_ITS_OWN)
 
     def calls_of(self, action: RolloutAction) -> Calls[None]:
@@ -121,7 +125,8 @@ class ServiceRollout:
 
 def pinned(rollout: ServiceRollout, version: Version) -> ServiceRollout:
     """The rollout as if the specs declared a version that is deployed already, instead of another one."""
-    release = replace(rollout.subject.release, id=version.release, task_definition=version.task_definition, aliases=())
+    deployed = replace(rollout.subject.release, id=version.release, task_definition=version.task_definition)
+    release = replace(deployed, aliases=(), rotation_of=())
     return replace(rollout, subject=replace(rollout.subject, release=release))
 
 
@@ -167,7 +172,6 @@ def rollouts_of(
         subject = fallback.beside_the_new(subject, delivery.service, several, context)
         if there is not None:
             stands = replace(stands, delivery=without_gates(stands.delivery, there, subject.release.id))
-            stands = replace(stands, delivery=promoting_rotation(stands.delivery, there, context))
         rollout = ServiceRollout(stands.delivery, subject, target_of(delivery, context))
         if declared.fallback is not None:
             rollout = _beside(rollout, declared.fallback, rollouts, context)

@@ -17,7 +17,7 @@ from reconciler.model.members import FIELD, LEFT, changed
 from reconciler.model.resource import Address, Observed, ResourceHealth
 from reconciler.resources import _ecs, _revisions
 from reconciler.resources._service_fields import API, ServiceSpec, with_deployment
-from reconciler.resources.task_definition import content
+from reconciler.resources.task_definition import ROTATED, content
 from reconciler.rollout import state_tags
 from reconciler.rollout.release import Capacity, HealthCheck, Release, Version, release_id, restart_id
 from reconciler.rollout.spec import RolloutSpec
@@ -48,7 +48,10 @@ def wanted_release(delivery: RolloutSpec, context: ResolutionContext, commit: st
         registered = current.id
     hashed = content(definition.spec)
     name = release_id(hashed, release)
-    aliases = {release_id(hashed, one) for one in _elsewhere(delivery, release, context)} - {name}
+    named = (release, *_elsewhere(delivery, release, context))
+    aliases = {release_id(hashed, one) for one in named} - {name}
+    before = current.tags.get(ROTATED, "").split() if current is not None and current.id == registered else ()
+    release = replace(release, rotation_of=tuple(sorted({release_id(one, like) for one in before for like in named})))
     restart = restart_of(found[delivery.service])
     if restart is not None and restart.release in {name, *aliases} and not _outdated(restart, registered):
         family = _revisions.family_of(registered)

@@ -43,11 +43,13 @@ class Archive:
 
 
 def pack(archive: Archive, *, files: bool = True) -> bytes:
-    """Without `files` it only says which revision it was."""
+    """Without `files` it only says which revision it was. The former one is left out where both are too large."""
     document = {"format_version": FORMAT, **_document(archive, files=files)}
+    text = json.dumps(document).encode()  # names of files need not be UTF-8: they are escaped
     if files and archive.former is not None:
-        document["former"] = _document(archive.former)
-    return zlib.compress(json.dumps(document).encode(), 9)  # names of files need not be UTF-8: they are escaped
+        both = json.dumps({**document, "former": _document(archive.former)}).encode()
+        text = both if len(both) <= LARGEST else text
+    return zlib.compress(text, 9)
 
 
 def _document(archive: Archive, *, files: bool = True) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -18,7 +18,8 @@ from reconciler.spec.documents import Stack
 from reconciler.spec.messages import joined, shown
 from reconciler.spec.specs import Specs
 
-TAGS = "tags"
+TAGS: Final = "tags"
+WILDCARDS: Final = frozenset("*?[")
 
 
 def check(specs: Specs) -> Iterator[Diagnostic]:
@@ -35,9 +36,7 @@ def _found(specs: Specs, stack: Stack) -> Iterator[Diagnostic]:
     addresses = sorted({str(want.address) for _, want in compile_each(specs)})
     for index, rule in enumerate(stack.drift):
         named, _, _ = rule.match.partition("/")
-        about = {
-            name: kind for name, kind in types.items() if fnmatchcase(name, named) or fnmatchcase(f"{name}/", named)
-        }
+        about = {name: kind for name, kind in types.items() if fnmatchcase(name, named) or _begins(rule.match, name)}
         place = specs.where(stack, "drift", index, "match")
         if not about:
             message = f"match: no resource type is called {shown(named)}"
@@ -49,6 +48,11 @@ def _found(specs: Specs, stack: Stack) -> Iterator[Diagnostic]:
         if (missing := missing_field(rule.path, about)) is not None:
             at = specs.where(stack, "drift", index, "path")
             yield Diagnostic("E1158", missing[0], at, hint=did_you_mean(*missing[1:]))
+
+
+def _begins(pattern: str, name: str) -> bool:
+    """Whether it may fit an address of the type; a wildcard also stands for a slash."""
+    return any(fnmatchcase(f"{name}/", pattern[:end]) for end in range(1, len(pattern) + 1))
 
 
 def missing_field(path: str, types: Mapping[str, ResourceType[Any]]) -> tuple[str, str, Sequence[str]] | None:
@@ -102,7 +106,7 @@ def _in_block(block: type[BaseModel], steps: Sequence[str], at: int) -> tuple[in
         return at, []
     fields, step = block.model_fields, steps[at]
     found = [info for name, info in fields.items() if fnmatchcase(name, step)]
-    if "*" in step and (found or step.rstrip("*") != step):
-        return len(steps), []  # it stands for any number of steps
+    if not WILDCARDS.isdisjoint(step):
+        return len(steps), []  # it may stand for any number of steps
     ends = [_walked(info.annotation, steps, at + 1, unordered=FieldMark.UNORDERED in info.metadata) for info in found]
     return max(ends, key=lambda one: one[0], default=(at, sorted(fields)))

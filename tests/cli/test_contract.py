@@ -106,6 +106,15 @@ def test_a_misspelt_command_is_suggested() -> None:
     assert "Did you mean 'validate'?" in run("valdate").err
 
 
+@pytest.mark.parametrize(
+    ("command", "typed", "meant"), [("apply", "--yes", "--auto-approve"), ("diff", "--env", "--environment")]
+)
+def test_an_option_of_another_tool_is_answered_with_ours(command: str, typed: str, meant: str) -> None:
+    """Where the command has it."""
+    assert f"Error: No such option {typed!r}. (Did you mean {meant!r}?)" in run(command, typed).err
+    assert "Did you mean" not in run("explain", typed).err
+
+
 def test_invalid_specs_are_1_and_ask_aws_nothing(specs: Path) -> None:
     """What does not validate is not looked at in AWS either: every command exits 1 with the finding on stderr."""
     file = specs / "cluster.yaml"

@@ -280,7 +280,7 @@ def test_history_says_how_the_last_rollout_ended_and_why(story: Story) -> None:
     assert int(newest["ended"]["because"].split()[0]) >= 3, "as many of its tasks as the strategy takes"
     lines = story("failed", "history").out.splitlines()
     assert lines[2].split()[-1] == "quarantined"
-    assert lines[3].startswith("  ✖ Failed in scaling_up, 2026-01-01 ")
+    assert lines[3].startswith("  ✖ Failed in scaling up, 2026-01-01 ")
 
 
 def test_history_shows_images_by_tag_and_digest_and_the_commit(story: Story) -> None:

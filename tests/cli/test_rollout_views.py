@@ -17,7 +17,7 @@ from reconciler.cli.output.rollout_text import result_line, status_text, under_w
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.service_status import ServiceStatus
 from reconciler.cli.status_output import service_block
-from reconciler.controller.until import Ending, RolloutSummary
+from reconciler.controller.until import Ending, RolloutSummary, has_ended, has_ended_or_waits
 from reconciler.model.diff import ABSENT, Change
 from reconciler.model.plan import Action, DeferralCode, Deferred, Verb
 from reconciler.model.resource import Address
@@ -94,6 +94,19 @@ def test_a_long_wait_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(printed) == len(lines) < 20, "no line is repeated"
 
 
+def test_a_gate_that_a_person_opens_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, and not in heartbeats; a timed gate opens by itself."""
+    clock = Seconds()
+    manual = replace(GATE, because="waiting for promotion", until=None, wake_at=None, waits_for=Waiting.PERSON)
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]  # its reading is all that is used
+    progress.report(turn(manual))
+    line = capsys.readouterr().err
+    assert line.endswith("waiting for promotion; in another terminal: reconciler promote web\n")
+    progress = RolloutProgress(clock, Look())  # type: ignore[arg-type]
+    progress.report(turn(GATE))
+    assert "reconciler" not in capsys.readouterr().err
+
+
 def test_a_service_at_rest_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     """However long others take, and however often it is looked at."""
     clock = Seconds()
@@ -129,6 +142,14 @@ def test_a_gate_is_exit_6_whoever_opens_it(waits_for: Waiting) -> None:
     assert outcome_of(ObservedService(RELEASE, 1), at_gate) == Exit.WAITING
     assert report(replace(summary, results=(turn(UP),)), Look(), waited=True) == Exit.TIMED_OUT
     assert outcome_of(ObservedService(RELEASE, 1), UP) == Exit.PENDING
+
+
+def test_waiting_ends_where_only_a_person_goes_on() -> None:
+    """At a manual gate, and not at a timed one, which opens while `apply --wait` looks on."""
+    manual, timed = (turn(replace(GATE, waits_for=who)) for who in (Waiting.PERSON, Waiting.NOBODY))
+    assert (has_ended_or_waits(manual), has_ended_or_waits(timed), has_ended(manual)) == (True, False, False)
+    assert report(RolloutSummary((manual,)), Look(), waited=True) == Exit.WAITING
+    assert report(RolloutSummary((manual,)), Look(), waited=False) == Exit.DONE
 
 
 def test_a_suspended_service_is_exit_6_for_whoever_waits() -> None:

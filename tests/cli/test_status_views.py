@@ -16,10 +16,12 @@ import pytest
 
 from reconciler.cli.driver_state import DrivenBy, DriverState
 from reconciler.cli.output.driver_text import driver_lines
+from reconciler.cli.output.rollout_text import status_text
 from reconciler.cli.output.terminal import Look
 from reconciler.cli.service_status import ServiceStatus
 from reconciler.cli.status_output import service_block
 from reconciler.model.resource import Address
+from reconciler.rollout.actions import SuspendScaling
 from reconciler.rollout.engine import Phase, RolloutHealth, RolloutStep, Waiting
 from reconciler.rollout.release import Release, RolloutTarget
 from reconciler.rollout.request_handler import paused
@@ -184,6 +186,20 @@ def test_a_gate_that_a_person_opens_has_no_time() -> None:
     assert "opens" not in service_block(
         session, ServiceStatus(rollout, GATED, manual, ()), {}, watch=False, driven=False
     )
+
+
+def test_a_version_that_nobody_starts_is_applied() -> None:
+    """There is nothing to roll back yet. A controller starts it by itself."""
+    step = RolloutStep(Phase.SCALING_UP, (SuspendScaling(True),), release=NEW)
+    rollout = ServiceRollout(
+        RolloutSpec(Address("service", "web"), Address("task-definition", "web"), POLICY),
+        RolloutTarget("main", "arn:web", Release(NEW, "web", 80), "web"),
+    )
+    observed = replace(RESTING, wanted=NEW)
+    shown = status_text(rollout, observed, step, VERBS, NOW, Look(), driven=False)
+    assert shown.splitlines()[-1] == "  reconciler apply"
+    assert "rollback" not in shown
+    assert "reconciler apply" not in status_text(rollout, observed, step, VERBS, NOW, Look(), driven=True)
 
 
 def test_a_worker_has_neither_colors_nor_an_empty_twin() -> None:

@@ -38,7 +38,7 @@ def test_a_text_that_equals_a_name_is_shown_as_it_is(text: str) -> None:
     ("old", "new", "shown"),
     [
         ("", f"::{'1' * 36}", ("the latest version", f"version {'1' * 36} (pinned)")),
-        ("#3", "#4", ("version 3", "version 4")),
+        (" #3", " #4", ("version 3", "version 4")),
     ],
 )
 def test_of_a_secret_only_the_versions_are_shown(old: str, new: str, shown: tuple[str, str]) -> None:

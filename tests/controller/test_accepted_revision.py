@@ -10,6 +10,9 @@ import pytest
 from reconciler import errors
 from reconciler.controller.accepted_revision import LARGEST, AcceptedRevision
 from reconciler.controller.former_specs import FormerSpecs
+from reconciler.reconcile.observe import StackId
+from reconciler.reconcile.pass_ import DesiredState
+from reconciler.source import archive as archive_module
 from reconciler.source.archive import Archive
 from reconciler.source.base import Fetched, Revision
 from reconciler.spec.load import Source as File
@@ -201,3 +204,30 @@ def test_what_a_new_process_stores_beside_the_next_revision(
     known.begin(copy if copy is None or former is None else replace(copy, former=archive(former)))
     found = known.to_store(applied)
     assert (None if found is None else found.revision.id) == kept
+
+
+def test_a_former_revision_that_makes_a_copy_too_large_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two folders may compress well, and be more than a reader unpacks, of this version or an earlier one."""
+    monkeypatch.setattr(archive_module, "LARGEST", 6000)
+    copies, text = StoredCopy(), "# the same again\n" * 200
+    leader(copies, 1).write(revision("two", text), follows="one", former=Archive(revision("one", text)))
+    archive = leader(copies, 2).read()
+    assert archive is not None
+    assert (archive.revision.id, archive.former) == ("two", None)
+
+
+def test_the_specs_before_are_kept_for_what_newer_ones_delete_later() -> None:
+    """The newest first, also where it is not known whether the stored one was carried out; and it is stored next."""
+    specs = {name: DesiredState(StackId(name, "1", "eu-central-1"), ()) for name in ("one", "two", "three", "four")}
+    former = FormerSpecs(lambda fetched: specs[fetched.revision.id], lambda error: None)
+    former.begin(replace(Archive(revision("two")), former=Archive(revision("one"))))
+    for _ in range(2):
+        former.carried_out(Archive(revision("three")), specs["three"])
+        assert [one.place.stack for one in former.states] == ["three", "two", "one"]
+    stored = former.to_store("one")
+    assert stored is not None
+    assert stored.revision.id == "three"
+    former.carried_out(Archive(revision("four")), specs["four"])
+    assert [one.place.stack for one in former.states] == ["four", "three", "two"]

@@ -1,5 +1,5 @@
 """A plan that is refused refuses a removal, too: what is under way in a service that the specs leave out, or have
-elsewhere, goes on by what is there, until the plan is carried out."""
+elsewhere, goes on by what is there, until the plan is carried out. One that deletes it later leaves it watched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from reconciler.local.scripted import Script
 from reconciler.model.guard import Guard
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
@@ -207,4 +208,66 @@ def test_a_process_that_knows_no_former_specs_hears_a_rollback(
     assert name == release
     assert outcome in ({Outcome.ABORTED} if phase in BEFORE else {Outcome.ROLLED_BACK, NOT_MOVED.get(phase)})
     assert revisions(stack) == {"2"}
+    assert stack.breaches == []
+
+
+# -- a plan that is carried out, and deletes the service later
+
+
+def moving_in(stack: LivingStack, strategy: str, phase: Phase, kind: Commit, image: str = "bad") -> str:
+    """v2 is in that phase, and another service is to take its place. The release of v2."""
+    documents = with_image(base(strategy), "v2")
+    stack.commit(documents)
+    assert stack.until(phase), stack.phases
+    (result,) = stack.results
+    assert result.step is not None
+    stack.guard = Guard(max_delete=50, max_delete_percent=100)
+    stack.commit(with_image(kind(copy.deepcopy(documents)), image))
+    stack.go(20.0)
+    assert not stack.last.refusals
+    return str(result.step.release)
+
+
+def fall_ill(stack: LivingStack, tag: str) -> None:
+    (image,) = stack.laptop.client("ecr").describe_images(
+        repositoryName="my-app-frontend", imageIds=[{"imageTag": tag}]
+    )["imageDetails"]
+    stack.laptop.script(Script(image=f"*{image['imageDigest']}*", healthy=False))
+
+
+RENAMES: tuple[Commit, ...] = (another_name, another_name_and_groups)
+LEAVING = [
+    pytest.param(
+        "canary", phase, kind,
+        id=f"canary, {phase}, {kind.__name__}",
+        marks=[] if (phase, kind) == (Phase.BAKING, another_name) else [pytest.mark.slow],
+    )
+    for phase in (*BEFORE, *AFTER)
+    for kind in RENAMES
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stack", "phase", "kind"), LEAVING, indirect=["stack"])
+def test_an_ill_version_goes_back_although_its_service_leaves(
+    stack: LivingStack, phase: Phase, kind: Commit, request: pytest.FixtureRequest
+) -> None:
+    """The service that is to take its place never becomes healthy, and until then nobody else looks after it."""
+    release = moving_in(stack, request.node.callspec.params["stack"], phase, kind)
+    fall_ill(stack, "v2")
+    stack.go(1200.0)
+    assert stack.unserved() == {}
+    name, outcome = ended(stack)
+    assert (name, outcome is Outcome.PROMOTED) == (release, False)
+    assert revisions(stack) == {"2"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stack", "phase", "kind"), LEAVING, indirect=["stack"])
+def test_a_service_that_leaves_gives_way_to_a_healthy_one(
+    stack: LivingStack, phase: Phase, kind: Commit, request: pytest.FixtureRequest
+) -> None:
+    moving_in(stack, request.node.callspec.params["stack"], phase, kind, "v1")
+    assert stack.settle(), stack.phases
+    assert stack.why_not_in_place() == []
+    assert stack.unserved() == {}
     assert stack.breaches == []

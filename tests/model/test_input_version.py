@@ -41,7 +41,7 @@ def test_another_secret_is_never_kept(how: Keep) -> None:
         (pinned(TWO), pinned(ONE), Keep.PINNED, True),
         (pinned(TWO), followed(ONE), Keep.PINNED, False),
         (input_version.with_version(PARAMETER, "2"), PARAMETER, Keep.VERSION, True),
-        (input_version.with_version(PARAMETER, "2"), f"{PARAMETER}#1", Keep.VERSION, False),
+        (input_version.with_version(PARAMETER, "2"), f"{PARAMETER} #1", Keep.VERSION, False),
     ],
 )
 def test_what_stays_where_nothing_else_changes(want: str, have: str, how: Keep, stays: bool) -> None:
@@ -58,7 +58,7 @@ def test_a_version_that_cannot_be_read_any_more_stays(late: bool) -> None:
 
 def test_a_record_is_read_back() -> None:
     """Of references that are not pinned, in as many tags as they need; what ECS is given has no version."""
-    references = [f"{PARAMETER}{number}#{number}" for number in range(40)]
+    references = [f"{PARAMETER}{number} #{number}" for number in range(40)]
     tags = input_version.recorded([*references, pinned(ONE), SECRET])
     assert list(tags) == list(input_version.RECORDS[: len(tags)])
     assert all(len(text) <= 256 for text in tags.values())
@@ -78,3 +78,21 @@ def test_a_rotation_is_another_version_of_the_same() -> None:
     assert input_version.rotated(followed(ONE), pinned(TWO))
     assert not input_version.rotated(SECRET, pinned(TWO)), "nobody knows which version that was"
     assert not input_version.rotated(pinned(ONE), PARAMETER)
+
+
+def test_a_reference_may_have_any_character_that_aws_takes() -> None:
+    """A JSON key or the name of a file with a number sign is not taken for a version."""
+    for reference in (f"{WHOLE}:pass#word::", f"{WHOLE}:#:AWSCURRENT:", "arn:aws:s3:::shop/a#b.env"):
+        assert input_version.plain(reference) == reference
+        assert input_version.read(reference).version == ""
+        versioned = input_version.with_version(reference, ONE)
+        assert input_version.plain(versioned) == reference
+        record = input_version.of_record(input_version.recorded([versioned]))
+        assert input_version.versioned(reference, record) == versioned
+
+
+def test_two_versions_of_one_reference_are_no_record() -> None:
+    """One of them would be read back, and the other be a release for ever."""
+    several = [f"{input_version.with_version(PARAMETER, version)}" for version in ("9", "10")]
+    other = input_version.with_version(f"{PARAMETER}2", "1")
+    assert input_version.recorded([*several, other]) == input_version.recorded([other])

@@ -285,7 +285,7 @@ def test_the_place_of_a_repository(text: str, host: str, target: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["github:", "github:shop", "github:ana//shop", "github:ana/../shop", "gitlab:ana/sh op", "github:ana/shop?x=1",
+    ["github:", "github:shop", "github:ana//shop", "github:ana/../shop", "gitlab:ana/sh op", "github:ana/shop?x=1", "github:https://github.com/ana/shop/tree/main",
      f"github:https://ana:{TOKEN}@github.com/ana/shop", "github:http://git.example.com/ana/shop",
      "gitlab:https://169.254.169.254/ana/shop"],
 )  # fmt: skip

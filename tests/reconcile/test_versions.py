@@ -38,18 +38,18 @@ def merged(want: TaskDefinitionSpec, have: TaskDefinitionSpec) -> TaskDefinition
 def test_an_upgrade_registers_no_revision() -> None:
     """Of what was registered before versions were looked up; its hash, and so the release, stays what it was."""
     live = spec(SECRET)
-    found = merged(spec(ONE, file=f"{FILE}#abc"), live)
+    found = merged(spec(ONE, file=f"{FILE} #abc"), live)
     assert not diff(Observed(AT, "arn:web:1", live), found)
     assert content(found) == content(live)
 
 
 def test_the_next_release_is_pinned() -> None:
-    want = spec(ONE, "web:2", file=f"{FILE}#abc")
+    want = spec(ONE, "web:2", file=f"{FILE} #abc")
     assert merged(want, spec(SECRET)) == want
 
 
 @pytest.mark.parametrize(
-    ("want", "have"), [(spec(TWO), spec(ONE)), (spec(ONE, file=f"{FILE}#new"), spec(ONE, file=f"{FILE}#old"))]
+    ("want", "have"), [(spec(TWO), spec(ONE)), (spec(ONE, file=f"{FILE} #new"), spec(ONE, file=f"{FILE} #old"))]
 )
 def test_a_new_version_is_a_change_and_another_release(want: TaskDefinitionSpec, have: TaskDefinitionSpec) -> None:
     found = merged(want, have)
@@ -71,7 +71,7 @@ def test_a_plan_says_when_and_by_whom_a_secret_was_rotated() -> None:
     plan = Plan("shop", (Action(Verb.UPDATE, AT, "a new revision is needed", (change,)),))
     (note,) = input_notes.rotations(plan, world(spec(ONE)))
     assert (note.address, note.because) == (AT, "KEY has a new version, changed at 2026-01-01 10:00 UTC by ana")
-    followed = replace(change, old=f"{SECRET}#1", new=f"{SECRET}#2")
+    followed = replace(change, old=f"{SECRET} #1", new=f"{SECRET} #2")
     (note,) = input_notes.rotations(
         replace(plan, actions=(replace(plan.actions[0], changes=(followed,)),)), world(spec(ONE))
     )
@@ -88,7 +88,7 @@ def test_a_pinned_version_without_a_label_is_warned_of() -> None:
 
 
 def test_what_a_rollback_does_not_take_back() -> None:
-    have = Observed(AT, "arn:web:1", spec(f"{SECRET}#1", file=f"{FILE}#abc"))
+    have = Observed(AT, "arn:web:1", spec(f"{SECRET} #1", file=f"{FILE} #abc"))
     assert input_notes.not_taken_back(ObservedState({"task-definition": (have,)}), AT) == ("KEY", FILE)
     assert input_notes.not_taken_back(world(spec(ONE)), AT) == ()
     assert input_notes.not_taken_back(ObservedState(), AT) == ()

@@ -35,14 +35,17 @@ def spec(reference: str, pin: bool | None = None) -> SecretVersionSpec:
     [
         (spec(SECRET), {"DescribeSecret": DESCRIBED}, f"{ARN}:::{VERSION}"),
         (spec(f"{SECRET}:key:AWSPREVIOUS:"), {"DescribeSecret": DESCRIBED}, f"{ARN}:key::{'1' * 36}"),
-        (spec(SECRET), {"DescribeSecret": {**DESCRIBED, "RotationEnabled": True}}, f"{SECRET}#cc92489d"),
+        (spec(SECRET), {"DescribeSecret": {**DESCRIBED, "RotationEnabled": True}}, f"{SECRET} #cc92489d"),
         (spec(SECRET, True), {"DescribeSecret": {**DESCRIBED, "RotationEnabled": True}}, f"{ARN}:::{VERSION}"),
-        (spec(SECRET, False), {"DescribeSecret": DESCRIBED}, f"{SECRET}#cc92489d"),
-        (spec(PARAMETER, False), {"DescribeParameters": PARAMETERS}, f"{PARAMETER}#3"),
-        (spec(FILE, False), {"ListObjectsV2": OBJECTS}, f"{FILE}#abc"),
+        (spec(SECRET, False), {"DescribeSecret": DESCRIBED}, f"{SECRET} #cc92489d"),
+        (spec(PARAMETER, False), {"DescribeParameters": PARAMETERS}, f"{PARAMETER} #3"),
+        (spec(FILE, False), {"ListObjectsV2": OBJECTS}, f"{FILE} #abc"),
         (spec(SECRET), {"DescribeSecret": errors.Gone("no")}, SECRET),
         (spec(SECRET), {"DescribeSecret": errors.Denied("no")}, SECRET),
+        (spec(SECRET), {"DescribeSecret": errors.Invalid("no")}, SECRET),
         (spec(PARAMETER, False), {"DescribeParameters": errors.Denied("no")}, PARAMETER),
+        (spec(PARAMETER, False), {"DescribeParameters": errors.Invalid("no")}, PARAMETER),
+        (spec(FILE, False), {"ListObjectsV2": errors.Invalid("no")}, FILE),
         (spec(PARAMETER, False), {"DescribeParameters": {"Parameters": []}}, PARAMETER),
         (spec(FILE, False), {"ListObjectsV2": {"Contents": [{"Key": "web.env.old", "ETag": "x"}]}}, FILE),
         (spec(SECRET.replace("us-west-2", "eu-west-1")), {}, SECRET.replace("us-west-2", "eu-west-1")),
@@ -56,11 +59,13 @@ def test_the_id_is_what_is_registered_with_its_version(
     (found,) = talk.hold(SecretVersion().observe(scope(wish("secret-version/a", wanted))))
     assert (found.id, found.health) == (id, ResourceHealth.READY)
     assert not {"GetSecretValue", "GetParameter", "GetObject"} & set(talk.operations())
-    assert bool(found.reason) == any(isinstance(one, errors.Denied) for one in answers.values())
+    refused = any(isinstance(one, errors.Denied | errors.Invalid) for one in answers.values())
+    assert bool(found.reason) == refused
 
 
 @pytest.mark.parametrize(
-    "answer", [errors.Gone("no"), errors.Denied("no"), {**DESCRIBED, "DeletedDate": AT}, {"ARN": ARN}]
+    "answer",
+    [errors.Gone("no"), errors.Denied("no"), errors.Invalid("no"), {**DESCRIBED, "DeletedDate": AT}, {"ARN": ARN}],
 )
 def test_what_has_to_be_pinned_has_to_be_there(answer: Any) -> None:
     (found,) = Talk(DescribeSecret=answer).hold(

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.model.resource import Address, Observed
-from reconciler.resources.task_definition import ROTATED, TaskDefinitionSpec
-from reconciler.rollout.spec import RolloutSpec
+from reconciler.rollout.release import Release, Version, restart_id
+from reconciler.rollout.state import ObservedService, TaskSet
+from reconciler.rollout.stored_state import StoredState
 from reconciler.rollout.strategy import Promotion, Strategy
-from reconciler.rollout_driver.resolution import ResolutionContext
-from reconciler.rollout_driver.rotations import promoting_rotation
+from reconciler.rollout_driver import rotations
 
-SERVICE, DEFINITION = Address("service", "web"), Address("task-definition", "web")
-ARN = "arn:aws:ecs:us-west-2:123456789012:task-definition/web"
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+RESTART = Version("before", "web:4")
 
 
 @pytest.mark.parametrize(
-    ("live", "tags", "asked", "expected"),
+    ("live", "rotation_of", "asked", "expected"),
     [
-        ("web:6", {ROTATED: "web:6"}, True, Promotion.AUTO),
-        ("web:7", {ROTATED: "web:6"}, True, Promotion.AUTO),
-        ("web:5", {ROTATED: "web:6"}, True, Promotion.TIMED),
-        ("web:6", {}, True, Promotion.TIMED),
-        ("web:6", {ROTATED: "web:6"}, False, Promotion.TIMED),
+        ("before", ("earlier", "before"), True, Promotion.AUTO),
+        ("earlier", ("earlier", "before"), True, Promotion.AUTO),
+        ("wanted", ("before",), True, Promotion.AUTO),
+        (restart_id(RESTART), ("before",), True, Promotion.AUTO),
+        ("another", ("before",), True, Promotion.TIMED),
+        ("", ("before",), True, Promotion.TIMED),
+        ("before", (), True, Promotion.TIMED),
+        ("before", ("before",), False, Promotion.TIMED),
     ],
-    ids=["a rotation", "in production", "of a version that was never promoted", "a new image", "not asked for"],
+    ids=[
+        "a rotation",
+        "two in a row",
+        "in production",
+        "of a restart",
+        "of a version that was never promoted",
+        "nothing in production",
+        "a new image",
+        "not asked for",
+    ],
 )
-@pytest.mark.parametrize("sets", [True, False])
 def test_only_a_rotation_of_what_is_in_production_goes_without(
-    live: str, tags: dict[str, str], asked: bool, expected: Promotion, sets: bool
+    live: str, rotation_of: tuple[str, ...], asked: bool, expected: Promotion
 ) -> None:
-    """Whichever engine runs the service."""
-    policy = Strategy(promotion=Promotion.TIMED, promote_after=timedelta(hours=2), promotes_rotations=asked)
-    arn = ARN.replace("task-definition/web", f"task-definition/{live}")
-    primary = ({"status": "PRIMARY", "taskDefinition": arn},) if sets else ()
-    facts = {"sets": primary, "task_definition": None if sets else arn}
-    service: Observed[Any] = Observed(SERVICE, "web", TaskDefinitionSpec(family="web", containers={}), facts=facts)
-    definition = Observed(DEFINITION, f"{ARN}:7", TaskDefinitionSpec(family="web", containers={}), tags=tags)
-    context = ResolutionContext({}, {DEFINITION: definition}, {}, {})
-    found = promoting_rotation(RolloutSpec(SERVICE, DEFINITION, policy), service, context).policy
+    """Whichever engine runs the service; what ECS was asked to run last counts for nothing."""
+    declared = Strategy(promotion=Promotion.TIMED, promote_after=timedelta(hours=2), promotes_rotations=asked)
+    sets = (TaskSet("new", "before", 1, DAY), *([TaskSet("old", live, 0, DAY, primary=True)] if live else []))
+    seen = ObservedService("wanted", 2, sets, marks=StoredState(restart=RESTART))
+    found = rotations.policy(declared, Release("wanted", rotation_of=rotation_of), seen)
     assert found.promotion is expected
     assert found.promote_after == (timedelta() if expected is Promotion.AUTO else timedelta(hours=2))

@@ -136,28 +136,6 @@ def test_a_new_version_of_a_parameter_is_a_release(stage: EmulatedStack) -> None
     assert stage.infrastructure().last.plan.actions == ()
 
 
-@pytest.mark.slow
-def test_a_rotation_needs_no_promotion_where_the_strategy_says_so(stage: EmulatedStack) -> None:
-    """And an image that comes with it does."""
-    if stage.last.rollout.engine.name == "rolling":
-        return  # it has no promotion
-    mode = "promotion: {mode: manual, on_rotation: auto}"
-    stage.terms.pop("promote_after", None)
-    stage.change({"promotion: {mode: timed, after: 2h}": mode})
-    stage.follow(has_ended)
-    rotate(stage, "second")
-    assert not stage.apply(has_ended, patience=3600.0).went_wrong
-    stage.laptop.advance(3600)
-    stage.follow(has_ended)
-    assert {one["API_KEY"] for one in running(stage)} == {"second"}
-
-    rotate(stage, "third")
-    stage.spec(v1="v2")
-    stage.apply(has_ended, patience=3600.0)
-    assert stage.last.step is not None
-    assert stage.last.step.phase is Phase.AWAITING_PROMOTION
-
-
 def test_an_ignored_rotation_is_part_of_the_next_release_only(stage: EmulatedStack) -> None:
     api = "{value_from: 'secretsmanager:shop/api', on_rotation: ignore}"
     stage.change({"'secretsmanager:shop/api'": api})
@@ -168,3 +146,48 @@ def test_an_ignored_rotation_is_part_of_the_next_release_only(stage: EmulatedSta
     stage.laptop.advance(3600)
     stage.follow(has_ended)
     assert {one["API_KEY"] for one in running(stage)} == {"later"}
+
+
+@pytest.mark.slow
+def test_a_rotation_needs_no_promotion_where_the_strategy_says_so(stage: EmulatedStack) -> None:
+    """Nor do two in a row. An image that comes with it does, also if it was there before, and so does anything else of
+    the service."""
+    if stage.last.rollout.engine.name == "rolling":
+        return  # it has no promotion
+    mode = "promotion: {mode: manual, on_rotation: auto}"
+    stage.terms.pop("promote_after", None)
+    stage.texts.pop("'secretsmanager:shop/api'", None)
+    stage.change({"promotion: {mode: timed, after: 2h}": mode})
+    stage.follow(has_ended)
+
+    def rolled_out(value: str) -> None:
+        assert not stage.apply(has_ended, patience=3600.0).went_wrong
+        stage.laptop.advance(3600)
+        stage.follow(has_ended)
+        assert {one["API_KEY"] for one in running(stage)} == {value}
+
+    def waits() -> None:
+        stage.apply(has_ended, patience=3600.0)
+        assert stage.last.step is not None
+        assert stage.last.step.phase is Phase.AWAITING_PROMOTION
+
+    rotate(stage, "second")
+    rolled_out("second")
+    rotate(stage, "third")
+    stage.infrastructure()
+    rotate(stage, "fourth")
+    rolled_out("fourth")
+
+    rotate(stage, "fifth")
+    both = "subnets: [app-public1-a, app-public1-c]\n  security_groups: [my-app-task-sg]"
+    stage.change({both: both.replace(", app-public1-c", "")})
+    waits()
+    stage.change({both: both})
+    rotate(stage, "sixth")
+    rolled_out("sixth")
+
+    rotate(stage, "seventh")
+    stage.spec(v1="v3")
+    waits()
+    rotate(stage, "eighth")
+    waits()

@@ -28,6 +28,12 @@ def found(match: str, path: str) -> list[tuple[str, str]]:
         ("security-group-rules/*", "ingress.tcp 80 from 10.0.0.0/8"),
         ("*", "desired_count"),
         ("service*", "desired_count"),
+        ("*frontend", "desired_count"),
+        ("service?my-app-frontend", "desired_count"),
+        ("s*end", "desired_count"),
+        ("task-definition/*", "*image"),
+        ("task-definition/*", "containers.*image"),
+        ("task-definition/*", "containers?frontend?image"),
     ],
 )
 def test_a_field_of_the_type(match: str, path: str) -> None:

@@ -44,7 +44,7 @@ def mode(want: Desired[Any], container: str = "frontend") -> tuple[str, Keep | N
     """Of KEY: how its version is looked up, and what of it may stay as it is."""
     link = want.spec.containers[container].secrets["KEY"]
     kept = want.kept.get(("containers", container, "secrets", "KEY"))
-    return (link.address.name.partition("#")[2] or "default") if isinstance(link, Ref) else "", kept
+    return (link.address.name.partition(" #")[2] or "default") if isinstance(link, Ref) else "", kept
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,21 @@ def test_files_and_secret_options_are_followed() -> None:
         "arn:aws:s3:::shop/b.env": False,
         PARAMETER: True,
     }
-    looked_up = found[Address("secret-version", f"{PARAMETER}#followed")]
+    looked_up = found[Address("secret-version", f"{PARAMETER} #followed")]
     assert looked_up.where.startswith("case.yaml:3:")
+
+
+def test_what_one_use_rolls_out_is_new_for_all_uses_of_it() -> None:
+    """A revision has one version of a reference, whichever container reads it."""
+    found = service(
+        "secrets: {KEY: {value_from: 'ssm:key', on_rotation: ignore}, OTHER: 'ssm:key'}, "
+        "environment_files: [{value: 'arn:aws:s3:::shop/a.env', on_rotation: ignore}]}, "
+        "beside: {image: 'example/beside:1', environment_files: ['arn:aws:s3:::shop/a.env']"
+    )
+    want = found[Address("task-definition", "my-app-frontend")]
+    assert mode(want) == ("followed", Keep.VERSION)
+    for container in ("frontend", "beside"):
+        assert isinstance(want.spec.containers[container].versions["arn:aws:s3:::shop/a.env"], Ref)
 
 
 def test_more_than_the_tags_have_room_for() -> None:

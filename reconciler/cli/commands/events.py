@@ -54,7 +54,10 @@ def events(stack: Stack, service: str | None, since: timedelta | None, follow: b
     known = [event for event in events.in_order((*every, *old)) if start is None or event.at >= start]
     if follow:
         for event in _followed(stack, read, known):
-            say(json_line(event_document(event)) if output == "jsonl" else event_line(event, look), look)
+            if output == "jsonl":
+                echo(json_line(event_document(event)))
+            else:
+                say(event_line(event, look), look)
     elif not known:
         echo(f"no events for {address}{in_the_last(since)}", err=True)
     elif output == "jsonl":

@@ -137,7 +137,7 @@ def _kept(
         if output == "jsonl":
             echo(json_line(kept_document(stop, grep)))
         else:
-            say(kept_text(stop, grep, stack.look), stack.look)
+            say(kept_text(stop, grep, stack.look), stack.look, whole=True)
     return True
 
 
@@ -159,7 +159,7 @@ class _Printer:
             if self.output == "jsonl":
                 echo(json_line(log_document(line)))
             else:
-                say(log_text(line, self.look, containers=self.sources.containers), self.look)
+                say(log_text(line, self.look, containers=self.sources.containers), self.look, whole=True)
 
 
 def _no_tasks(address: str, *, previous: bool) -> int:

@@ -23,7 +23,7 @@ import click
 from reconciler.cli import completions, options
 from reconciler.cli.inside import chosen_container, pairs, passes_exit_code
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_last_valid_stack
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run_task(
     placed = _placed(stack, service, command)
     known = placed.placement
     name = chosen_container(container, known.spec.containers, (*placed.preferred, *known.essential))
-    echo(stack.banner, err=True)
+    say(stack.banner, stack.err_look, err=True)
 
     asked = Command(name, command, environment, cpu, memory)
     seconds = None if timeout is None else timeout.total_seconds()

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.terminal import echo
+from reconciler.cli.output.terminal import echo, say
 from reconciler.cli.session import Stack, with_stack
 
 
@@ -29,7 +29,7 @@ def put(stack: Stack, name: str) -> int:
     from reconciler.cli.secret_values import put as write
 
     found = named(stack.specs, name)
-    echo(stack.banner, err=True)
+    say(stack.banner, stack.err_look, err=True)
     version, created = write(stack, found, value_of(found))
     echo(f"{found}: version {version} {'created' if created else 'written'}.")
     if found.readers:

@@ -86,7 +86,8 @@ def status(stack: Stack, service: str | None, output: str, watch: bool) -> int:
         text = status_text_of(found, watch=watch) if output == "text" else status_json(found, output)
         if text != last:
             if watch and output == "text" and sys.stdout.isatty():
-                echo(CLEAR + stack.banner + "\n")
+                echo(CLEAR, nl=False)
+                say(stack.banner + "\n", stack.look)
             say(text, stack.look)
             sys.stdout.flush()
         last = text

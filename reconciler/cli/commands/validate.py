@@ -28,7 +28,7 @@ def validate(folder: Path | None, environment: str | None, output: str, color: s
     found = report(specs, seconds=time.monotonic() - started)
     if output == "text":
         look = look_of(sys.stdout, color)
-        say(text(found, paint=look.paint), look, nl=False)
+        say(text(found, paint=look.paint), look, nl=False, whole=True)
     else:
         echo(FORMATS[output](found), nl=False, commands=output == "github")
     return Exit.DONE if specs.ok else Exit.FAILED

@@ -139,9 +139,9 @@ def _ended(ended: RolloutResult | Verdict, look: Look) -> str:
 
 
 def ended_text(ended: RolloutResult | Verdict) -> str:
-    """`Failed in scaling_up, 2026-01-05 12:00 UTC: …`"""
+    """`Failed in scaling up, 2026-01-05 12:00 UTC: …`"""
     why = f": {plain(ended.why)}" if ended.why else ""
-    phase = f" in {ended.phase}" if isinstance(ended, RolloutResult) else ""
+    phase = f" in {ended.phase.replace('_', ' ')}" if isinstance(ended, RolloutResult) else ""
     return f"{ended.outcome}{phase}, {ended.at:%Y-%m-%d %H:%M} UTC{why}"
 
 

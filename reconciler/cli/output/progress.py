@@ -15,6 +15,7 @@ from reconciler.model.plan import Action, PlanStep, Verb
 from reconciler.model.resource import Address
 from reconciler.reconcile.executor import Result, StepOutcome
 from reconciler.reconcile.result import PassResult
+from reconciler.rollout.engine import Phase, Waiting
 from reconciler.rollout_driver.driver import StepResult
 
 HEARTBEAT_SECONDS = 10.0
@@ -105,4 +106,8 @@ class RolloutProgress:
         began = began if same else now
         self._printed[result.rollout.address] = (line, began, now + pause, pause)
         text = f"{line} [{duration.format(timedelta(seconds=round(now - began)))} elapsed]" if same else line
+        step = result.step
+        gated = step is not None and step.phase is Phase.AWAITING_PROMOTION and step.waits_for is Waiting.PERSON
+        if gated and not same:
+            text += f"; in another terminal: reconciler promote {result.rollout.delivery.name}"
         say(self.look.paint(text, "dim") if same else text, self.look, err=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from reconciler.cli.output.exits import Exit
 from reconciler.cli.output.failure_text import failure_text
 from reconciler.cli.output.rollout_text import under_way
-from reconciler.cli.output.terminal import Look, echo, say
+from reconciler.cli.output.terminal import Look, echo, look_of, say
 from reconciler.controller.controller import Controller
 from reconciler.controller.goals import Applied
 from reconciler.controller.until import Ending, RolloutSummary
@@ -38,22 +40,22 @@ def report(summary: RolloutSummary, look: Look, *, waited: bool, verbose: int = 
     if summary.interrupted:
         return Exit.INTERRUPTED
     for result in summary.refused:
-        echo(f"error: {result.rollout.address}: {result.error}", err=True)
+        say(f"error: {result.rollout.address}: {result.error}", look, err=True)
     if summary.refused:
         return Exit.FAILED
     for result in summary.read_only:
         assert result.step is not None
-        echo(f"blocked ({read_only.CODE}): {result.rollout.address}: {result.step.because}", err=True)
+        say(f"blocked ({read_only.CODE}): {result.rollout.address}: {result.step.because}", look, err=True)
     if summary.read_only:
         return Exit.BLOCKED
     for result in summary.results:
         held = result.step is not None and result.step.phase is Phase.PRE_DEPLOYMENT
         if result.step is not None and (held or not result.at_rest) and result not in summary.went_wrong:
-            echo(under_way(result))
+            say(under_way(result), look_of(sys.stdout, "never"))
     if summary.went_wrong:
         return Exit.ROLLED_BACK
     if summary.timed_out and waited:
         return Exit.WAITING if summary.waits_for_promotion else Exit.TIMED_OUT
-    if waited and summary.suspended:
+    if waited and (summary.suspended or summary.awaits_a_person):
         return Exit.WAITING
     return Exit.DONE

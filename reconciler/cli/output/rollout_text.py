@@ -147,7 +147,9 @@ def _lines(
     forecast: Forecast | None,
 ) -> Iterator[str]:
     verbal, paused = step.phase, paused or observed.marks.suspended is not None
-    step = counted(as_shown(step, observed), rollout.delivery, now, driven=driven, paused=paused)
+    shown = as_shown(step, observed)
+    unstarted = shown is not step and bool(step.decisions) and not driven and not paused
+    step = counted(shown, rollout.delivery, now, driven=driven, paused=paused)
     words = words_of(step.phase, rollout.delivery)
     if step.because.startswith(words) or (step.phase is Phase.IDLE and step.health is not RolloutHealth.HEALTHY):
         words = phrase(step, rollout.delivery)
@@ -192,7 +194,9 @@ def _lines(
     if request is not None:
         yield f"  {request.verb} requested by {request.by}, not yet acknowledged"
     offered = [verb for verb in verbs if verb not in (RequestVerb.SUSPEND, RequestVerb.RESTART)]
-    if offered and verbal is not Phase.IDLE:
+    if unstarted:
+        yield look.paint("  reconciler apply", "dim")
+    elif offered and verbal is not Phase.IDLE:
         first, *others = offered
         typed = [f"reconciler {first} {rollout.delivery.name}", *(_typed(verb) for verb in others)]
         yield "  " + look.flow([(one, "dim") for one in typed], between=f" {look.sign('dot')} ", indent="    ")

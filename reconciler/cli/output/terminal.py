@@ -7,6 +7,7 @@ escaped here but those of our own styles. A random mark tells the two apart.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ from reconciler.printable import escaped
 _STYLE = f"\x1b{os.urandom(8).hex()}"
 """Begins our own sequences in text that was not printed yet, in place of the escape byte."""
 CLEAR = f"{_STYLE}[H{_STYLE}[2J"
+_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
 UNICODE = {
     "arrow": "→",
     "dot": "·",
@@ -116,9 +119,38 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, commands: boo
     click.echo(printed(str(text), commands=commands), err=err, nl=nl)
 
 
-def say(text: str, look: Look, *, err: bool = False, nl: bool = True) -> None:
-    """Print painted text; by itself, click strips color from everything that is not a terminal."""
-    click.echo(printed(text), err=err, nl=nl, color=look.color)
+def say(text: str, look: Look, *, err: bool = False, nl: bool = True, whole: bool = False) -> None:
+    """Print painted text; by itself, click strips color from everything that is not a terminal.
+
+    On a terminal, lines end between words, unless they are `whole`: those of logs and files.
+    """
+    shown = printed(text)
+    if look.columns is not None and not whole:
+        shown = "\n".join(_folded(line, look.columns) for line in shown.split("\n"))
+    click.echo(shown, err=err, nl=nl, color=look.color)
+
+
+def _folded(line: str, columns: int) -> str:
+    """`line` on several lines, the further ones below its last column that begins on the left.
+
+    A word that is longer than a line is left to the terminal, so that it can be copied.
+    """
+    plain = _SEQUENCE.sub("", line)
+    if len(plain) <= columns:
+        return line
+    margin = len(plain) - len(plain.lstrip())
+    indent = max((gap.end() for gap in _GAP.finditer(plain) if gap.end() <= columns // 2), default=margin + 2)
+    done, gap, at = "", "", 0
+    for word in re.split("( +)", line):
+        width = len(_SEQUENCE.sub("", word))
+        end = at + len(gap) + width
+        if word.isspace():
+            gap = word
+        elif at > indent and end > columns >= indent + width:
+            done, gap, at = f"{done}\n{' ' * indent}{word}", "", indent + width
+        else:
+            done, gap, at = done + gap + word, "", end if end <= columns else end % columns
+    return done
 
 
 def interactive() -> bool:

@@ -215,7 +215,7 @@ def _check_numeric(argument: Any) -> None:
         raise InvalidPattern("Invalid numeric match: an array is expected")
     operators, bounds = argument[::2], argument[1::2]
     for operator in operators:
-        if operator not in COMPARISONS:
+        if not isinstance(operator, str) or operator not in COMPARISONS:
             raise InvalidPattern(f"Unrecognized numeric range operator: {operator}")
     for bound in bounds:
         if isinstance(bound, bool) or not isinstance(bound, int | float):
@@ -238,10 +238,13 @@ def _numeric(argument: list[Any], value: Any) -> bool:
 
 
 def _check_cidr(argument: Any) -> None:
+    malformed = InvalidPattern(f"Malformed CIDR, one '/' required: {argument}")
+    if not isinstance(argument, str) or "/" not in argument:
+        raise malformed
     try:
         ipaddress.ip_network(argument, strict=False)
     except ValueError as error:
-        raise InvalidPattern(f"Malformed CIDR, one '/' required: {argument}") from error
+        raise malformed from error
 
 
 def _cidr(argument: str, value: Any) -> bool:

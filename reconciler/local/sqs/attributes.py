@@ -70,16 +70,33 @@ def _check_document(world: World, name: str, text: str) -> None:
         raise invalid(name) from error
     if not isinstance(document, dict):
         raise invalid(name)
-    if name == "Policy" and "Statement" not in document:
+    if name == "Policy" and not _is_policy(document):
         raise invalid(name)
     if name == "RedrivePolicy":
         _redrive(world, document)
 
 
+def _is_policy(document: Mapping[str, Any]) -> bool:
+    """Whether it has the structure of a policy; what it allows is asked when something is sent."""
+    statements = document.get("Statement")
+    listed = statements if isinstance(statements, list) else [statements]
+    return bool(listed) and all(isinstance(one, Mapping) and _is_statement(one) for one in listed)
+
+
+def _is_statement(statement: Mapping[str, Any]) -> bool:
+    named = [statement.get(name, []) for name in ("Action", "NotAction", "Resource", "NotResource")]
+    texts = [text for one in named for text in (one if isinstance(one, list) else [one])]
+    conditions = statement.get("Condition", {})
+    tests = conditions.values() if isinstance(conditions, Mapping) else [None]
+    effect = statement.get("Effect") in ("Allow", "Deny")
+    compared = all(isinstance(one, Mapping) and None not in one.values() for one in tests)
+    return effect and compared and all(isinstance(one, str) for one in texts)
+
+
 def _redrive(world: World, document: Mapping[str, Any]) -> None:
     count = str(document.get("maxReceiveCount", ""))
     target = str(document.get("deadLetterTargetArn", ""))
-    if not (count.isdigit() and 1 <= int(count) <= MOST_RECEIVES) or not target.startswith("arn:"):
+    if not (count.isascii() and count.isdigit() and 1 <= int(count) <= MOST_RECEIVES) or not target.startswith("arn:"):
         raise invalid("RedrivePolicy")
     if named(world, target) is None:
         text = f"Value {orjson.dumps(document).decode()} for parameter RedrivePolicy is invalid. Reason: Dead letter "

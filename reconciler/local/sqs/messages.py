@@ -7,7 +7,6 @@ delete it or change that. What was received as often as the redrive policy says 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -63,6 +62,11 @@ def _send(world: World, queue: Queue, params: Params) -> Params:
         limit = queue.attributes["MaximumMessageSize"]
         text = f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
         raise Refusal("InvalidParameterValue", text)
+    for name, one in sent.items():
+        field = "BinaryValue" if one["DataType"].startswith("Binary") else "StringValue"
+        if not one.get(field):
+            text = f"The message attribute '{name}' with type '{one['DataType']}' must use field '{field}'."
+            raise Refusal("InvalidParameterValue", text)
     delay = params.get("DelaySeconds")
     if delay is not None and not 0 <= delay <= attributes.NUMBERS["DelaySeconds"][1]:
         raise _out_of_range("DelaySeconds", delay, "DelaySeconds must be >= 0 and <= 900.")
@@ -227,7 +231,7 @@ def _held(queue: Queue, receipt: str) -> tuple[Message | None, bool]:
     wrong = Refusal("ReceiptHandleIsInvalid", f'The input receipt handle "{receipt}" is not a valid receipt handle.')
     try:
         message_id, _, number = base64.b64decode(receipt, validate=True).decode().partition("/")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # binascii's and that of what is not ASCII, too
         raise wrong from error
     message = queue.messages.get(message_id)
     if message is None and message_id not in queue.gone:

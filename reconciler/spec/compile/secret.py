@@ -47,8 +47,9 @@ class Use:
 
 def variables(context: Context, workload: Workload, name: str) -> dict[str, Use]:
     """The secrets in the variables of a container."""
+    rolled = _rolled(context, workload)
     return {
-        variable: _variable(context, workload, secret, ("secrets", variable))
+        variable: _variable(context, workload, secret, ("secrets", variable), rolled)
         for variable, secret in workload.task.containers[name].secrets.items()
     }
 
@@ -58,12 +59,13 @@ def further(context: Context, workload: Workload, name: str) -> dict[str, Use]:
     latter: what a log service has revoked is of no use to an earlier release, either."""
     if isinstance(workload, Task):
         return {}
-    container, found = workload.task.containers[name], list[Use]()
+    container, found, rolled = workload.task.containers[name], list[Use](), _rolled(context, workload)
     for index, file in enumerate(container.environment_files):
-        found.append(_followed(file.value, ("environment_files", index), file.on_rotation == "roll"))
+        found.append(_followed(file.value, ("environment_files", index), file.value in rolled))
     for option, secret in _options(workload, container).items():
-        rolls = secret.on_rotation == "roll" and not secret.value_from.version
-        found.append(_followed(value_from(context, secret.value_from), ("logs", "secret_options", option), rolls))
+        reference = value_from(context, secret.value_from)
+        rolls = reference in rolled and not secret.value_from.version
+        found.append(_followed(reference, ("logs", "secret_options", option), rolls))
     return {one.reference: one for one in found}
 
 
@@ -90,8 +92,23 @@ def keeping(context: Context, workload: Workload) -> dict[Path, Keep]:
     return kept
 
 
-def _variable(context: Context, workload: Workload, secret: ContainerSecret, path: node.Path) -> Use:
-    reference, ignored = value_from(context, secret.value_from), secret.on_rotation == "ignore"
+def _rolled(context: Context, workload: Workload) -> frozenset[str]:
+    """The references of which a new version is a release. A revision has one version of each, so that one use decides
+    for all.
+    """
+    found = set[str]()
+    for container in workload.task.containers.values():
+        secrets = (*container.secrets.values(), *_options(workload, container).values())
+        found |= {value_from(context, one.value_from) for one in secrets if one.on_rotation == "roll"}
+        found |= {file.value for file in container.environment_files if file.on_rotation == "roll"}
+    return frozenset(found)
+
+
+def _variable(
+    context: Context, workload: Workload, secret: ContainerSecret, path: node.Path, rolled: frozenset[str]
+) -> Use:
+    reference = value_from(context, secret.value_from)
+    ignored = reference not in rolled
     if secret.value_from.version:
         return Use(reference, path, looked_up=False)
     if isinstance(workload, Task):

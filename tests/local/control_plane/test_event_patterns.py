@@ -119,6 +119,10 @@ def test_a_pattern_does_not_match(pattern: Any) -> None:
         '{"source": [{"wildcard": "a**b"}]}',
         '{"source": [{"wildcard": "a\\\\b"}]}',
         '{"source": [{"cidr": "10.0.0.0/33"}]}',
+        '{"a": [{"numeric": [[], 1]}]}',
+        '{"a": [{"numeric": [{}, 1]}]}',
+        '{"a": [{"cidr": "10.0.0.1"}]}',
+        '{"a": [{"cidr": 5}]}',
     ],
 )
 def test_a_bad_pattern_is_refused(text: str) -> None:

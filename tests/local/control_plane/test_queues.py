@@ -151,6 +151,18 @@ def test_queues_are_created_once_and_their_names_rest_after_deletion(laptop: Lap
             {"RedrivePolicy": '{"maxReceiveCount": 1, "deadLetterTargetArn": "arn:aws:sqs:us-west-2:1:none"}'},
             "InvalidParameterValue",
         ),
+        (
+            {"RedrivePolicy": '{"maxReceiveCount": "\u00b2", "deadLetterTargetArn": "arn:aws:sqs:us-west-2:1:none"}'},
+            "InvalidAttributeValue",
+        ),
+        ({"Policy": '{"Statement": "everything"}'}, "InvalidAttributeValue"),
+        ({"Policy": '{"Statement": [null]}'}, "InvalidAttributeValue"),
+        ({"Policy": '{"Statement": {"Effect": "Allow", "Resource": 5}}'}, "InvalidAttributeValue"),
+        ({"Policy": '{"Statement": {"Effect": "Allow", "Condition": {"ArnEquals": 5}}}'}, "InvalidAttributeValue"),
+        (
+            {"Policy": '{"Statement": {"Effect": "Allow", "Condition": {"ArnEquals": {"aws:SourceArn": null}}}}'},
+            "InvalidAttributeValue",
+        ),
         ({"Colour": "blue"}, "InvalidAttributeName"),
         ({"FifoQueue": "true"}, "AWS.SimpleQueueService.UnsupportedOperation"),
     ],
@@ -176,3 +188,17 @@ def test_a_batch_is_of_one_to_ten_distinct_entries(sqs: Any, url: str) -> None:
         sqs.send_message_batch(QueueUrl=url, Entries=[])
     assert len(sqs.send_message_batch(QueueUrl=url, Entries=entries[:10])["Successful"]) == 10
     assert len(received(sqs, url, MaxNumberOfMessages=10)) == 10
+
+
+@pytest.mark.parametrize("one", [{"DataType": "String"}, {"DataType": "Binary", "StringValue": "a"}])
+def test_a_message_attribute_without_its_value_is_refused(sqs: Any, url: str, one: dict[str, str]) -> None:
+    """And nothing is left in the queue that a receive would fail on."""
+    with refused("InvalidParameterValue"):
+        sqs.send_message(QueueUrl=url, MessageBody="a", MessageAttributes={"kind": one})
+    assert received(sqs, url, MessageAttributeNames=["All"]) == []
+
+
+def test_a_receipt_handle_of_any_text_is_refused(sqs: Any, url: str) -> None:
+    for text in ("a", "\u00e9", ""):
+        with refused("ReceiptHandleIsInvalid"):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=text)
