@@ -122,6 +122,7 @@ def test_a_task_that_may_have_run_is_not_run_again(stage: EmulatedStack, type_: 
 def test_a_store_of_a_newer_version_is_exit_5_with_the_code(stage: EmulatedStack, type_: Typed, tmp_path: Path) -> None:
     """The lease in it cannot be trusted."""
     path = tmp_path / "reconciler" / "store.db"
+    stage.texts["desired_count: 1"] = "desired_count: 2"
     assert type_("apply", "-y", "--store", f"sqlite:{path}").code == Exit.DONE
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 2")

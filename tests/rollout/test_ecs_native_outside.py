@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.rollout import taken_back
 from reconciler.rollout.actions import SetWeights, SuspendScaling, WriteState
 from reconciler.rollout.engine import Phase
-from reconciler.rollout.engines.ecs_native import observation
 from reconciler.rollout.engines.ecs_native.actions import StartDeployment
 from reconciler.rollout.engines.ecs_native.facts import Status
 from reconciler.rollout.release import Version
@@ -252,4 +252,6 @@ def test_what_is_tried_again_waits_for_a_while(minutes: int, quarantined: bool, 
     """ECS would find no room a moment later either."""
     ended = RolloutResult("b", Outcome.FAILED, Phase.SCALING_UP, NOW - minutes * MINUTE, Actor.ENGINE, "no room")
     found = facts(marks=marked(ended=ended, quarantine=("b",) if quarantined else ()))
-    assert bool(observation._soon(found, NOW)) is waits
+    because = "ECS took it back, and it is not to blame; it starts again at " if waits else ""
+    assert taken_back.soon(found, NOW, "ECS").startswith(because)
+    assert bool(taken_back.soon(found, NOW, "ECS")) is waits

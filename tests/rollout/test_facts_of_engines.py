@@ -14,7 +14,7 @@ from reconciler.rollout.engine import Controller, TrafficShifter, engines
 PRODUCT = Path(reconciler.__file__).parent
 DOCUMENT = "spec/documents/deployment_strategy.py"
 """Has a deployment type and a block of the name `rolling`, which is what an engine is called, too."""
-OF_AWS = ("local/", "resources/", "spec/compile/codedeploy.py", "spec/documents/network.py")
+OF_AWS = ("local/", "resources/", "aws/cloudtrail.py", "spec/compile/codedeploy.py", "spec/documents/network.py")
 """Have calls, ARNs and endpoints of the AWS service by whose name an engine is called."""
 
 
