@@ -51,6 +51,7 @@ def main(url: str, folder: str, *steps: str) -> None:
     from reconciler.model.observed_state import ObservedState
     from reconciler.model.resource_type import Depth
     from reconciler.model.type_registry import discover
+    from reconciler.reconcile.executor import Result
     from reconciler.reconcile.expectations import Expectations
     from reconciler.reconcile.observe import StackId, observe
     from reconciler.reconcile.pass_ import DesiredState, act, look
@@ -104,8 +105,8 @@ def main(url: str, folder: str, *steps: str) -> None:
             world = observe(aws, kinds, desired_state.place, changed.desired, depth=Depth.FAST, before=world)
             todo = plan("bench", changed.desired, world, kinds, consent=desired_state.consent)
             done = act(aws, kinds, changed, world, todo, expectations=expectations)
-            if done.failed:
-                raise SystemExit(str(done.failed[0]))
+            if wrong := [one for one in done if one.result is Result.FAILED]:
+                raise SystemExit(str(wrong[0]))
             actions = len(todo.actions)
         elif step in ("deploy", "gate"):
             world, actions = None, _deploy(aws, kinds, desired_state, compile_deliveries(specs), gate=step == "gate")
@@ -164,11 +165,17 @@ def _rollouts(aws: Any, kinds: Any, desired_state: Any, deliveries: Any) -> tupl
 
 def _deploy(aws: Any, kinds: Any, desired_state: Any, deliveries: Any, *, gate: bool = False) -> int:
     """Bring out what is wanted, and see it in production, or at the gate."""
-    from reconciler.controller.until import was_promoted
+    from reconciler.controller.until import has_ended
+    from reconciler.rollout.engine import Phase
     from tests.harness.driving import follow
 
     rollouts, driver = _rollouts(aws, kinds, desired_state, deliveries)
-    goal = (lambda turn: turn.waits or turn.stuck) if gate else was_promoted
+    in_production = (Phase.BAKING, Phase.TEARDOWN)
+
+    def promoted(turn: Any) -> bool:
+        return has_ended(turn) or bool(turn.step and turn.step.phase in in_production and not turn.busy)
+
+    goal = (lambda turn: turn.waits or turn.stuck) if gate else promoted
     followed = follow(driver, rollouts, goal, patience_seconds=600)
     if followed.timed_out or followed.went_wrong or followed.refused:
         raise SystemExit(str([(one.step, one.error) for one in followed.results[:2]]))

@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.cli.output.exits import Exit
-from reconciler.cli.output.rollout_text import WORDS
 from reconciler.rollout.engine import Phase, default_engine, engines
+from reconciler.rollout.phase_text import WORDS
 from tests.harness.emulator import ROOT, SERVICE, Desk, Going, local_session
 
 CONNECTIONS = 32
