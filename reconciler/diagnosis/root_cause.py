@@ -204,7 +204,7 @@ def _next(finding: Finding, story: Story, *, logged: bool) -> tuple[str, ...]:
     elif finding.known and finding.counts and finding.program and not place:
         steps.append("fix the program and push its image")
     elif finding.known and finding.counts:
-        steps.append(f"fix {place} and push" if place else "fix the specs and push")
+        steps.append(f"fix {place}, and push or apply it" if place else "fix the specs, and push or apply them")
     if logged and story.of_service:
         steps.append(f"reconciler logs {story.name} --previous")
     if not finding.known and story.of_service:

@@ -55,7 +55,7 @@ def test_a_failed_rollout_reads_as_promised() -> None:
         f"  last log  {LOG}",
         '  changed   environment.DATABASE_URL   specs/services/api.yaml:22   in 8d02c11 "move db"',
         "  done      green removed, blue 16 serving 3/3 healthy",
-        "  next      fix specs/services/api.yaml:22 and push · reconciler logs api --previous",
+        "  next      fix specs/services/api.yaml:22, and push or apply it · reconciler logs api --previous",
     ]
 
 

@@ -182,7 +182,7 @@ def test_a_failure_of_the_release_sends_to_the_specs_and_one_that_is_not_to_retr
     strange = root_cause.conclude(evidence(rollout="The moon is full"), STORY)
 
     assert strange.next == ("reconciler events api",)
-    assert blamed.next == ("fix specs/api.yaml:22 and push", "reconciler logs api --previous")
+    assert blamed.next == ("fix specs/api.yaml:22, and push or apply it", "reconciler logs api --previous")
     assert passing.next == ("reconciler retry api",)
 
 
