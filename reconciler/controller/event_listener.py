@@ -36,7 +36,7 @@ from reconciler.model.aws_event import AwsEvent
 from reconciler.model.observed_state import ObservedState
 from reconciler.model.resource import Calls, Observed, ServiceApi
 from reconciler.model.type_registry import ResourceTypes
-from reconciler.queries import event_delivery
+from reconciler.reconcile import event_delivery
 from reconciler.reconcile.event_lookups import Client
 from reconciler.spec.compile.events import QUEUE
 
@@ -143,7 +143,7 @@ class EventListener:
         while not self._stop.is_set():
             if self._queue is None:
                 self._news.clear()
-                self._aws.clock.wait(self._news, None)
+                self._news.wait()
                 continue
             if not self.turn():
                 self._aws.clock.wait(self._stop, RETRY_SECONDS)

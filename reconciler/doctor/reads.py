@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.doctor.check import checks
 from reconciler.iam import calls
 
-INSIDE = ("reconciler.doctor.", "reconciler.importing.stacks", "reconciler.queries.event_delivery")
+INSIDE = ("reconciler.doctor.", "reconciler.importing.stacks", "reconciler.reconcile.event_delivery")
 
 
 def operations() -> calls.Operations:

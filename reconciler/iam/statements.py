@@ -273,7 +273,10 @@ class Maker:
             account = "" if one.public else self.place.account
             arns = tuple(self._arn(arn[0], arn[1], arn[2] if len(arn) == 3 else account) for arn in one.arns)
             arns = arns or EVERYTHING if one.named is None else self._named(one.named)
-            condition = {**one.condition, **({"StringEquals": self._is_ours} if one.ours else {})}
+            bound = (self._is_ours if one.ours else {}) | (
+                {"aws:RequestedRegion": self.place.region} if one.here else {}
+            )
+            condition = {**one.condition, **({"StringEquals": bound} if bound else {})}
             yield Statement(one.sid, one.why, one.actions, arns, condition)
 
     def _records(self) -> Iterator[Statement]:

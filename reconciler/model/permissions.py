@@ -58,8 +58,8 @@ class OnBehalf:
     """Actions that AWS takes in the caller's name. `why` finishes the sentence "it may, because …".
 
     `public`: its ARNs are those of something that AWS has made for everybody, which belongs to no account. `ours`: what
-    it names has to carry the stack's tag. `named`: it is bound to the names that the specs give of that, and left out
-    where they give none.
+    it names has to carry the stack's tag. `here`: in the stack's region only. `named`: it is bound to the names that
+    the specs give of that, and left out where they give none.
     """
 
     sid: str
@@ -68,6 +68,7 @@ class OnBehalf:
     arns: tuple[NamedArn, ...] = ()
     public: bool = False
     ours: bool = False
+    here: bool = False
     named: Binding | None = None
     condition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

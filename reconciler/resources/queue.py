@@ -64,6 +64,7 @@ class Queue(ResourceType[QueueSpec]):
                 "FindTrails",
                 "API calls are events only where a trail logs them",
                 ("cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"),
+                here=True,
             ),
         ),
     )

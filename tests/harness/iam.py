@@ -30,6 +30,8 @@ NAMED = {
     "AlarmName": "cloudwatch:{R}:{A}:alarm:{}",
     "AutoScalingGroupName": "autoscaling:{R}:{A}:autoScalingGroup:1:autoScalingGroupName/{}",
     "TableName": "dynamodb:{R}:{A}:table/{}",
+    "QueueName": "sqs:{R}:{A}:{}",
+    "Rule": "events:{R}:{A}:rule/{}",
 }
 """Parameter → ARN, after the partition."""
 TAGGED_BY_NAME = {
@@ -170,6 +172,10 @@ def _resource(call: Call, path: str) -> str:
         return _arn("scheduler", f"schedule/{params['GroupName']}/{params['Name']}")
     if call.service == "scheduler" and "Name" in params:
         return _arn("scheduler", f"schedule-group/{params['Name']}")
+    if call.service == "events" and "Name" in params:
+        return _arn("events", f"rule/{params['Name']}")
+    if "QueueUrl" in params:
+        return _arn("sqs", str(params["QueueUrl"]).rpartition("/")[2])
     if call.service == "codedeploy" and "ResourceArn" not in params:
         return _arn("codedeploy", _of_codedeploy(params))
     if call.service == "route53" and "HostedZoneId" in params:

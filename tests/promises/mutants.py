@@ -274,8 +274,8 @@ MUTANTS = (
     Mutant(
         "no step is checked before it is carried out",
         "reconciler/rollout_driver/driver.py",
-        "safety.breach(policy, seen, step.decisions, now)",
-        "safety.breach(policy, seen, (), now)",
+        "safety.breach(rollout.policy(seen), seen, step.decisions, now)",
+        "safety.breach(rollout.policy(seen), seen, (), now)",
         "tests/promises/test_safety.py",
     ),
     Mutant(

@@ -404,7 +404,7 @@ def agree(case: Case) -> set[str]:
 def without_rollouts() -> Iterator[None]:
     """The toys have no engine: what a plan leaves to the rollouts stays as it is."""
     with serial(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollout_queue, "rollouts_of", lambda *_, **__: ((), {}))
+        patch.setattr(rollout_queue, "every_rollout", lambda *_, **__: ((), {}))
         yield
 
 

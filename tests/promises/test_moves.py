@@ -54,8 +54,12 @@ CAPACITY = {"auto-scaling-group", "capacity-provider", "cluster-capacity", "inst
 STAYING = {"scaling", "security-group-rules", "task", "log-group", "namespace", *CAPACITY}
 """What AWS keeps no tags for, which goes with what it belongs to; and what goes by its AWS name in the specs too."""
 
-ABSENT = {"codedeploy-deployment-group", "dns-record", "domain-certificate", "egress-only-internet-gateway"}
-"""What nothing in the folder has: its service is deployed by another engine, and has no domain; its network no IPv6."""
+ABSENT = {
+    "codedeploy-deployment-group", "dns-record", "domain-certificate", "egress-only-internet-gateway", "event-rule",
+    "queue",
+}  # fmt: skip
+"""What nothing in the folder has: its service is deployed by another engine, and has no domain; its network no IPv6;
+its stack no events."""
 
 MOVED = sorted(name for name, kind in discover().items() if not kind.lookup and name not in STAYING | ABSENT)
 

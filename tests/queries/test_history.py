@@ -97,6 +97,7 @@ def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() ->
         "id": "other",
         "task_definition": "web:2",
         "aliases": ("before",),
+        "rotation_of": ("rotated",),
         "commit": "4f1c2ab",
         "container": "web",
         "port": 81,
@@ -114,7 +115,7 @@ def test_an_id_is_of_all_that_makes_tasks_what_they_are_and_of_nothing_else() ->
     assert others.keys() == {one.name for one in fields(Release)}
     ids = {name: release_id("hash", replace(release, **{name: value})) for name, value in others.items()}  # type: ignore[arg-type]  # each value is of its field
     same = {name for name, one in ids.items() if one == release_id("hash", release)}
-    assert same == {"id", "task_definition", "aliases", "commit"}
+    assert same == {"id", "task_definition", "aliases", "rotation_of", "commit"}
     assert len(set(ids.values())) == len(ids) - len(same) + 1
 
 

@@ -77,7 +77,8 @@ def apply(
 
     Returns once the changes are made and rollouts have started. Exits with 3 if a rollout failed or was rolled back, or
     a one-off task failed, and 5 if a service is read-only; with --wait also with 4 if it is still in progress, and 6 if
-    it is waiting for promotion. --wait ends where nobody but a person goes on, unless --timeout says how long to stay.
+    it is waiting for promotion. --wait ends there if only a person can
+    continue, unless --timeout says how long to wait.
 
     Nothing is started before its image has been pushed: without --wait the rest is made, and the images to push are
     named. --wait waits 15 minutes for them and two minutes for one-off tasks to end, or as long as --timeout says.

@@ -133,7 +133,7 @@ def say(text: str, look: Look, *, err: bool = False, nl: bool = True, whole: boo
 def _folded(line: str, columns: int) -> str:
     """`line` on several lines, the further ones below its last column that begins on the left.
 
-    A word that is longer than a line is left to the terminal, so that it can be copied.
+    What is longer than a line and has no spaces is left to the terminal, so that it can be copied.
     """
     plain = _SEQUENCE.sub("", line)
     if len(plain) <= columns:

@@ -9,7 +9,7 @@ from reconciler.doctor.case import Case
 from reconciler.doctor.check import Check, Finding, Severity
 from reconciler.iam import calls, rules
 from reconciler.model.resource import Calls
-from reconciler.queries import event_delivery
+from reconciler.reconcile import event_delivery
 from reconciler.spec.compile.events import QUEUE, RULE
 
 
