@@ -131,7 +131,7 @@ def pushed(running: Listening, number: int) -> float:
 
 CASES: Final[dict[str, Callable[[Listening, int], float]]] = {
     "task killed → seen": killed,
-    "security group changed by hand → put back": opened,
+    "security group changed by hand → corrected": opened,
     "image pushed → release": pushed,
 }
 

@@ -4,7 +4,7 @@
     load balancer   the signed header of an Application Load Balancer that signs people in (load_balancer.py)
     proxy           a header of a reverse proxy, from the addresses that are named only
 
-Nobody is let in without one of them, and a server that other machines can reach takes no tokens.
+Every request needs one of them, and a server that other machines can reach accepts no tokens.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class CommitReporter:
             self._service(result)
         self._stack()
 
-    # -- what is said
+    # -- what is reported
 
     def _stack(self) -> None:
         report, controller = self._pass, self.controller()
@@ -113,7 +113,7 @@ class CommitReporter:
             self._say(commit, "", state)
 
     def _stood(self, commit: str) -> CommitState | None:
-        """The state of the stack that was said last."""
+        """The state of the stack that was reported last."""
         said = self._said.get((commit, ""))
         return None if said is None else said[0]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from reconciler.controller.controller import Controller
 from reconciler.notifications.commit_notifier import CommitNotifier
-from reconciler.notifications.notifier import Notifier, Tally
+from reconciler.notifications.delivery import Tally
+from reconciler.notifications.notifier import Notifier
 from reconciler.rollout.engine import Phase
 from reconciler.store.lease import Lease
 

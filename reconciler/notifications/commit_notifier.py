@@ -10,23 +10,21 @@ not asked for again.
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from reconciler import errors, events
-from reconciler.clock import Clock, SystemClock
+from reconciler.clock import Clock
 from reconciler.log import log
 from reconciler.notifications.commit_status import CommitStatus, Link, StackName, is_commit
-from reconciler.notifications.delivery import Undelivered
+from reconciler.notifications.delivery import DeliveryThread, Undelivered
 from reconciler.notifications.forge import Forge
 from reconciler.notifications.forge_api import CommitMissing
 from reconciler.notifications.github import github
 from reconciler.notifications.gitlab import gitlab
 from reconciler.notifications.message import cleaned
-from reconciler.notifications.notifier import Tally
 
 FORGES: Final = {"github": github, "gitlab": gitlab}
 MOST_WAITING: Final = 500
@@ -39,24 +37,17 @@ WRITE_SECONDS: Final = 1.0
 MOST_REMEMBERED: Final = 1000
 
 
-class CommitNotifier:
+class CommitNotifier(DeliveryThread[OrderedDict[tuple[str, str], CommitStatus]]):
     """Takes statuses for one repository. A call takes microseconds and never raises."""
 
     def __init__(self, forge: Forge, *, stack: str, link: Link | None = None, clock: Clock | None = None) -> None:
-        self.label: Final = forge.label
+        super().__init__(forge.label, OrderedDict(), clock)
         self._forge = forge
         self._stack, self._link = StackName(stack), link or Link()
-        self._clock = clock or SystemClock()
-        self._waiting: OrderedDict[tuple[str, str], CommitStatus] = OrderedDict()
-        self._changed = threading.Condition()
-        self._closing = False
-        self._over = threading.Event()
-        self._sent = self._failed = self._dropped = 0
         self._attempts = 0
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._told: OrderedDict[str, None] = OrderedDict()
-        self._thread = threading.Thread(target=self._run, name=f"notify-{self.label}", daemon=True)
-        self._thread.start()
+        self._start()
 
     def __call__(self, status: CommitStatus) -> None:
         status = replace(status, text=cleaned(status.text))
@@ -73,25 +64,6 @@ class CommitNotifier:
                 self._waiting.popitem(last=False)
                 self._dropped += 1
             self._changed.notify()
-
-    @property
-    def tally(self) -> Tally:
-        with self._changed:
-            return Tally(self._sent, self._failed, self._dropped, len(self._waiting))
-
-    def close(self, seconds: float = 2.0) -> None:
-        """Deliver what waits within a time limit, then drop the rest: the next process finds out what is missing."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(seconds)
-        self._over.set()
-        with self._changed:
-            left = len(self._waiting)
-            self._dropped += left
-            self._waiting.clear()
-        if left or self._thread.is_alive():
-            log.warning(events.NOTIFY_DROPPED, to=self.label, waiting=left, under_way=self._thread.is_alive())
 
     # -- its own thread
 
@@ -111,11 +83,7 @@ class CommitNotifier:
 
     def _take(self) -> CommitStatus | None:
         with self._changed:
-            while not self._waiting and not self._closing:
-                self._changed.wait()
-            if not self._waiting or self._over.is_set():
-                return None
-            return self._waiting.popitem(last=False)[1]
+            return self._waiting.popitem(last=False)[1] if self._awaited() else None
 
     def _pause(self, seconds: float) -> None:
         with self._changed:

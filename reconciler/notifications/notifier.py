@@ -18,7 +18,6 @@ import hashlib
 import hmac
 import os
 import re
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,11 +27,11 @@ import orjson
 
 from reconciler import errors, events
 from reconciler.aws.client import Transport
-from reconciler.clock import Clock, SystemClock
+from reconciler.clock import Clock
 from reconciler.log import log
 from reconciler.model.event import Event
 from reconciler.model.resource import ServiceApi
-from reconciler.notifications.delivery import Undelivered
+from reconciler.notifications.delivery import DeliveryThread, Undelivered
 from reconciler.notifications.message import Message, notice_of
 from reconciler.notifications.webhook_client import Answered, Place, Unreachable, place_of, post
 
@@ -164,37 +163,18 @@ def parse(text: str, transport: Transport | None = None, *, environ: Mapping[str
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Number of notifications by result: `dropped` were replaced by newer ones, or left when the notifier was
-    closed.
-    """
-
-    sent: int = 0
-    failed: int = 0
-    dropped: int = 0
-    waiting: int = 0
-
-
-class Notifier:
+class Notifier(DeliveryThread[deque[Message]]):
     """Event sink for one target. A call takes microseconds and never raises."""
 
     def __init__(
         self, target: Target, *, stack: str = "", clock: Clock | None = None, most: int = MOST_WAITING
     ) -> None:
-        self.label: Final = target.label
+        super().__init__(target.label, deque(), clock)
         self._target = target
         self._stack = stack
-        self._clock = clock or SystemClock()
         self._most = most
-        self._queue: deque[Message] = deque()
         self._told: OrderedDict[tuple[str, ...], float] = OrderedDict()
-        self._changed = threading.Condition()
-        self._closing = False
-        self._over = threading.Event()
-        self._sent = self._failed = self._dropped = 0
-        self._thread = threading.Thread(target=self._run, name=f"notify-{self.label}", daemon=True)
-        self._thread.start()
+        self._start()
 
     def __call__(self, entry: Event) -> None:
         notice = notice_of(entry, self._stack)
@@ -203,30 +183,11 @@ class Notifier:
         with self._changed:
             if self._closing or self._repeated(notice):
                 return
-            if len(self._queue) >= self._most:
-                self._queue.popleft()
+            if len(self._waiting) >= self._most:
+                self._waiting.popleft()
                 self._dropped += 1
-            self._queue.append(notice)
+            self._waiting.append(notice)
             self._changed.notify()
-
-    @property
-    def tally(self) -> Tally:
-        with self._changed:
-            return Tally(self._sent, self._failed, self._dropped, len(self._queue))
-
-    def close(self, seconds: float = 2.0) -> None:
-        """Deliver the queue within a time limit, then drop the rest and log their number."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(seconds)
-        self._over.set()
-        with self._changed:
-            left = len(self._queue)
-            self._dropped += left
-            self._queue.clear()
-        if left or self._thread.is_alive():
-            log.warning(events.NOTIFY_DROPPED, to=self.label, waiting=left, under_way=self._thread.is_alive())
 
     def _repeated(self, notice: Message) -> bool:
         if notice.event not in _REPEATS:
@@ -256,9 +217,7 @@ class Notifier:
 
     def _take(self) -> Message | None:
         with self._changed:
-            while not self._queue and not self._closing:
-                self._changed.wait()
-            return self._queue.popleft() if self._queue and not self._over.is_set() else None
+            return self._waiting.popleft() if self._awaited() else None
 
     def _deliver(self, notice: Message) -> bool:
         for attempt in range(1, ATTEMPTS + 1):

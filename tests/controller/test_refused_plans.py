@@ -167,12 +167,8 @@ def revisions(stack: LivingStack) -> set[str]:
     return {one["taskDefinition"].rpartition(":")[2] for one in several if one["status"] != "DRAINING"}
 
 
-@pytest.mark.parametrize(("stack", "phase", "kind"), table(STRATEGIES, (*BEFORE, *AFTER)), indirect=["stack"])
-def test_what_is_under_way_goes_to_its_end(
-    stack: LivingStack, phase: Phase, kind: Commit, request: pytest.FixtureRequest
-) -> None:
-    """Through every phase that is left, verification among them; the newer version is not begun."""
-    release = refused_in(stack, request.node.callspec.params["stack"], phase, kind)
+def goes_to_its_end(stack: LivingStack, release: str, phase: Phase) -> None:
+    """From `phase` through all that are left, by the strategy that it was begun with."""
     left = [str(one) for one in (Phase.VERIFYING, Phase.BAKING, Phase.TEARDOWN)]
     assert stack.settle(), stack.phases
     passed = [one for one in stack.phases if one in left]
@@ -180,6 +176,14 @@ def test_what_is_under_way_goes_to_its_end(
     assert ended(stack) == (release, Outcome.PROMOTED)
     assert revisions(stack) == {"3"}
     assert stack.breaches == []
+
+
+@pytest.mark.parametrize(("stack", "phase", "kind"), table(STRATEGIES, (*BEFORE, *AFTER)), indirect=["stack"])
+def test_what_is_under_way_goes_to_its_end(
+    stack: LivingStack, phase: Phase, kind: Commit, request: pytest.FixtureRequest
+) -> None:
+    """Through every phase that is left, verification among them; the newer version is not begun."""
+    goes_to_its_end(stack, refused_in(stack, request.node.callspec.params["stack"], phase, kind), phase)
     assert stack.last.refusals or stack.controller.revisions.rejected
 
 

@@ -13,7 +13,7 @@ from reconciler.model.guard import Guard
 from reconciler.rollout.engine import Phase
 from reconciler.rollout.requests import RequestVerb
 from reconciler.rollout.stored_state import Outcome
-from tests.controller.test_refused_plans import AFTER, BEFORE, STRATEGIES, ended, of, revisions
+from tests.controller.test_refused_plans import AFTER, BEFORE, STRATEGIES, ended, goes_to_its_end, of, revisions
 from tests.harness.copies import StoredCopy
 from tests.harness.spec_changes import Document, renamed
 from tests.harness.transitions import LivingStack, living
@@ -125,14 +125,7 @@ def test_what_is_under_way_goes_to_its_end(
     stack: LivingStack, phase: Phase, kind: Commit, request: pytest.FixtureRequest
 ) -> None:
     """Through every phase that is left, by the strategy that it was begun with."""
-    release = refused_in(stack, request.node.callspec.params["stack"], phase, kind)
-    left = [str(one) for one in (Phase.VERIFYING, Phase.BAKING, Phase.TEARDOWN)]
-    assert stack.settle(), stack.phases
-    passed = [one for one in stack.phases if one in left]
-    assert passed == left[left.index(str(phase)) if str(phase) in left else 0 :], stack.phases
-    assert ended(stack) == (release, Outcome.PROMOTED)
-    assert revisions(stack) == {"3"}
-    assert stack.breaches == []
+    goes_to_its_end(stack, refused_in(stack, request.node.callspec.params["stack"], phase, kind), phase)
     assert stack.last.refusals
 
 

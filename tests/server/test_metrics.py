@@ -14,7 +14,7 @@ from reconciler.clock import ManualClock
 from reconciler.controller.status import ControllerStatus
 from reconciler.model.resource import Call
 from reconciler.model.resource_type import Depth
-from reconciler.notifications.notifier import Tally
+from reconciler.notifications.delivery import Tally
 from reconciler.reconcile.drift import DriftMode
 from reconciler.reconcile.executor import Result
 from reconciler.rollout.engine import Phase

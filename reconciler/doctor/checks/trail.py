@@ -1,4 +1,4 @@
-"""CloudTrail: without a trail, nobody can see who changed something, and EventBridge gets no events of API calls."""
+"""CloudTrail: without a trail, EventBridge gets no events of API calls, and calls are kept for 90 days only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Trail(Check):
         because = yield from event_delivery.untrailed(region)
         if because:
             cause = f"{because}: EventBridge rules on API calls get no events"
-            severity, why = Severity.NOTE, "if you want to see who has changed what"
+            severity, why = Severity.NOTE, "if you want events, or to see who changed what after more than 90 days"
             if RULE in case.wanted:
                 severity, why = Severity.WARNING, "so that the events of the Stack include changes by hand"
             fix = f"create one, {why}: aws cloudtrail create-trail … --is-multi-region-trail"
